@@ -1,0 +1,118 @@
+// portable.cuh - lets one kernel source compile for a GPU (NVRTC) and for a CPU (any C++17 compiler).
+//
+// The contract every kernel keeps:
+//   * `real` is float, or double where the source is compiled with -DREAL=double.
+//   * A thread owns packs of WIDTH neighbouring elements: one 16-byte access on a GPU, a few SIMD
+//     registers on a CPU.  A remainder is worked off in narrower packs, down to single elements.
+//   * A kernel is right for every launch shape, one thread a block included.  Which elements belong
+//     to which thread is decided here (for_packs) and in reduce.cuh, nowhere else.
+//   * Global memory is read and written a pack at a time through In<W> and Out<W>.
+#pragma once
+
+#ifndef REAL
+#define REAL float
+#endif
+typedef REAL real;
+typedef unsigned char uint8;
+typedef unsigned int uint32;
+typedef unsigned long long uint64;
+typedef long long int64;
+
+#if defined(__CUDACC__)
+#define DEVICE __device__ __forceinline__
+#define UNROLL _Pragma("unroll")
+#define MAX_THREADS 256                       // no kernel is launched with more threads a block
+constexpr int WIDTH = 16 / sizeof(real);
+#else
+#include <math.h>
+#include <string.h>
+#define DEVICE inline __attribute__((always_inline))
+#define UNROLL MINIVAE_IVDEP                  // lanes are independent: vectorize without alias checks
+#define MAX_THREADS 1
+#if defined(__clang__)
+#define MINIVAE_IVDEP _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define MINIVAE_IVDEP _Pragma("GCC ivdep")
+#endif
+constexpr int WIDTH = 128 / sizeof(real);     // 32 floats beat 16 by 1.5-2x: two AVX-512 registers
+constexpr int HALF_WIDTH = 32 / sizeof(real);
+#define __global__ __attribute__((flatten))   // inline every call: only then do the lanes vectorize
+#define __shared__ static thread_local
+#define __syncthreads()
+struct MinivaeDim { unsigned x, y, z; };
+// Set by the launch entry (host/launch.h) before each block.
+static thread_local MinivaeDim blockIdx, gridDim;
+static constexpr MinivaeDim threadIdx = {0, 0, 0}, blockDim = {1, 1, 1};
+DEVICE uint32 __umulhi(uint32 a, uint32 b) { return (uint32)((uint64)a * b >> 32); }
+DEVICE int __float_as_int(float x) { int i; memcpy(&i, &x, 4); return i; }
+DEVICE float __int_as_float(int i) { float x; memcpy(&x, &i, 4); return x; }
+template <class T> DEVICE T min(T a, T b) { return b < a ? b : a; }
+template <class T> DEVICE T max(T a, T b) { return a < b ? b : a; }
+#endif
+
+template <int N> struct Int { static constexpr int value = N; };
+
+// The lanes of a pack; W is the pack's width in the enclosing scope.
+#define LANES(k) UNROLL for (int k = 0; k < W; ++k)
+
+// A pack read from memory: on a GPU one vector load into registers, on a CPU the memory itself.
+template <int W, class T = real> struct In {
+#if defined(__CUDACC__)
+  struct alignas(W * sizeof(T)) Pack { T lane[W]; } pack;
+  DEVICE explicit In(const T* from) : pack(*reinterpret_cast<const Pack*>(from)) {}
+  DEVICE T operator[](int k) const { return pack.lane[k]; }
+#else
+  const T* from;
+  DEVICE explicit In(const T* from) : from(from) {}
+  DEVICE T operator[](int k) const { return from[k]; }
+#endif
+};
+
+// A pack to be written: fill every lane, then call store() once.
+template <int W, class T = real> struct Out {
+#if defined(__CUDACC__)
+  struct alignas(W * sizeof(T)) Pack { T lane[W]; } pack;
+  T* to;
+  DEVICE explicit Out(T* to) : to(to) {}
+  DEVICE T& operator[](int k) { return pack.lane[k]; }
+  DEVICE void store() { *reinterpret_cast<Pack*>(to) = pack; }
+#else
+  T* to;
+  DEVICE explicit Out(T* to) : to(to) {}
+  DEVICE T& operator[](int k) { return to[k]; }
+  DEVICE void store() {}
+#endif
+};
+
+// Calls body(Int<W>, i) for packs i .. i + W - 1 that cover 0 .. n - 1 once, shared out to `workers`
+// of which this one is `worker`.  `aligned` says that a pack at any multiple of WIDTH may be accessed
+// as a vector (a GPU needs addresses that are multiples of the pack's size; a CPU does not care).
+template <class Body>
+DEVICE void for_packs(int64 n, int64 worker, int64 workers, bool aligned, Body body) {
+#if defined(__CUDACC__)
+  for (int64 i = worker * WIDTH; i < n; i += workers * WIDTH) {
+    if (aligned && i + WIDTH <= n) body(Int<WIDTH>(), i);
+    else for (int64 j = i; j < n && j < i + WIDTH; ++j) body(Int<1>(), j);
+  }
+#else
+  // One contiguous range a worker: it walks through memory and keeps its part in its own cache.
+  const int64 packs = (n + WIDTH - 1) / WIDTH;
+  int64 i = packs * worker / workers * WIDTH;
+  const int64 end = min(n, packs * (worker + 1) / workers * WIDTH);
+  (void)aligned;
+  for (; i + WIDTH <= end; i += WIDTH) body(Int<WIDTH>(), i);
+  for (; i + HALF_WIDTH <= end; i += HALF_WIDTH) body(Int<HALF_WIDTH>(), i);
+  for (; i < end; ++i) body(Int<1>(), i);
+#endif
+}
+
+// The same over all threads of the grid: elementwise kernels.
+template <class Body> DEVICE void for_elements(int64 n, Body body) {
+  for_packs(n, (int64)blockIdx.x * blockDim.x + threadIdx.x, (int64)gridDim.x * blockDim.x, true, body);
+}
+
+// This block's contiguous share first .. last - 1 of `items` (rows, mostly).
+struct Share { int64 first, last; };
+DEVICE Share share_of(int64 items, int64 part, int64 parts) {
+  return {items * part / parts, items * (part + 1) / parts};
+}

@@ -1,0 +1,141 @@
+"""The machine's C++ compiler, and the folder where what it made is kept.
+
+A library is cached under a key of everything that shapes it: source, flags, compiler and processor.
+Two processes may build the same one at once: each writes aside and renames.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from minivae.errors import MinivaeError
+
+INSTALL_HINT = ("install one (Debian, Ubuntu: apt install g++; Fedora: dnf install gcc-c++; macOS: "
+                "xcode-select --install) or set CXX to its path")
+
+
+def cache_folder() -> Path:
+    """Where compiled libraries and downloaded data are kept: $MINIVAE_CACHE or the user's cache."""
+    chosen = os.environ.get("MINIVAE_CACHE")
+    if chosen:
+        return Path(chosen)
+    import platformdirs
+    return Path(platformdirs.user_cache_dir("minivae"))
+
+
+@cache
+def find() -> str | None:
+    """The path of a C++ compiler ($CXX, c++, g++, clang++), or None."""
+    chosen = os.environ.get("CXX")
+    if chosen:
+        return shutil.which(chosen)
+    return next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))), None)
+
+
+def require() -> str:
+    """The path of a C++ compiler.
+
+    Raises:
+        MinivaeError: there is none, or $CXX names none.
+    """
+    found = find()
+    if found is None:
+        chosen = os.environ.get("CXX")
+        what = f"CXX={chosen} names no program" if chosen else "no C++ compiler found"
+        raise MinivaeError(f"{what}, and kernels for the CPU need one: {INSTALL_HINT}")
+    return found
+
+
+@cache
+def _processor() -> str:
+    """What -march=native depends on."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+        return "".join(sorted(ln for ln in lines if ln.startswith(("model name", "flags", "Features"))))
+    except OSError:
+        return platform.processor()
+
+
+@cache
+def _flags() -> tuple[str, ...]:
+    native = {"x86_64": ("-march=native", "-mprefer-vector-width=512"),
+              "AMD64": ("-march=native", "-mprefer-vector-width=512")}
+    # No -ffast-math: NaN and infinity stay visible, and no sum is reordered. errno and traps are
+    # what keeps square roots and selections from being vectorized.
+    return ("-O3", *native.get(platform.machine(), ("-mcpu=native",)), "-std=c++17", "-fPIC", "-shared",
+            "-pthread", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math")
+
+
+def _identity(compiler: str) -> str:
+    at = os.stat(os.path.realpath(compiler))
+    return f"{os.path.realpath(compiler)} {at.st_size} {at.st_mtime_ns}"
+
+
+def path_of(name: str, source: str, defines: tuple[str, ...] = ()) -> Path:
+    """Where the library of this source is, or would be, cached."""
+    key = "\0".join((source, *defines, *_flags(), _identity(require()), _processor()))
+    digest = hashlib.sha256(key.encode()).hexdigest()[:24]
+    return cache_folder() / "kernels" / f"{name}-{digest}.so"
+
+
+def build(name: str, source: str, defines: tuple[str, ...] = ()) -> Path:
+    """Compile `source` to a shared library, unless the cache has it, and return its path.
+
+    Raises:
+        MinivaeError: no compiler, the cache folder can't be written, or the compiler failed.
+    """
+    path = path_of(name, source, defines)
+    if path.exists():
+        return path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as aside:
+            made = _compile(Path(aside), name, source, defines)
+            os.replace(made, path)
+    except OSError as error:
+        raise MinivaeError(f"cannot write compiled kernels to {path.parent}: {error.strerror}; "
+                           "set MINIVAE_CACHE to a folder that can be written") from error
+    return path
+
+
+def _compile(folder: Path, name: str, source: str, defines: tuple[str, ...]) -> Path:
+    text, made, log = folder / f"{name}.cpp", folder / f"{name}.so", folder / "log"
+    text.write_text(source)
+    command = [require(), *_flags(), *(f"-D{d}" for d in defines), "-o", str(made), str(text), "-lm"]
+    with log.open("w") as errors:
+        code = subprocess.run(command, stdout=errors, stderr=errors, check=False).returncode
+    if code != 0:
+        kept = Path(tempfile.gettempdir()) / f"minivae-{name}-compile.log"
+        shutil.copy(log, kept)
+        first = next((ln for ln in log.read_text().splitlines() if "error" in ln), f"exit code {code}")
+        raise MinivaeError(f"{command[0]} could not compile the kernel file {name}: {first.strip()} (whole log: "
+                           f"{kept}); minivae needs a C++17 compiler: g++ 9 or clang 10 and newer, named by CXX")
+    return made
+
+
+def load(path: Path) -> ctypes.CDLL:
+    """Load a built library; a damaged one is deleted, so that the next start builds it again.
+
+    Raises:
+        MinivaeError: it cannot be loaded.
+    """
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise MinivaeError(f"the compiled library {path} could not be loaded and was deleted ({error}); "
+                           "start again to build it anew") from error
+
+
+def say_once(missing: int) -> None:
+    """Tell the user why the first start takes longer."""
+    print(f"compiling {missing} kernel files for this processor, once ...", file=sys.stderr, flush=True)

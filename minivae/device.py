@@ -1,0 +1,329 @@
+"""Devices: where arrays live. The only module that imports CuPy.
+
+A Device makes arrays, moves them, and multiplies matrices. On a CPU arrays are NumPy's and products
+are the library's BLAS on our own thread pool; on a GPU arrays are CuPy's and products cuBLAS's.
+
+What minivae uses of CuPy, all of it here and in kernels.py: empty, zeros, asarray, asnumpy, matmul,
+ndarray, RawModule, cuda.Device, cuda.get_current_stream, cuda.runtime.getDeviceCount,
+cuda.runtime.getDeviceProperties, get_default_memory_pool.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+from functools import cache, cached_property
+from pathlib import Path
+
+import numpy as np
+
+from minivae import compiler
+from minivae.errors import MinivaeError, UsageError
+from minivae.memory import MemoryPool
+
+SPINS = 20_000          # how often an idle pool thread looks for work before it sleeps: some 0.3 ms
+SMALLEST_SHARED = 16    # bytes: every pointer a kernel gets is a multiple of this
+
+
+class CpuDevice:
+    """The processor: NumPy arrays, kernels compiled by the machine's C++ compiler.
+
+    Args:
+        threads: how many threads kernels and products use; None for all that this process may run on.
+    """
+
+    name = "cpu"
+    cuda = False
+    array_type = np.ndarray
+
+    def __init__(self, threads: int | None = None):
+        self.memory = MemoryPool()
+        self._threads = threads or default_threads()
+
+    @property
+    def threads(self) -> int:
+        return self._threads
+
+    @threads.setter
+    def threads(self, count: int) -> None:
+        self._threads = count
+        if "host" in self.__dict__:
+            self.host.pool_configure(count, SPINS)
+
+    @cached_property
+    def host(self) -> ctypes.CDLL:
+        """The compiled thread pool (kernels/host/pool.cpp)."""
+        source = (kernel_folder() / "host" / "pool.cpp").read_text()
+        library = compiler.load(compiler.build("pool", source))
+        size, pointer, flag = ctypes.c_int64, ctypes.c_void_p, ctypes.c_int
+        for gemm in (library.pool_sgemm, library.pool_dgemm):
+            gemm.argtypes = [pointer, flag, flag, flag, size, size, size, pointer, size, pointer, size, pointer, size]
+            gemm.restype = None
+        library.pool_configure(self._threads, SPINS if self.blas else 0)
+        return library
+
+    @cached_property
+    def blas(self) -> Blas | None:
+        """NumPy's own BLAS, called a tile a thread; None where its symbols are not found."""
+        return Blas.find()
+
+    def empty(self, shape: tuple[int, ...], dtype) -> np.ndarray:
+        """An uninitialized C-contiguous array."""
+        return self.memory.empty(shape, dtype)
+
+    def zeros(self, shape: tuple[int, ...], dtype) -> np.ndarray:
+        """A C-contiguous array of zeros."""
+        array = self.empty(shape, dtype)
+        array.fill(0)
+        return array
+
+    def from_host(self, array: np.ndarray) -> np.ndarray:
+        """A copy of a NumPy array on this device."""
+        copy = self.empty(array.shape, array.dtype)
+        np.copyto(copy, array)
+        return copy
+
+    def to_host(self, array: np.ndarray) -> np.ndarray:
+        """A copy of a device array as a NumPy array; waits until it is computed."""
+        return np.array(array)
+
+    def matmul(self, a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """The product a (m, k) @ b (k, n) -> (m, n); a and b may be transposed views.
+
+        Raises:
+            ValueError: shapes that do not fit, or dtypes that differ.
+        """
+        shape = _product_shape(a, b, out)
+        if out is None:
+            out = self.empty(shape, a.dtype)
+        blas = self.blas
+        if blas is None or 0 in shape or a.shape[1] == 0:
+            return np.matmul(a, b, out=out)
+        (a, ta, lda), (b, tb, ldb) = _layout(a), _layout(b)
+        name, function = blas.gemm[a.dtype.char]
+        getattr(self.host, name)(function, blas.wide, ta, tb, shape[0], shape[1], a.shape[1], address(a), lda,
+                                 address(b), ldb, address(out), shape[1])
+        return out
+
+    def synchronize(self) -> None:
+        """Wait for all work; a CPU has none pending."""
+
+    @property
+    def bytes_held(self) -> int:
+        """Bytes of memory taken for arrays so far, in use or kept for reuse."""
+        return self.memory.held
+
+    def describe(self) -> str:
+        """One line that says what runs where."""
+        blas = self.blas.name if self.blas else "NumPy's products on threads of their own"
+        return f"cpu ({processor_name()}, {self.threads} threads, {blas})"
+
+
+class CudaDevice:
+    """A GPU, through CuPy.
+
+    Args:
+        index: the GPU's number.
+
+    Raises:
+        MinivaeError: CuPy is missing or the GPU does not work; the text names the fix.
+    """
+
+    cuda = True
+
+    def __init__(self, index: int = 0):
+        self.cupy = cupy = _import_cupy()
+        count = _driver_answer(cupy.cuda.runtime.getDeviceCount)
+        if index >= count:
+            raise UsageError(f"there is no GPU {index}: CUDA sees {count}, numbered from 0; take --device cuda:0")
+        self.index, self.name, self.array_type = index, f"cuda:{index}", cupy.ndarray
+        self.handle = cupy.cuda.Device(index)
+        self.handle.use()
+        _driver_answer(lambda: cupy.zeros(4, np.float32) + 1)
+
+    def empty(self, shape: tuple[int, ...], dtype):
+        """An uninitialized C-contiguous array."""
+        return self.cupy.empty(shape, dtype)
+
+    def zeros(self, shape: tuple[int, ...], dtype):
+        """A C-contiguous array of zeros."""
+        return self.cupy.zeros(shape, dtype)
+
+    def from_host(self, array: np.ndarray):
+        """A copy of a NumPy array on this device."""
+        return self.cupy.asarray(np.ascontiguousarray(array))
+
+    def to_host(self, array) -> np.ndarray:
+        """A copy of a device array as a NumPy array; waits until it is computed."""
+        return self.cupy.asnumpy(array)
+
+    def matmul(self, a, b, out=None):
+        """The product a (m, k) @ b (k, n) -> (m, n); a and b may be transposed views.
+
+        Raises:
+            ValueError: shapes that do not fit, or dtypes that differ.
+        """
+        shape = _product_shape(a, b, out)
+        if out is None:
+            out = self.empty(shape, a.dtype)
+        return self.cupy.matmul(a, b, out=out)
+
+    def synchronize(self) -> None:
+        """Wait for all work on this device."""
+        self.cupy.cuda.get_current_stream().synchronize()
+
+    @property
+    def bytes_held(self) -> int:
+        """Bytes of memory taken for arrays so far, in use or kept for reuse."""
+        return self.cupy.get_default_memory_pool().total_bytes()
+
+    def describe(self) -> str:
+        """One line that says what runs where."""
+        properties = self.cupy.cuda.runtime.getDeviceProperties(self.index)
+        return f"{self.name} ({properties['name'].decode()}, CuPy {self.cupy.__version__})"
+
+
+Device = CpuDevice | CudaDevice
+
+
+class Blas:
+    """The ?gemm functions of the BLAS library that NumPy has loaded, set to one thread a call."""
+
+    SYMBOLS = (("scipy_cblas_{}gemm64_", 1), ("cblas_{}gemm64_", 1), ("scipy_cblas_{}gemm", 0), ("cblas_{}gemm", 0))
+
+    def __init__(self, library: dict, symbol: str, wide: int, functions: dict[str, int]):
+        self.name = f"{library['internal_api']} {library['version']} ({library.get('architecture', '?')})"
+        self.wide = wide
+        self.gemm = {"f": ("pool_sgemm", functions["s"]), "d": ("pool_dgemm", functions["d"])}
+
+    @classmethod
+    def find(cls) -> Blas | None:
+        """The first loaded BLAS whose symbols we know, or None."""
+        from threadpoolctl import ThreadpoolController
+        controller = ThreadpoolController().select(user_api="blas")
+        for library in controller.info():
+            handle = ctypes.CDLL(library["filepath"])
+            for symbol, wide in cls.SYMBOLS:
+                if hasattr(handle, symbol.format("s")):
+                    controller.limit(limits=1)
+                    functions = {t: ctypes.cast(getattr(handle, symbol.format(t)), ctypes.c_void_p).value for t in "sd"}
+                    return cls(library, symbol, wide, functions)
+        return None
+
+
+def _product_shape(a, b, out) -> tuple[int, int]:
+    shape = (a.shape[0], b.shape[1])
+    if a.shape[1] != b.shape[0] or a.dtype != b.dtype or (
+            out is not None and (out.shape != shape or out.dtype != a.dtype or not out.flags.c_contiguous)):
+        into = "" if out is None else f" into {out.shape} {out.dtype}"
+        raise ValueError(f"matmul: cannot multiply {a.shape} {a.dtype} by {b.shape} {b.dtype}{into}")
+    return shape
+
+
+def _layout(a: np.ndarray) -> tuple[np.ndarray, int, int]:
+    """(array, transposed, leading dimension) as BLAS wants a matrix."""
+    rows, cols = a.shape
+    item = a.itemsize
+    if a.strides == (cols * item, item):
+        return a, 0, cols
+    if a.strides == (item, rows * item):
+        return a, 1, rows
+    return np.ascontiguousarray(a), 0, cols
+
+
+def address(array: np.ndarray) -> int:
+    """The address of a NumPy array's first element."""
+    return array.__array_interface__["data"][0]
+
+
+def kernel_folder() -> Path:
+    """The folder of the CUDA sources: inside the installed package, or beside it in a checkout."""
+    installed = Path(__file__).parent / "_kernels"
+    return installed if installed.is_dir() else Path(__file__).parent.parent / "kernels"
+
+
+def default_threads() -> int:
+    """$MINIVAE_THREADS or $OMP_NUM_THREADS, else the processors this process may run on."""
+    for variable in ("MINIVAE_THREADS", "OMP_NUM_THREADS"):
+        value = os.environ.get(variable, "")
+        if value.isdigit() and int(value) > 0:
+            return int(value)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def processor_name() -> str:
+    """The processor's model name, as far as the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(ln.split(":", 1)[1].strip() for ln in lines if ln.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _import_cupy():
+    try:
+        import cupy
+    except ImportError as error:
+        raise MinivaeError("CuPy is not installed, and a GPU needs it: pip install 'minivae[cuda13]' for a CUDA 13 "
+                           "driver, 'minivae[cuda12]' for CUDA 12 (nvidia-smi shows which); or take --device cpu"
+                           f" ({error})") from error
+    return cupy
+
+
+def _driver_answer(call):
+    """The result of a first call to the driver; what may go wrong there becomes one line."""
+    try:
+        return call()
+    except Exception as error:  # noqa: BLE001 - CuPy raises many kinds here, all of them about the machine
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise MinivaeError(f"no working GPU ({said}): check with nvidia-smi that the driver runs and is new enough for "
+                           "the installed CuPy (minivae[cuda12] for older drivers); or take --device cpu") from error
+
+
+@cache
+def cpu() -> CpuDevice:
+    """The one CPU device of this process."""
+    return CpuDevice()
+
+
+@cache
+def gpu(index: int) -> CudaDevice:
+    """The GPU of that number."""
+    return CudaDevice(index)
+
+
+def select(name: str = "auto") -> tuple[Device, str]:
+    """The device of that name, and why it was taken.
+
+    Args:
+        name: "auto" (a working GPU, else the CPU), "cpu", "cuda" or "cuda:N".
+
+    Raises:
+        UsageError: an unknown name or a GPU that is not there.
+        MinivaeError: a GPU was asked for and does not work.
+    """
+    if name == "cpu":
+        return cpu(), "as asked"
+    if name == "auto":
+        try:
+            return gpu(0), "a GPU works"
+        except MinivaeError as error:
+            return cpu(), str(error)
+    kind, _, index = name.partition(":")
+    if kind != "cuda" or not (index.isdigit() or name == "cuda"):
+        raise UsageError(f"unknown device {name!r}: take auto, cpu, cuda or cuda:N (cuda:0 is the first GPU)")
+    return gpu(int(index or 0)), "as asked"
+
+
+def device_of(array) -> Device:
+    """The device that an array lives on.
+
+    Raises:
+        TypeError: it is no device's array.
+    """
+    if isinstance(array, np.ndarray):
+        return cpu()
+    if hasattr(array, "device") and hasattr(array.device, "id"):
+        return gpu(array.device.id)
+    raise TypeError(f"expected an array on a device, got {type(array).__name__}")

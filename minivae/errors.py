@@ -1,0 +1,20 @@
+"""The errors that minivae raises on purpose; the command line prints their text and no trace."""
+
+
+class MinivaeError(Exception):
+    """Something the user can mend; its text is one line that names the fix.
+
+    `exit_code` is what the command line exits with.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        # A file name may hold a line break; the promise of one line must hold all the same.
+        super().__init__(" ".join(str(message).splitlines()))
+
+
+class UsageError(MinivaeError):
+    """A wrong argument: an unknown data set, a bad size, a folder that is not there."""
+
+    exit_code = 2

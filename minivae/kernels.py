@@ -1,0 +1,339 @@
+"""Kernels: find, read the signature, compile, cache, check the arguments, launch.
+
+The one place with grids, blocks and pointers. Each kernel's parameter list is read from its source, and
+every launch is checked against it on either device, since CUDA itself checks nothing: a wrong call
+fails on a laptop as it would on a GPU.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from minivae import compiler
+from minivae.device import SMALLEST_SHARED, Device, address, device_of, kernel_folder
+
+# ---- what a launch works on, and the grid that follows from it ----
+
+MAX_THREADS = 256                  # a block on a GPU; portable.cuh says the same
+GPU_BYTES, CPU_BYTES = 16, 128     # a thread's pack of neighbouring elements: WIDTH * sizeof(real)
+MAX_GRID_Y = 65535                 # CUDA's limit
+
+
+class Work(NamedTuple):
+    """What a launch covers: `count` units along x and `slabs` blocks along y, in the way of `kind`."""
+
+    kind: str
+    count: int
+    width: int = 1
+    slabs: int = 1
+
+
+def elements(count: int) -> Work:
+    """Every thread owns packs of neighbouring elements out of `count`."""
+    return Work("elements", count)
+
+
+def blocks(count: int) -> Work:
+    """Exactly `count` blocks, which share the elements: for kernels that leave one result a block."""
+    return Work("blocks", count)
+
+
+def rows(count: int, width: int) -> Work:
+    """Blocks take shares of `count` rows; a block's threads span a row of `width` elements."""
+    return Work("rows", count, width)
+
+
+def columns(count: int, slabs: int) -> Work:
+    """Threads own columns out of `count`; the rows are cut into `slabs`, one a block along y."""
+    return Work("columns", count, 1, slabs)
+
+
+def slabs(device: Device, count: int, width: int) -> int:
+    """Into how many slabs to cut `count` rows of `width` columns: by shape alone, so that sums
+    are taken in the same order whatever the number of threads or processors."""
+    if device.cuda:      # some 512 blocks fill the largest GPUs; a thread should have a few rows
+        packs = -(-width // 4)
+        across = min(_power_of_two(packs), 32)
+        return max(1, min(512 // -(-packs // across), count // (4 * MAX_THREADS // across)))
+    return max(1, min(64, count // 64))
+
+
+@lru_cache(maxsize=4096)
+def geometry(work: Work, cuda: bool, itemsize: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """((grid x, grid y), (block x, block y)) for a piece of work."""
+    width = (GPU_BYTES if cuda else CPU_BYTES) // itemsize
+    packs = -(-work.count // width)
+    one = (1, 1)
+    if work.kind == "blocks":
+        return (work.count, 1), ((MAX_THREADS, 1) if cuda else one)
+    if work.kind == "elements":
+        if cuda:
+            return (min(-(-packs // MAX_THREADS), 4096), 1), (MAX_THREADS, 1)
+        return (max(1, min(64, work.count // 4096)), 1), one
+    if work.kind == "rows":
+        if cuda:
+            threads = min(MAX_THREADS, max(32, _power_of_two(-(-work.width // width))))
+            return (min(work.count, 8192), 1), (threads, 1)
+        return (max(1, min(64, work.count, work.count * work.width // 4096)), 1), one
+    if cuda:
+        across = min(_power_of_two(packs), 32)
+        return (-(-packs // across), work.slabs), (across, MAX_THREADS // across)
+    return (packs, work.slabs), one
+
+
+def _power_of_two(n: int) -> int:
+    """The smallest power of two that is at least n."""
+    return 1 << (n - 1).bit_length()
+
+
+# ---- sources and signatures ----
+
+SCALARS = {  # C type: (NumPy type, ctypes type)
+    "int": (np.int32, ctypes.c_int32), "uint32": (np.uint32, ctypes.c_uint32), "uint8": (np.uint8, ctypes.c_uint8),
+    "int64": (np.int64, ctypes.c_int64), "uint64": (np.uint64, ctypes.c_uint64),
+    "float": (np.float32, ctypes.c_float), "double": (np.float64, ctypes.c_double),
+}
+LIMITS = {np.dtype(t): (int(np.iinfo(t).min), int(np.iinfo(t).max)) for t, _ in SCALARS.values() if t(0).dtype.kind != "f"}
+REAL_NAMES = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a kernel, as its source declares it."""
+
+    name: str
+    ctype: str          # "real" or a key of SCALARS
+    pointer: bool
+    const: bool
+
+    def declaration(self) -> str:
+        """The parameter in C++."""
+        return f"{'const ' * self.const}{self.ctype}{'*' * self.pointer} {self.name}"
+
+
+KERNEL = re.compile(r'extern "C" __global__ void (\w+)\(([^)]*)\)')
+PARAMETER = re.compile(r"(const )?(\w+)(\s*\*)?\s*(?:__restrict__)?\s*(\w+)$")
+INCLUDE = re.compile(r'^#include "([\w./]+)"\n', re.MULTILINE)
+
+
+def _parse(kernel: str, text: str) -> tuple[Parameter, ...]:
+    parameters = []
+    for declared in (" ".join(part.split()) for part in text.split(",")):
+        match = PARAMETER.match(declared)
+        if match is None or match[2] not in ("real", *SCALARS):
+            raise ValueError(f"kernel {kernel}: cannot read the parameter '{declared}'; types are real, "
+                             f"{', '.join(SCALARS)} and pointers to them")
+        parameters.append(Parameter(match[4], match[2], bool(match[3]), bool(match[1])))
+    return tuple(parameters)
+
+
+@cache
+def source(stem: str) -> str:
+    """The text of kernels/<stem>.cu with our own headers pasted in, each once: no compiler's cache
+    can then miss that a header has changed."""
+    pasted: set[str] = set()
+
+    def paste(name: str) -> str:
+        if name in pasted:
+            return ""
+        pasted.add(name)
+        text = (kernel_folder() / name).read_text().replace("#pragma once\n", "")
+        return INCLUDE.sub(lambda match: paste(match[1]), text)
+
+    return paste(f"{stem}.cu")
+
+
+@cache
+def stems() -> tuple[str, ...]:
+    """The names of all kernel files, without .cu."""
+    return tuple(sorted(path.stem for path in kernel_folder().glob("*.cu")))
+
+
+@cache
+def signatures(stem: str) -> dict[str, tuple[Parameter, ...]]:
+    """The kernels of a file and their parameters."""
+    return {name: _parse(name, text) for name, text in KERNEL.findall(source(stem))}
+
+
+@cache
+def _stem_of(kernel: str) -> str:
+    for stem in stems():
+        text = (kernel_folder() / f"{stem}.cu").read_text()
+        if f"void {kernel}(" in text:
+            return stem
+    raise KeyError(f"no kernel {kernel!r} in {kernel_folder()}")
+
+
+# ---- compiling ----
+
+def host_source(stem: str) -> str:
+    """A kernel file as C++ with a launch entry for each kernel."""
+    entries = "".join(
+        f"MINIVAE_ENTRY({name}, ({', '.join(p.declaration() for p in parameters)}), "
+        f"({', '.join(p.name for p in parameters)}))\n"
+        for name, parameters in signatures(stem).items())
+    return source(stem) + (kernel_folder() / "host" / "launch.h").read_text() + entries
+
+
+def _defines(dtype: np.dtype) -> tuple[str, ...]:
+    return (f"REAL={REAL_NAMES[dtype]}",)
+
+
+def cuda_options(dtype: np.dtype) -> tuple[str, ...]:
+    """The options that NVRTC gets from us; CuPy adds -ftz=true and the architecture."""
+    return ("--std=c++17", *(f"-D{define}" for define in _defines(dtype)))
+
+
+@cache
+def _host_library(stem: str, dtype: np.dtype) -> ctypes.CDLL:
+    return compiler.load(compiler.build(stem, host_source(stem), _defines(dtype)))
+
+
+@cache
+def _cuda_module(device: Device, stem: str, dtype: np.dtype):
+    return device.cupy.RawModule(code=source(stem), options=cuda_options(dtype), backend="nvrtc")
+
+
+def prepare(device: Device, dtype=np.float32) -> None:
+    """Compile every kernel for a device now, on all its threads, rather than at the first launch.
+
+    Raises:
+        MinivaeError: no compiler, or it failed.
+    """
+    dtype = np.dtype(dtype)
+    if device.cuda:
+        for stem in stems():
+            for name in signatures(stem):
+                _cuda_module(device, stem, dtype).get_function(name)
+        return
+    missing = [s for s in stems() if not compiler.path_of(s, host_source(s), _defines(dtype)).exists()]
+    if missing:
+        compiler.say_once(len(missing))
+    with ThreadPoolExecutor(device.threads) as executor:
+        list(executor.map(lambda stem: _host_library(stem, dtype), stems()))
+
+
+# ---- launching ----
+
+class Kernel:
+    """A compiled kernel with the checks of its arguments."""
+
+    def __init__(self, device: Device, name: str, dtype: np.dtype):
+        stem = _stem_of(name)
+        self.device, self.name, self.dtype = device, name, dtype
+        self.parameters = signatures(stem)[name]
+        real = REAL_NAMES[dtype]
+        self.types = [SCALARS[real if p.ctype == "real" else p.ctype] for p in self.parameters]
+        self.checks = [(p.pointer, p.const, np.dtype(t[0]), t[0], p.name)
+                       for p, t in zip(self.parameters, self.types, strict=True)]
+        if device.cuda:
+            self.function = _cuda_module(device, stem, dtype).get_function(name)
+        else:
+            self.function = getattr(_host_library(stem, dtype), f"launch_{name}")
+            self.function.restype = None
+            self.function.argtypes = [ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint, *(
+                ctypes.c_void_p if p.pointer else t[1] for p, t in zip(self.parameters, self.types, strict=True))]
+            self.run = ctypes.cast(device.host.pool_run, ctypes.c_void_p)
+
+    def __call__(self, work: Work, *args) -> None:
+        if len(args) != len(self.checks):
+            raise TypeError(f"kernel {self.name} takes {len(self.checks)} arguments "
+                            f"({', '.join(p.name for p in self.parameters)}), got {len(args)}")
+        if work.count == 0:
+            return
+        grid, block = geometry(work, self.device.cuda, self.dtype.itemsize)
+        if grid[1] > MAX_GRID_Y:
+            raise ValueError(f"kernel {self.name}: {grid[1]} slabs are more than CUDA's {MAX_GRID_Y}")
+        if self.device.cuda:
+            self.function(grid, block, tuple(map(self._cuda_argument, args, self.checks)))
+        else:
+            self.function(self.run, grid[0], grid[1], *map(self._host_argument, args, self.checks))
+
+    def _host_argument(self, value, check):
+        pointer, const, dtype, _, name = check
+        if not pointer:
+            return self._scalar(value, dtype, name)
+        self._check_array(value, dtype, name)
+        if not const and not value.flags.writeable:
+            raise ValueError(f"kernel {self.name}: argument {name} is written to, but the array is read-only")
+        at = address(value)
+        self._check_address(at, name)
+        return at
+
+    def _cuda_argument(self, value, check):
+        pointer, _, dtype, scalar, name = check
+        if not pointer:
+            return scalar(self._scalar(value, dtype, name))     # CuPy sends NumPy scalars as they are
+        self._check_array(value, dtype, name)
+        self._check_address(value.data.ptr, name)
+        return value
+
+    def _check_array(self, value, dtype: np.dtype, name: str) -> None:
+        if not isinstance(value, self.device.array_type):
+            raise TypeError(f"kernel {self.name}: argument {name} must be an array on {self.device.name}, "
+                            f"got {type(value).__module__}.{type(value).__name__}")
+        if value.dtype != dtype:
+            raise TypeError(f"kernel {self.name}: argument {name} must be {dtype}, got {value.dtype}")
+        if not value.flags.c_contiguous:
+            raise ValueError(f"kernel {self.name}: argument {name} of shape {value.shape} is not C-contiguous")
+        if value.size == 0:
+            raise ValueError(f"kernel {self.name}: argument {name} of shape {value.shape} is empty")
+
+    def _check_address(self, at: int, name: str) -> None:
+        if at % SMALLEST_SHARED:
+            raise ValueError(f"kernel {self.name}: argument {name} begins at an address that is no multiple of "
+                             f"{SMALLEST_SHARED} bytes; copy the slice first")
+
+    def _scalar(self, value, dtype: np.dtype, name: str):
+        if dtype.kind == "f":
+            return float(value)
+        whole = int(value)
+        least, most = LIMITS[dtype]
+        if whole != value or not least <= whole <= most:
+            raise ValueError(f"kernel {self.name}: argument {name} = {value} does not fit {dtype}")
+        return whole
+
+
+_kernels: dict[tuple[int, str, np.dtype], Kernel] = {}
+
+
+def launch(name: str, work: Work, *args) -> None:
+    """Launch a kernel on the device that its arrays are on.
+
+    Args:
+        name: the kernel's name in its source.
+        work: what it covers: elements(n), rows(n, width), columns(n, slabs) or blocks(n). Of size 0,
+            nothing is launched.
+        args: arrays and scalars in the order of the kernel's parameters. `real` is the dtype of the first
+            floating array.
+
+    Raises:
+        TypeError: wrong number of arguments, an array of the wrong dtype or on another device.
+        ValueError: an array that is not contiguous, not aligned, read-only or empty; a scalar out of range.
+        KeyError: no such kernel.
+    """
+    first = real = None
+    for arg in args:
+        if hasattr(arg, "dtype") and getattr(arg, "ndim", 0):
+            first = arg if first is None else first
+            if arg.dtype.kind == "f":
+                real = arg.dtype
+                break
+    if first is None:
+        raise TypeError(f"kernel {name}: no array among the arguments")
+    device = device_of(first)
+    dtype = real or np.dtype(np.float32)
+    key = (id(device), name, dtype)
+    kernel = _kernels.get(key)
+    if kernel is None:
+        if dtype not in REAL_NAMES:
+            raise TypeError(f"kernel {name}: arrays must be float32 or float64, got {dtype}")
+        kernel = _kernels[key] = Kernel(device, name, dtype)
+    kernel(work, *args)

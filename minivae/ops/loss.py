@@ -1,0 +1,59 @@
+"""Reconstruction costs, each summed over the row: value and gradient in one pass (kernels/loss.cu)."""
+
+from __future__ import annotations
+
+from minivae.device import device_of
+from minivae.kernels import launch, rows
+from minivae.ops.arithmetic import weight_of_mean
+from minivae.tensor import op
+
+
+@op
+def squared_error(needs, y, x):
+    """sum over the columns of (y - x)^2.
+
+    Args:
+        y: (rows, columns), the reconstruction.
+        x: (rows, columns), the data; no gradient goes there.
+
+    Returns:
+        cost: (rows,).
+
+    Raises:
+        ValueError: the shapes differ, or x needs a gradient.
+    """
+    return _row_cost("squared_error", needs, y, x)
+
+
+@op
+def bernoulli(needs, y, x):
+    """Negative log-likelihood -sum(x log p + (1 - x) log(1 - p)) with p = sigmoid(y), in nats.
+
+    Args:
+        y: (rows, columns), logits.
+        x: (rows, columns), data in [0, 1]; no gradient goes there.
+
+    Returns:
+        cost: (rows,).
+
+    Raises:
+        ValueError: the shapes differ, or x needs a gradient.
+    """
+    return _row_cost("bernoulli", needs, y, x)
+
+
+def _row_cost(kernel: str, needs, y, x):
+    if y.shape != x.shape or y.ndim != 2 or needs[1]:
+        raise ValueError(f"{kernel}: takes y and x of one shape (rows, columns), x without a gradient; got {y.shape} "
+                         f"and {x.shape}")
+    (count, width), device = y.shape, device_of(y)
+    cost, dy = device.empty((count,), y.dtype), device.empty(y.shape, y.dtype)
+    # Written for the gradient that a mean over the rows sends back; any other is mended in the backward pass.
+    expected = weight_of_mean(max(count, 1), y.dtype)
+    launch(kernel, rows(count, width), y, x, cost, dy, count, width, expected)
+
+    def backward(dcost, into):
+        launch("rescale_rows", rows(count, width), dy, dcost, count, width, expected)
+        return dy, None
+
+    return cost, backward
