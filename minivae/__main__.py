@@ -1,0 +1,3 @@
+from minivae.cli import main
+
+main()

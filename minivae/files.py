@@ -1,0 +1,48 @@
+"""Files that are either whole or not there: written aside in the same folder, synced, then renamed."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from minivae.errors import MinivaeError
+
+
+@contextmanager
+def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
+    """A binary file to write to; on leaving without an exception it takes the place of `path`.
+
+    Raises:
+        MinivaeError: the folder cannot be written, or the disk is full; `path` is then as it was.
+    """
+    path = Path(path)
+    try:
+        descriptor, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise _cannot(path, error) from error
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(aside, 0o666 & ~_umask())      # mkstemp makes files that only their owner may read
+        os.replace(aside, path)
+    except BaseException as error:
+        Path(aside).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise _cannot(path, error) from error
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _cannot(path: Path, error: OSError) -> MinivaeError:
+    return MinivaeError(f"cannot write {path}: {error.strerror or error}; choose a place that can be written and has room")

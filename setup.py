@@ -1,0 +1,31 @@
+"""Packaging. kernels/ is installed as the package's data, so that an installed minivae finds its sources."""
+
+from setuptools import setup
+
+setup(
+    name="minivae",
+    version="0.1.0",
+    description="Variational autoencoders from scratch: own autodiff, own CUDA kernels, fast on a GPU and on a CPU",
+    python_requires=">=3.11",
+    packages=["minivae", "minivae.ops", "minivae.models", "minivae.digits",
+              "minivae._kernels", "minivae._kernels.host"],
+    package_dir={"minivae._kernels": "kernels", "minivae._kernels.host": "kernels/host"},
+    package_data={"minivae.digits": ["*.gz", "*.md"], "minivae._kernels": ["*.cu", "*.cuh"],
+                  "minivae._kernels.host": ["*.cpp", "*.h"]},
+    install_requires=[
+        "numpy>=1.26",          # arrays on the CPU, and its BLAS for the matrix products
+        "click>=8.1",           # the command line
+        "rich>=13",             # progress bars and tables
+        "pillow>=10",           # pictures
+        "safetensors>=0.4",     # checkpoints that cannot run code
+        "platformdirs>=4",      # where the system wants caches
+        "threadpoolctl>=3.1",   # finds NumPy's BLAS and sets it to one thread a call
+    ],
+    extras_require={
+        "cuda12": ["cupy-cuda12x[ctk]>=13.4"],      # arrays on a GPU, by the CUDA version of the driver
+        "cuda13": ["cupy-cuda13x[ctk]>=13.6"],
+        # The kernels are compiled for GPUs in the tests; that takes CuPy and NVRTC, but no GPU and no driver.
+        "test": ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", "cupy-cuda13x>=13.6", "nvidia-cuda-nvrtc>=13"],
+    },
+    entry_points={"console_scripts": ["minivae = minivae.cli:main"]},
+)
