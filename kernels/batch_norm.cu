@@ -8,6 +8,8 @@
 // Moments are per column: moments[0][c] the mean, moments[1][c] the variance (divided by the count).
 // A first kernel takes them of each slab of rows, partial (slabs, 2, cols); the second merges the
 // slabs in a fixed order (Chan et al. 1979), so no sum depends on how many threads run.
+// Means of a batch are kept relative to its first row: at mean 1e4 and deviation 1 a float32 of the
+// mean itself would be wrong by a thousandth of the deviation after each merge.
 #include "portable.cuh"
 #include "math.cuh"
 #include "reduce.cuh"
@@ -37,21 +39,30 @@ template <int W> DEVICE void clear(Moments<W>& m) {
   LANES(k) { m.mean[k] = 0; m.variance[k] = 0; }
 }
 
+// What the means of a pack of columns are relative to: x's first row, or zero.
+template <int W> struct Shift {
+  real lane[W];
+  DEVICE Shift(const real* first_row, bool shifted) {
+    const In<W> row(first_row);
+    LANES(k) lane[k] = shifted ? row[k] : (real)0;
+  }
+  DEVICE real operator[](int k) const { return lane[k]; }
+};
+
 // Moments of the rows of one thread: CHUNK rows at a time, summed about the mean so far.
 constexpr int CHUNK = 16;
 
 template <int W>
 DEVICE void thread_moments(const real* x, int64 cols, int64 first, int64 last, int64 step, Moments<W>& m) {
+  const Shift<W> shift(x, true);
   clear(m);
-  if (first >= last) return;
-  { const In<W> x0(x + first * cols); LANES(k) m.mean[k] = x0[k]; }
   for (int64 r = first; r < last;) {
     real sum[W], square[W];
     LANES(k) { sum[k] = 0; square[k] = 0; }
     int count = 0;
     for (; count < CHUNK && r < last; ++count, r += step) {
       const In<W> xr(x + r * cols);
-      LANES(k) { const real d = xr[k] - m.mean[k]; sum[k] += d; square[k] += d * d; }
+      LANES(k) { const real d = xr[k] - shift[k] - m.mean[k]; sum[k] += d; square[k] += d * d; }
     }
     Moments<W> chunk;
     const real scale = 1 / (real)count;
@@ -98,12 +109,12 @@ extern "C" __global__ void batch_norm_moments(const real* __restrict__ x, real* 
   });
 }
 
-// y and, for the backward pass, the merged moments.  With slabs == 1, partial holds the moments to
-// use as they are: a batch of one slab, or the fixed-point statistics at test time.
+// y and, for the backward pass, the merged moments.  fixed != 0: partial (1, 2, cols) does not come from
+// this x, but holds the statistics to use, such as the fixed-point ones at test time.
 extern "C" __global__ void batch_norm_forward(const real* __restrict__ x, const real* __restrict__ partial,
                                               const real* __restrict__ gamma, const real* __restrict__ beta,
                                               real* __restrict__ y, real* __restrict__ moments,
-                                              int64 rows, int cols, int slabs, real epsilon, int activation) {
+                                              int64 rows, int cols, int slabs, real epsilon, int activation, int fixed) {
   const Share share = share_of(rows, blockIdx.y, gridDim.y);
   with_activation(activation, [&](auto act) {
     for_columns(cols, [&](auto w, int c, bool live) {
@@ -112,38 +123,38 @@ extern "C" __global__ void batch_norm_forward(const real* __restrict__ x, const 
       merge_slabs<W>(partial + c, cols, slabs, rows, m);
       if (!live) return;
       if (blockIdx.y == 0 && threadIdx.y == 0) store_moments<W>(m, moments + c, cols);
-      real scale[W], shift[W];
+      real scale[W];
+      const Shift<W> shift(x + c, !fixed);
       const In<W> g(gamma + c), b(beta + c);
-      LANES(k) {
-        scale[k] = g[k] / sqrt_(m.variance[k] + epsilon);
-        shift[k] = b[k];
-      }
+      LANES(k) scale[k] = g[k] / sqrt_(m.variance[k] + epsilon);
       for (int64 r = share.first + threadIdx.y; r < share.last; r += blockDim.y) {
         const In<W> xr(x + r * cols + c);
         Out<W> yr(y + r * cols + c);
-        LANES(k) yr[k] = act.value((xr[k] - m.mean[k]) * scale[k] + shift[k]);
+        LANES(k) yr[k] = act.value((xr[k] - shift[k] - m.mean[k]) * scale[k] + b[k]);
         yr.store();
       }
     });
   });
 }
 
-// Adds the moments of a batch of `rows` rows to running moments over `seen` rows.
-extern "C" __global__ void batch_norm_merge(const real* __restrict__ partial, real* __restrict__ running,
+// Adds the moments of x, of `rows` rows, to running moments over `seen` rows.
+extern "C" __global__ void batch_norm_merge(const real* __restrict__ x, const real* __restrict__ partial, real* __restrict__ running,
                                             int64 rows, int cols, int slabs, int64 seen) {
   for_columns(cols, [&](auto w, int c, bool live) {
     constexpr int W = decltype(w)::value;
     Moments<W> batch, all;
     merge_slabs<W>(partial + c, cols, slabs, rows, batch);
     if (!live || threadIdx.y != 0) return;
+    const Shift<W> shift(x + c, true);
     batch.count = (real)rows;
     clear(all);
     if (seen > 0) {
       const In<W> mean(running + c), variance(running + cols + c);
       all.count = (real)seen;
-      LANES(k) { all.mean[k] = mean[k]; all.variance[k] = variance[k]; }
+      LANES(k) { all.mean[k] = mean[k] - shift[k]; all.variance[k] = variance[k]; }
     }
     MergeMoments()(all, batch);
+    LANES(k) all.mean[k] += shift[k];
     store_moments<W>(all, running + c, cols);
   });
 }
@@ -160,14 +171,18 @@ struct AddSums {
 
 // What the backward kernels know of a pack of columns.
 template <int W> struct Channel {
-  real mean[W], rstd[W], gamma[W], beta[W];
+  real shift[W], mean[W], rstd[W], gamma[W], beta[W];
+  DEVICE real xhat(real x, int k) const { return (x - shift[k] - mean[k]) * rstd[k]; }
+  DEVICE real u(real xhat, int k) const { return xhat * gamma[k] + beta[k]; }
 };
 
 template <int W>
-DEVICE void read_channel(const real* moments, const real* gamma, const real* beta, int64 cols, real epsilon,
-                         Channel<W>& ch) {
+DEVICE void read_channel(const real* x, const real* moments, const real* gamma, const real* beta, int64 cols,
+                         real epsilon, int fixed, Channel<W>& ch) {
+  const Shift<W> shift(x, !fixed);
   const In<W> mean(moments), variance(moments + cols), g(gamma), b(beta);
   LANES(k) {
+    ch.shift[k] = shift[k];
     ch.mean[k] = mean[k];
     ch.rstd[k] = 1 / sqrt_(variance[k] + epsilon);
     ch.gamma[k] = g[k];
@@ -179,21 +194,21 @@ DEVICE void read_channel(const real* moments, const real* gamma, const real* bet
 extern "C" __global__ void batch_norm_backward_sums(const real* __restrict__ dy, const real* __restrict__ x,
                                                     const real* __restrict__ moments,
                                                     const real* __restrict__ gamma, const real* __restrict__ beta,
-                                                    real* __restrict__ partial,
-                                                    int64 rows, int cols, real epsilon, int activation) {
+                                                    real* __restrict__ partial, int64 rows, int cols,
+                                                    real epsilon, int activation, int fixed) {
   const Share slab = share_of(rows, blockIdx.y, gridDim.y);
   with_activation(activation, [&](auto act) {
     for_columns(cols, [&](auto w, int c, bool live) {
       constexpr int W = decltype(w)::value;
       Channel<W> ch;
-      read_channel<W>(moments + c, gamma + c, beta + c, cols, epsilon, ch);
+      read_channel<W>(x + c, moments + c, gamma + c, beta + c, cols, epsilon, fixed, ch);
       Sums<W> sums;
       LANES(k) { sums.du[k] = 0; sums.du_xhat[k] = 0; }
       for (int64 r = slab.first + threadIdx.y; r < slab.last; r += blockDim.y) {
         const In<W> xr(x + r * cols + c), dyr(dy + r * cols + c);
         LANES(k) {
-          const real xhat = (xr[k] - ch.mean[k]) * ch.rstd[k];
-          const real du = dyr[k] * act.slope(xhat * ch.gamma[k] + ch.beta[k]);
+          const real xhat = ch.xhat(xr[k], k);
+          const real du = dyr[k] * act.slope(ch.u(xhat, k));
           sums.du[k] += du;
           sums.du_xhat[k] += du * xhat;
         }
@@ -237,7 +252,7 @@ extern "C" __global__ void batch_norm_backward(const real* __restrict__ dy, cons
         dg.store(); db.store();
       }
       Channel<W> ch;
-      read_channel<W>(moments + c, gamma + c, beta + c, cols, epsilon, ch);
+      read_channel<W>(x + c, moments + c, gamma + c, beta + c, cols, epsilon, fixed, ch);
       real mean_du[W], mean_du_xhat[W], scale[W];
       LANES(k) {
         mean_du[k] = sums.du[k] * per_row;
@@ -248,8 +263,8 @@ extern "C" __global__ void batch_norm_backward(const real* __restrict__ dy, cons
         const In<W> xr(x + r * cols + c), dyr(dy + r * cols + c);
         Out<W> dxr(dx + r * cols + c);
         LANES(k) {
-          const real xhat = (xr[k] - ch.mean[k]) * ch.rstd[k];
-          const real du = dyr[k] * act.slope(xhat * ch.gamma[k] + ch.beta[k]);
+          const real xhat = ch.xhat(xr[k], k);
+          const real du = dyr[k] * act.slope(ch.u(xhat, k));
           dxr[k] = scale[k] * (du - mean_du[k] - xhat * mean_du_xhat[k]);
         }
         dxr.store();

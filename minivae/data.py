@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 import os
-import sys
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 
 import numpy as np
 
+from minivae import compiler
+from minivae.download import fetch
 from minivae.errors import MinivaeError, UsageError
+from minivae.idx import broken, read_idx
 
 DEFAULT = "digits"
 DIGITS_FOLDER = Path(__file__).parent / "digits"
@@ -24,27 +26,13 @@ STEMS = (
     "t10k-labels-idx1-ubyte",
 )
 
-MAX_BYTES = 2**31
-MAX_DIMENSIONS = 4
-CHUNK = 1 << 20
-DOWNLOAD_LIMIT = 64 << 20  # the largest file there is has 26 MB
-DOWNLOAD_TIMEOUT = 30.0
-
-TYPE_NAMES = {
-    0x09: "signed bytes",
-    0x0B: "16-bit integers",
-    0x0C: "32-bit integers",
-    0x0D: "32-bit floats",
-    0x0E: "64-bit floats",
-}
-
 
 @dataclass(frozen=True)
 class Source:
     """Where a named data set comes from.
 
-    `address` ends in a slash; `sha256` holds the hex digests of the four gzipped files in the
-    order of STEMS; `package` is the Debian package that ships them, into `package_folder`.
+    `address` ends in a slash; `sha256` holds the hex digests of the four gzipped files in the order of
+    STEMS; `package` is the Debian package that puts them into `package_folder`, where there is one.
     """
 
     address: str
@@ -83,8 +71,8 @@ NAMES = (DEFAULT, *SOURCES)  # what `load` knows by name
 class Dataset:
     """Images and their labels, split into train and test.
 
-    Images are uint8 (N, H, W, C), C-contiguous; labels are uint8 (N,). Train and test images
-    have the same H, W and C. `name` is the name or the path that the set was loaded by.
+    Images are uint8 (N, H, W, C), C-contiguous; labels are uint8 (N,). Train and test images have the
+    same H, W and C. `name` is the name or the path that the set was loaded by.
     """
 
     name: str
@@ -99,26 +87,22 @@ class Dataset:
         return self.train_images.shape[1:]
 
 
-def load(name: str | os.PathLike = DEFAULT, folder: str | os.PathLike | None = None) -> Dataset:
+def load(name: str | os.PathLike = DEFAULT) -> Dataset:
     """Load a data set by its name (see NAMES) or by the path of a folder of four IDX files.
 
-    A known name wins over a folder that is called the same; write `./mnist` for the folder.
-    `mnist` and `fashion-mnist` are looked for in `folder` (where given), in the cache folder
-    (see `cache_folder`) and where Debian's package puts them; else they are downloaded into the
-    cache. `folder` goes with these two names only.
+    A known name wins over a folder that is called the same; write `./mnist` for the folder. What is not
+    built in is looked for in the cache folder (see `cache_folder`) and where Debian's package puts it,
+    if there is one; else it is downloaded into the cache folder.
 
-    Raises UsageError for an unknown name or a folder that is missing or incomplete, and
-    MinivaeError for broken or disagreeing files and for a download that fails.
+    Raises:
+        UsageError: an unknown name, or a folder that lacks files.
+        MinivaeError: files that are broken or disagree, or a download that failed.
     """
     name = os.fspath(name)
-    if folder is not None and name not in SOURCES:
-        raise UsageError(
-            f"a data folder goes with {' or '.join(SOURCES)} only, not with {name!r}: leave it out"
-        )
     if name == DEFAULT:
         return _digits()
     if name in SOURCES:
-        return _from_files(name, _find(name, folder))
+        return _from_files(name, _find(name))
     path = os.path.expanduser(name)
     if name and os.path.isdir(path):
         return _from_files(name, _complete(Path(path)))
@@ -126,89 +110,8 @@ def load(name: str | os.PathLike = DEFAULT, folder: str | os.PathLike | None = N
 
 
 def cache_folder(name: str) -> Path:
-    """The folder where the downloaded files of the data set `name` lie; it need not exist.
-
-    The environment variable MINIVAE_CACHE, where set, replaces the user's cache folder.
-    """
-    base = os.environ.get("MINIVAE_CACHE")
-    if not base:
-        import platformdirs
-
-        base = platformdirs.user_cache_dir("minivae")
-    return Path(os.path.expanduser(base)) / "data" / name
-
-
-def read_idx(path: str | os.PathLike) -> np.ndarray:
-    """Read an IDX file of unsigned bytes, plain or gzipped, as a uint8 array of 1 to 4 dimensions.
-
-    Gzip is told by the file's first bytes, not by its name. Memory stays within about the size
-    that the header declares, and within the file's own, whichever is less. Raises MinivaeError
-    where the file is missing, unreadable, damaged, of another type, or not as long as it says.
-    """
-    import gzip
-    import zlib
-
-    path = Path(path)
-    try:
-        with open(path, "rb") as raw:
-            zipped = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            return _parse_idx(gzip.GzipFile(fileobj=raw) if zipped else raw, path)
-    except FileNotFoundError:
-        raise MinivaeError(f"{path}: no such file; check the name, or put the file there") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise _broken(path, f"damaged gzip data ({error})", "an intact gzip file") from error
-    except OSError as error:
-        reason = error.strerror or error
-        raise MinivaeError(
-            f"{path}: cannot be read ({reason}); check that it is a file that you may read"
-        ) from error
-
-
-def _parse_idx(stream, path: Path) -> np.ndarray:
-    magic = _read_up_to(stream, 4)
-    if len(magic) < 4:
-        raise _broken(path, f"a header cut short after {len(magic)} bytes", "at least 4 bytes")
-    if magic[:2] != b"\0\0":
-        raise _broken(path, f"the first bytes {magic.hex(' ')}", "00 00 08 (an IDX file)")
-    kind, rank = magic[2], magic[3]
-    if kind != 0x08:
-        found = TYPE_NAMES.get(kind, "an unknown type")
-        raise _broken(path, f"IDX type 0x{kind:02x} ({found})", "0x08 (unsigned bytes)")
-    if not 1 <= rank <= MAX_DIMENSIONS:
-        raise _broken(path, f"{rank} dimensions", f"1 to {MAX_DIMENSIONS}")
-    header = _read_up_to(stream, 4 * rank)
-    if len(header) < 4 * rank:
-        raise _broken(
-            path, f"a header cut short after {4 + len(header)} bytes", f"{4 + 4 * rank} bytes"
-        )
-    shape = tuple(int(size) for size in np.frombuffer(header, ">u4"))
-    size, text = prod(shape), " x ".join(map(str, shape))
-    if size == 0 or size > MAX_BYTES:
-        raise _broken(path, f"a declared size of {text}", f"1 to {MAX_BYTES} bytes in all")
-    # One byte more than declared shows that there is more, and makes gzip check its checksum.
-    body = _read_up_to(stream, size + 1)
-    if len(body) != size:
-        found = f"only {len(body)} bytes" if len(body) < size else f"more than {size} bytes"
-        raise _broken(path, f"{found} after the header", f"the declared {text} = {size}")
-    return np.frombuffer(body, np.uint8).reshape(shape)
-
-
-def _read_up_to(stream, size: int) -> bytearray:
-    # In chunks, as one read of `size` would set aside all that a lying header declares.
-    body = bytearray()
-    while len(body) < size:
-        chunk = stream.read(min(CHUNK, size - len(body)))
-        if not chunk:
-            break
-        body += chunk
-    return body
-
-
-def _broken(path: Path, found: str, expected: str) -> MinivaeError:
-    return MinivaeError(
-        f"{path}: found {found}, expected {expected}; replace it with an intact copy"
-    )
+    """The folder where the downloaded files of the data set `name` lie; it need not exist."""
+    return compiler.cache_folder() / "data" / name
 
 
 def _digits() -> Dataset:
@@ -224,10 +127,8 @@ def _from_files(name: str, paths: list[Path]) -> Dataset:
     test_images, test_labels = _read_pair(paths[2], paths[3])
     if train_images.shape[1:] != test_images.shape[1:]:
         sizes = ["{} x {}".format(*images.shape[1:3]) for images in (train_images, test_images)]
-        raise MinivaeError(
-            f"{paths[0]} holds images of {sizes[0]} and {paths[2]} of {sizes[1]};"
-            " use train and test files of the same data set"
-        )
+        raise MinivaeError(f"{paths[0]} holds images of {sizes[0]} and {paths[2]} of {sizes[1]}; "
+                           "use train and test files of the same data set")
     return Dataset(name, train_images, train_labels, test_images, test_labels)
 
 
@@ -238,26 +139,20 @@ def _read_pair(images_path: Path, labels_path: Path) -> tuple[np.ndarray, np.nda
         (labels_path, labels, 1, "labels: count"),
     ):
         if array.ndim != rank:
-            raise _broken(path, f"{array.ndim}-dimensional data", f"{rank} ({what})")
+            raise broken(path, f"{array.ndim}-dimensional data", f"{rank} ({what})")
     if len(images) != len(labels):
-        raise MinivaeError(
-            f"{images_path} holds {len(images)} images and {labels_path} {len(labels)} labels;"
-            " use two files of the same data set"
-        )
+        raise MinivaeError(f"{images_path} holds {len(images)} images and {labels_path} {len(labels)} "
+                           "labels; use two files of the same data set")
     return images[..., np.newaxis], labels
 
 
 def _unknown(name: str) -> UsageError:
-    import difflib
-
     if os.path.exists(os.path.expanduser(name)):
         return UsageError(f"{name!r} is a file, not a folder: name the folder that holds it")
     close = difflib.get_close_matches(name.lower(), NAMES, n=1, cutoff=0.5)
     hint = f" (did you mean {close[0]!r}?)" if close else ""
-    return UsageError(
-        f"no data set {name!r}{hint}: choose {', '.join(NAMES)},"
-        " or the path of a folder that holds four IDX files"
-    )
+    return UsageError(f"no data set {name!r}{hint}: choose {', '.join(NAMES)}, "
+                      "or the path of a folder that holds four IDX files")
 
 
 def _present(folder: Path) -> dict[str, Path]:
@@ -277,19 +172,9 @@ def _complete(folder: Path) -> list[Path]:
     return list(found.values())
 
 
-def _find(name: str, folder: str | os.PathLike | None) -> list[Path]:
+def _find(name: str) -> list[Path]:
     """The paths of the four files of a named set, in the order of STEMS."""
-    places = [cache_folder(name)]
-    if SOURCES[name].package_folder:
-        places.append(SOURCES[name].package_folder)
-    if folder is not None:
-        given = Path(os.path.expanduser(folder))
-        if not os.path.isdir(given):
-            raise UsageError(f"no folder {given}: name one that exists, or leave it out")
-        if _present(given):
-            # Half a set is more likely a slip of the user's than a wish to have it downloaded.
-            return _complete(given)
-    for place in places:
+    for place in filter(None, (cache_folder(name), SOURCES[name].package_folder)):
         found = _present(place)
         if len(found) == len(STEMS):
             return list(found.values())
@@ -298,45 +183,14 @@ def _find(name: str, folder: str | os.PathLike | None) -> list[Path]:
 
 def _download(name: str, folder: Path) -> list[Path]:
     """Fetch into `folder` what it lacks; an earlier run may have got some of the files."""
-    import http.client
-
     source, present = SOURCES[name], _present(folder)
     for stem, sha256 in zip(STEMS, source.sha256, strict=True):
         if stem in present:
             continue
-        url = f"{source.address}{stem}.gz"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            _fetch(url, folder / f"{stem}.gz", sha256)
-        except (OSError, http.client.HTTPException, ValueError) as error:
+            fetch(f"{source.address}{stem}.gz", folder / f"{stem}.gz", sha256)
+        except MinivaeError as error:
             package = f"install Debian's package {source.package}, " if source.package else ""
-            raise MinivaeError(  # urllib wraps the reason in "<urlopen error ...>"
-                f"cannot download {url} into {folder} ({getattr(error, 'reason', error)}):"
-                f" {package}put the four IDX files of {name} in that folder"
-                f" (MINIVAE_CACHE moves it), or use --data {DEFAULT}"
-            ) from error
+            raise MinivaeError(f"{error}; {package}put the four IDX files of {name} into {folder} "
+                               f"(MINIVAE_CACHE moves it), or use --data {DEFAULT}") from error
     return _complete(folder)
-
-
-def _fetch(url: str, target: Path, sha256: str) -> None:
-    """Download `url` to `target`; ValueError, and no file, where its digest is not `sha256`."""
-    import hashlib
-    import urllib.request
-
-    print(f"downloading {url} to {target}", file=sys.stderr)
-    aside = target.with_name(f".{os.urandom(8).hex()}.part")
-    digest, size = hashlib.sha256(), 0
-    try:
-        reply = urllib.request.urlopen(url, timeout=DOWNLOAD_TIMEOUT)
-        with reply, open(aside, "xb") as out:
-            while chunk := reply.read(CHUNK):
-                size += len(chunk)
-                if size > DOWNLOAD_LIMIT:
-                    raise ValueError(f"it is larger than {DOWNLOAD_LIMIT} bytes")
-                digest.update(chunk)
-                out.write(chunk)
-        if digest.hexdigest() != sha256:
-            raise ValueError(f"SHA-256 {digest.hexdigest()} of {size} bytes, expected {sha256}")
-        os.replace(aside, target)
-    finally:
-        aside.unlink(missing_ok=True)

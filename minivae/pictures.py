@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import os
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from minivae.errors import MinivaeError, UsageError
+from minivae.errors import UsageError
+from minivae.files import replacing
 
 TILE = 56  # pixels; smaller images are enlarged to at least this
 GAP = 2
@@ -17,16 +16,16 @@ PAIR_GAP = 10
 WHITE = 255
 
 
-def grid(
-    images: np.ndarray, columns: int, gap: int = GAP, scale: int | None = None
-) -> Image.Image:
+def grid(images: np.ndarray, columns: int, gap: int = GAP, scale: int | None = None) -> Image.Image:
     """Lay the images out in rows of `columns`, left to right, on white.
 
-    `images` is (N, H, W, C) with C 1 or 3, of floats in [0, 1] (what lies outside is clipped, NaN
-    is black) or of uint8. `gap` is in pixels of the picture. `scale` is the whole number by which
-    each side is enlarged; by default the least one that makes the longer side 56 pixels or more.
-    Fewer images than columns give a picture just as wide as they need. The picture is of mode
-    "L" for C 1 and "RGB" for C 3. Raises UsageError for any other shape, type or number.
+    `images` is (N, H, W, C) with C 1 or 3, of floats in [0, 1] (what lies outside is clipped, NaN is
+    black) or of uint8. `gap` is in pixels of the picture. `scale` is the whole number by which each side
+    is enlarged; by default the least one that makes the longer side 56 pixels or more. Fewer images than
+    columns give a picture just as wide as they need. The picture is of mode "L" for C 1 and "RGB" for C 3.
+
+    Raises:
+        UsageError: any other shape, type or number.
     """
     pixels = _pixels(images)
     _check(columns, gap, scale)
@@ -39,16 +38,16 @@ def grid(
 def side_by_side(sources: np.ndarray, reconstructions: np.ndarray, columns: int) -> Image.Image:
     """Lay out rows of sources, each right over the row of their reconstructions.
 
-    Both are (N, H, W, C) of the same shape, of the types that `grid` takes, each its own. The gap
-    between two such pairs of rows is wider than that within one. Raises UsageError as `grid`
-    does, and where the shapes differ.
+    Both are (N, H, W, C) of the same shape, of the types that `grid` takes, each its own. The gap between
+    two such pairs of rows is wider than that within one.
+
+    Raises:
+        UsageError: as `grid` does, and where the shapes differ.
     """
     above, below = _pixels(sources), _pixels(reconstructions)
     if above.shape != below.shape:
-        raise UsageError(
-            f"sources of shape {above.shape} and reconstructions of shape {below.shape}:"
-            " give as many of both, of the same size"
-        )
+        raise UsageError(f"sources of shape {above.shape} and reconstructions of shape {below.shape}: "
+                         "give as many of both, of the same size")
     _check(columns, GAP, None)
     tiles, tops, top = [], [], 0
     for upper, lower in zip(_rows(above, columns), _rows(below, columns), strict=True):
@@ -60,37 +59,21 @@ def side_by_side(sources: np.ndarray, reconstructions: np.ndarray, columns: int)
 
 
 def save(image: Image.Image, path: str | os.PathLike) -> None:
-    """Write the picture to `path` as PNG, whatever the name's ending.
+    """Write the picture to `path` as PNG, whatever the name's ending; `path` never holds half a picture.
 
-    It is written aside in the same folder and then moved over, so that `path` never holds half
-    a picture. Raises MinivaeError where the file cannot be written.
+    Raises:
+        MinivaeError: the file cannot be written; what was there before is then as it was.
     """
-    path = Path(path)
-    encoded = io.BytesIO()
-    image.save(encoded, format="PNG")
-    aside = path.parent / f".{os.urandom(8).hex()}.part"
-    try:
-        try:
-            with open(aside, "xb") as out:
-                out.write(encoded.getbuffer())
-            os.replace(aside, path)
-        finally:
-            aside.unlink(missing_ok=True)
-    except OSError as error:
-        raise MinivaeError(
-            f"cannot write the picture {path} ({error.strerror or error}):"
-            " name a file in a folder that exists and that you may write to"
-        ) from error
+    with replacing(path) as out:
+        image.save(out, format="PNG")
 
 
 def _pixels(images: np.ndarray) -> np.ndarray:
     """The images as uint8 (N, H, W, C)."""
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[3] not in (1, 3) or 0 in images.shape:
-        raise UsageError(
-            f"images of shape {images.shape}: give (count, height, width, channels),"
-            " none of them 0, channels 1 or 3"
-        )
+        raise UsageError(f"images of shape {images.shape}: give (count, height, width, channels), "
+                         "none of them 0, channels 1 or 3")
     if images.dtype == np.uint8:
         return images
     if not np.issubdtype(images.dtype, np.floating):

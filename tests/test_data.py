@@ -1,62 +1,36 @@
-"""Reading IDX files and finding data sets: what is right comes through, what is wrong is named."""
+"""Finding, downloading and loading data sets: what is right comes through, what is wrong is named."""
 
+import dataclasses
 import functools
 import gzip
 import hashlib
 import http.server
 import threading
-import tracemalloc
-from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
+from test_idx import idx, message
 
-from minivae import data
+from minivae import compiler, data, download, files
 from minivae.errors import MinivaeError, UsageError
-
-FUZZ = settings(
-    max_examples=150,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-
-
-def idx(shape, body=None, kind=0x08):
-    """The bytes of an IDX file; the body counts up where none is given."""
-    if body is None:
-        body = (np.arange(np.prod(shape)) % 251).astype(np.uint8).tobytes()
-    return bytes([0, 0, kind, len(shape)]) + np.array(shape, ">u4").tobytes() + body
+from minivae.idx import read_idx
 
 
 def write_set(folder, train=6, test=4, size=(5, 3), zipped=True, replace=None):
     """Write four small IDX files; `replace` maps a stem to other contents (None: left out)."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = {
+    contents = {
         "train-images-idx3-ubyte": idx((train, *size)),
         "train-labels-idx1-ubyte": idx((train,)),
         "t10k-images-idx3-ubyte": idx((test, *size)),
         "t10k-labels-idx1-ubyte": idx((test,)),
     } | (replace or {})
-    for stem, content in files.items():
+    for stem, content in contents.items():
         if content is not None and zipped:
             (folder / f"{stem}.gz").write_bytes(gzip.compress(content, mtime=0))
         elif content is not None:
             (folder / stem).write_bytes(content)
     return folder
-
-
-def message(kind, call, *args):
-    """The text of the error that the call must raise; it must be one line, and of `kind`."""
-    with pytest.raises(MinivaeError) as caught:
-        call(*args)
-    assert type(caught.value) is kind
-    text = str(caught.value)
-    assert text and "\n" not in text
-    return text
 
 
 @pytest.fixture
@@ -66,7 +40,7 @@ def alone(tmp_path, monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
     for name, source in list(data.SOURCES.items()):
         # Port 0 can never be connected to, so no test can reach the true addresses.
-        lone = data.Source("http://127.0.0.1:0/", source.sha256, source.package)
+        lone = dataclasses.replace(source, address="http://127.0.0.1:0/", package_folder=None)
         monkeypatch.setitem(data.SOURCES, name, lone)
     return tmp_path / "cache" / "data"
 
@@ -78,124 +52,6 @@ def test_errors_are_one_line_and_have_exit_codes():
     assert str(MinivaeError("a\nb\r\nc")) == "a b c"
     assert (MinivaeError.exit_code, UsageError.exit_code) == (1, 2)
     assert issubclass(UsageError, MinivaeError)
-
-
-# --- read_idx -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("shape", [(7,), (3, 4), (5, 4, 3), (2, 3, 4, 3)])
-@pytest.mark.parametrize("zipped", [False, True])
-def test_read_idx_gives_back_what_was_written(tmp_path, shape, zipped):
-    path = tmp_path / "name-says-nothing"
-    content = idx(shape)
-    path.write_bytes(gzip.compress(content) if zipped else content)
-    array = data.read_idx(path)
-    assert array.dtype == np.uint8 and array.shape == shape and array.flags.c_contiguous
-    assert array.tobytes() == content[4 + 4 * len(shape) :]
-
-
-def test_a_plain_file_that_is_called_gz_is_read(tmp_path):
-    path = tmp_path / "labels.gz"
-    path.write_bytes(idx((3,)))
-    assert data.read_idx(str(path)).tolist() == [0, 1, 2]
-
-
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        (b"", ["cut short after 0 bytes", "at least 4"]),
-        (b"\0\0\x08", ["cut short after 3 bytes"]),
-        (b"\x89PNG....", ["89 50 4e 47", "00 00 08"]),
-        (idx((2,), b"\0" * 8, kind=0x0D), ["0x0d", "32-bit floats", "0x08"]),
-        (idx((2,), kind=0x42), ["0x42", "unknown type"]),
-        (b"\0\0\x08\0" + b"x", ["0 dimensions", "1 to 4"]),
-        (idx((1,) * 5), ["5 dimensions", "1 to 4"]),
-        (idx((2, 2, 2))[:13], ["cut short after 13 bytes", "16 bytes"]),
-        (idx((4, 0, 3)), ["4 x 0 x 3"]),
-        (idx((2**16, 2**16), b""), ["65536 x 65536", "2147483648"]),
-        (idx((2**32 - 1,), b""), ["4294967295"]),
-        (idx((3, 2))[:-1], ["only 5 bytes", "3 x 2 = 6"]),
-        (idx((2**31,), b"abc"), ["only 3 bytes", "2147483648"]),
-        (idx((3, 2)) + b"x", ["more than 6 bytes", "3 x 2 = 6"]),
-    ],
-)
-@pytest.mark.parametrize("zipped", [False, True])
-def test_a_broken_idx_file_is_named_with_what_was_found_and_expected(
-    tmp_path, content, expected, zipped
-):
-    path = tmp_path / "broken.idx"
-    path.write_bytes(gzip.compress(content) if zipped else content)
-    text = message(MinivaeError, data.read_idx, path)
-    for part in [str(path), *expected, "intact copy"]:
-        assert part in text
-
-
-def test_damaged_gzip_is_named(tmp_path):
-    path = tmp_path / "damaged.gz"
-    whole = gzip.compress(idx((50,), bytes(np.random.default_rng(0).bytes(50))), mtime=0)
-    for damaged in (
-        whole[:2],  # the magic alone
-        whole[:30],  # cut in the data
-        whole[:-3],  # cut in the checksum
-        whole[:-6] + b"\xff" + whole[-5:],  # another checksum
-        whole[:10] + b"\xff" + whole[11:],  # no such kind of block
-        whole + b"trailing",
-    ):
-        path.write_bytes(damaged)
-        text = message(MinivaeError, data.read_idx, path)
-        assert str(path) in text and "damaged gzip data" in text and "intact" in text
-
-
-def test_a_missing_file_and_one_that_cannot_be_read_are_told_apart(tmp_path):
-    assert "no such file" in message(MinivaeError, data.read_idx, tmp_path / "none")
-    assert "cannot be read" in message(MinivaeError, data.read_idx, tmp_path)
-
-
-def test_neither_a_gzip_bomb_nor_a_lying_header_fills_memory(tmp_path):
-    bomb, liar = tmp_path / "bomb.gz", tmp_path / "liar"
-    bomb.write_bytes(gzip.compress(idx((10,), b"\0" * (64 << 20)), compresslevel=1))
-    liar.write_bytes(idx((2**31,), b"\0" * 10))
-    tracemalloc.start()
-    try:
-        assert "more than 10 bytes" in message(MinivaeError, data.read_idx, bomb)
-        assert "only 10 bytes" in message(MinivaeError, data.read_idx, liar)
-        assert tracemalloc.get_traced_memory()[1] < 8 << 20
-    finally:
-        tracemalloc.stop()
-
-
-def read_or_explain(path, content):
-    path.write_bytes(content)
-    try:
-        array = data.read_idx(path)
-    except MinivaeError as error:
-        assert str(path) in str(error)
-        assert len(str(error).splitlines()) == 1
-    else:
-        assert array.dtype == np.uint8 and array.size > 0
-
-
-@FUZZ
-@given(prefix=st.sampled_from([b"", b"\0\0\x08", b"\x1f\x8b", b"\x1f\x8b\x08\0"]), rest=st.binary())
-def test_only_minivae_errors_come_of_random_bytes(tmp_path, prefix, rest):
-    read_or_explain(tmp_path / "fuzz", prefix + rest)
-
-
-@FUZZ
-@given(
-    zipped=st.booleans(),
-    cut=st.integers(0, 60),
-    changes=st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), max_size=4),
-)
-@example(zipped=False, cut=0, changes=[(3, 200)])
-@example(zipped=True, cut=0, changes=[])
-def test_only_minivae_errors_come_of_mutated_files(tmp_path, zipped, cut, changes):
-    content = bytearray(idx((3, 4, 5)))
-    if zipped:
-        content = bytearray(gzip.compress(content, mtime=0))
-    for place, value in changes:
-        content[place % len(content)] = value
-    read_or_explain(tmp_path / "fuzz", bytes(content[: len(content) - cut]))
 
 
 # --- the built-in digits --------------------------------------------------------------------
@@ -216,7 +72,7 @@ def test_the_digits_have_their_shapes_and_are_balanced():
 
 def test_the_digits_split_is_the_first_4000_and_the_last_1000_with_none_in_both():
     digits = data.load("digits")
-    images = data.read_idx(data.DIGITS_FOLDER / "mnist5k-images-idx3-ubyte.gz")
+    images = read_idx(data.DIGITS_FOLDER / "mnist5k-images-idx3-ubyte.gz")
     assert np.array_equal(digits.train_images[..., 0], images[:4000])
     assert np.array_equal(digits.test_images[..., 0], images[4000:])
     train = {image.tobytes() for image in digits.train_images}
@@ -300,44 +156,34 @@ def test_files_of_the_wrong_rank_are_named(tmp_path, stem, shape, expected):
 # --- where a named set is looked for --------------------------------------------------------
 
 
-def test_the_given_folder_comes_before_the_cache_and_that_before_the_package(
-    alone, tmp_path, monkeypatch
-):
-    source = data.SOURCES["mnist"]
+def test_the_cache_comes_before_the_package(alone, tmp_path, monkeypatch):
     package = write_set(tmp_path / "package", train=11)
-    monkeypatch.setitem(
-        data.SOURCES, "mnist", data.Source(source.address, source.sha256, "x", package)
-    )
-    assert len(data.load("mnist").train_images) == 11
-    write_set(alone / "mnist", train=12)
-    assert len(data.load("mnist").train_images) == 12
-    given_folder = write_set(tmp_path / "given", train=13)
-    loaded = data.load("mnist", folder=given_folder)
-    assert len(loaded.train_images) == 13 and loaded.name == "mnist"
+    lone = dataclasses.replace(data.SOURCES["fashion-mnist"], package_folder=package)
+    monkeypatch.setitem(data.SOURCES, "fashion-mnist", lone)
+    loaded = data.load("fashion-mnist")
+    assert len(loaded.train_images) == 11 and loaded.name == "fashion-mnist"
+    write_set(alone / "fashion-mnist", train=12)
+    assert len(data.load("fashion-mnist").train_images) == 12
 
 
-def test_a_given_folder_without_any_of_the_files_leaves_the_search_to_go_on(alone, tmp_path):
-    write_set(alone / "mnist", train=12)
-    assert len(data.load("mnist", folder=tmp_path).train_images) == 12
+def test_half_a_set_in_the_cache_does_not_hide_the_package(alone, tmp_path, monkeypatch):
+    package = write_set(tmp_path / "package", train=11)
+    lone = dataclasses.replace(data.SOURCES["fashion-mnist"], package_folder=package)
+    monkeypatch.setitem(data.SOURCES, "fashion-mnist", lone)
+    write_set(alone / "fashion-mnist", replace={"t10k-labels-idx1-ubyte": None})
+    assert len(data.load("fashion-mnist").train_images) == 11
 
 
-def test_a_given_folder_that_is_missing_incomplete_or_pointless_is_refused(alone, tmp_path):
-    write_set(alone / "mnist")
-    half = write_set(tmp_path / "half", replace={"t10k-labels-idx1-ubyte": None})
-    assert "t10k-labels" in message(UsageError, data.load, "mnist", half)
-    assert "no folder" in message(UsageError, data.load, "mnist", tmp_path / "none")
-    assert "leave it out" in message(UsageError, data.load, "digits", half)
-    assert "leave it out" in message(UsageError, data.load, str(half), half)
+def test_data_lies_beside_the_kernels_in_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINIVAE_CACHE", str(tmp_path))
+    assert data.cache_folder("mnist") == tmp_path / "data" / "mnist"
+    monkeypatch.delenv("MINIVAE_CACHE")
+    assert data.cache_folder("mnist") == compiler.cache_folder() / "data" / "mnist"
 
 
-def test_without_minivae_cache_the_user_cache_is_taken(monkeypatch):
-    import platformdirs
-
-    user = Path(platformdirs.user_cache_dir("minivae")) / "data" / "mnist"
-    monkeypatch.delenv("MINIVAE_CACHE", raising=False)
-    assert data.cache_folder("mnist") == user
-    monkeypatch.setenv("MINIVAE_CACHE", "")
-    assert data.cache_folder("mnist") == user
+def test_only_fashion_mnist_has_a_package():
+    assert {name for name, source in data.SOURCES.items() if source.package_folder} == {"fashion-mnist"}
+    assert all(bool(source.package) == bool(source.package_folder) for source in data.SOURCES.values())
 
 
 def test_fashion_mnist_from_the_package_is_whole(tmp_path, monkeypatch):
@@ -392,7 +238,7 @@ def test_a_download_fills_the_cache_once_and_says_so(served, capsys):
     assert len(server.asked) == 4 and capsys.readouterr().err == ""
 
 
-def test_a_download_that_was_broken_off_goes_on_with_the_files_it_lacks(served):
+def test_a_later_run_goes_on_with_the_files_it_lacks(served):
     server, folder, cache = served
     write_set(cache, train=8, replace={"t10k-images-idx3-ubyte": None})
     data.load("mnist")
@@ -410,8 +256,30 @@ def test_a_wrong_hash_is_refused_and_leaves_nothing(served):
 
 
 def test_a_download_that_is_too_large_is_broken_off(served, monkeypatch):
-    monkeypatch.setattr(data, "DOWNLOAD_LIMIT", 10)
+    monkeypatch.setattr(download, "LIMIT", 10)
     assert "larger than 10 bytes" in message(MinivaeError, data.load, "mnist")
+    assert listing(served[2]) == []
+
+
+def test_a_download_that_breaks_off_leaves_nothing(served, monkeypatch):
+    def half(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "1000")
+        self.end_headers()
+        self.wfile.write(b"x" * 10)
+
+    monkeypatch.setattr(Quiet, "do_GET", half)
+    assert "train-images-idx3-ubyte.gz" in message(MinivaeError, data.load, "mnist")
+    assert listing(served[2]) == []
+
+
+def test_a_full_disk_leaves_nothing_and_is_named(served, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.os, "replace", full)
+    text = message(MinivaeError, data.load, "mnist")
+    assert "No space left" in text and "MINIVAE_CACHE" in text
     assert listing(served[2]) == []
 
 

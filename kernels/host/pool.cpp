@@ -6,9 +6,10 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
-#include <cstdlib>
+#include <memory>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 #if defined(__x86_64__) || defined(__i386__)
 #define RELAX() __builtin_ia32_pause()
@@ -23,13 +24,26 @@ typedef void (*Job)(int part, int parts, void* argument);
 namespace {
 
 struct Pool {
-  int threads = 1, spins = 0;
+  const int threads, spins;
   Job job = nullptr;
   void* argument = nullptr;
-  std::atomic<unsigned> round{0};          // a new round starts the workers
+  bool ended = false;
+  std::atomic<unsigned> round{0};               // a new round starts the workers
+  std::vector<std::atomic<unsigned>> claimed;   // the last round in which somebody took this part
   std::atomic<int> unfinished{0}, asleep{0};
   std::mutex mutex;
   std::condition_variable wake;
+
+  Pool(int threads, int spins) : threads(threads), spins(spins), claimed(threads) {}
+
+  // Each part is done once a round: by its own thread, or by the caller where that thread is late
+  // (asleep, or kept from a processor by other programs).
+  void do_part(int part, unsigned now) {
+    unsigned last = now - 1;
+    if (!claimed[part].compare_exchange_strong(last, now)) return;
+    job(part, threads, argument);
+    unfinished.fetch_sub(1, std::memory_order_release);
+  }
 
   void work(int part) {
     for (unsigned seen = 0;;) {
@@ -40,70 +54,69 @@ struct Pool {
         wake.wait(lock, [&] { return round.load() != seen; });
         asleep.fetch_sub(1);
       }
-      ++seen;
-      if (job == nullptr) { delete_if_last(); return; }
-      job(part, threads, argument);
-      unfinished.fetch_sub(1, std::memory_order_release);
+      seen = round.load(std::memory_order_acquire);
+      if (ended) return;
+      do_part(part, seen);
     }
   }
 
-  void start(Job what, void* with) {
-    job = what;
-    argument = with;
-    unfinished.store(threads - 1);
-    round.fetch_add(1);
-    if (asleep.load()) {                   // a sleeper counts itself, then looks at the round again
+  unsigned begin() {
+    const unsigned now = round.fetch_add(1) + 1;
+    if (asleep.load()) {                        // a sleeper counts itself, then looks at the round again
       std::lock_guard<std::mutex> lock(mutex);
       wake.notify_all();
     }
+    return now;
   }
 
   void run(Job what, void* with) {
-    start(what, with);
-    what(0, threads, with);
-    for (int spin = 0; unfinished.load(std::memory_order_acquire); ++spin) {
-      if (spin < 100000) RELAX(); else std::this_thread::yield();
-    }
+    job = what;
+    argument = with;
+    unfinished.store(threads);
+    const unsigned now = begin();
+    for (int part = 0; part < threads; ++part) do_part(part, now);
+    for (int spin = 0; unfinished.load(std::memory_order_acquire);)
+      if (++spin < 2000) RELAX(); else std::this_thread::yield();
   }
 
-  void delete_if_last() { if (unfinished.fetch_sub(1) == 1) delete this; }
+  void end() { ended = true; begin(); }
 };
 
-Pool* pool = nullptr;
-std::mutex* turn = new std::mutex;         // one launch at a time, from whichever Python thread
+std::shared_ptr<Pool>* pool = new std::shared_ptr<Pool>;
+std::mutex* turn = new std::mutex;              // one launch at a time, from whichever Python thread
 int wanted_threads = 1, wanted_spins = 0;
 
-Pool* ready() {
-  if (!pool) {
-    pool = new Pool;
-    pool->threads = wanted_threads;
-    pool->spins = wanted_spins;
-    for (int part = 1; part < pool->threads; ++part) std::thread(&Pool::work, pool, part).detach();
-  }
-  return pool;
+void start() {
+  *pool = std::make_shared<Pool>(wanted_threads, wanted_spins);
+  for (int part = 1; part < wanted_threads; ++part)
+    std::thread([mine = *pool, part] { mine->work(part); }).detach();
 }
 
 // A forked child has none of the threads: it forgets the pool and makes its own when it needs one.
-void after_fork() { pool = nullptr; turn = new std::mutex; }
+void after_fork() {
+  pool = new std::shared_ptr<Pool>;
+  turn = new std::mutex;
+}
 
 }  // namespace
 
+// How many threads to use, and how often an idle one looks for work before it sleeps.
 extern "C" void pool_configure(int threads, int spins) {
-  static int registered = pthread_atfork(nullptr, nullptr, after_fork);
+  static const int registered = pthread_atfork(nullptr, nullptr, after_fork);
   (void)registered;
   std::lock_guard<std::mutex> lock(*turn);
-  if (pool && pool->threads > 1) pool->start(nullptr, nullptr);   // its workers end, the last deletes it
-  else delete pool;
-  pool = nullptr;
+  if (*pool) (*pool)->end();                    // the last of its threads deletes it
+  pool->reset();
   wanted_threads = threads;
   wanted_spins = spins;
 }
 
-// Runs job on every thread of the pool and returns when all are done.
+// Runs job(part, parts, argument) for every part and returns when all are done.
 extern "C" void pool_run(Job job, void* argument) {
+  if (wanted_threads == 1) return job(0, 1, argument);
   std::lock_guard<std::mutex> lock(*turn);
-  Pool* p = ready();
-  if (p->threads == 1) job(0, 1, argument); else p->run(job, argument);
+  if (!*pool) start();
+  (*pool)->run(job, argument);
 }
 
 // ---- matrix products: C = op(A) op(B), row major, in tiles on the pool ----

@@ -12,7 +12,10 @@ EPSILON = 1e-5
 
 
 def moments(x):
-    """Mean and variance of each slab of rows of x (rows, channels): (slabs, 2, channels).
+    """Mean (relative to x's first row) and variance of each slab of rows of x (rows, channels).
+
+    Returns:
+        (slabs, 2, channels).
 
     Raises:
         ValueError: x has no rows or is not two-dimensional.
@@ -28,7 +31,7 @@ def moments(x):
 def merge_moments(running, seen: int, x) -> None:
     """Add the rows of x (rows, channels) to `running` (2, channels): mean and variance over `seen` rows."""
     partial = moments(x)
-    launch("batch_norm_merge", columns(x.shape[1], 1), partial, running, *x.shape, len(partial), seen)
+    launch("batch_norm_merge", columns(x.shape[1], 1), x, partial, running, *x.shape, len(partial), seen)
 
 
 @op
@@ -47,25 +50,26 @@ def batch_norm(needs, x, gamma, beta, *, activation: str = "identity", fixed=Non
     Raises:
         ValueError: no rows, shapes that do not fit, or an unknown activation.
     """
+    partial = moments(x) if fixed is None else fixed[None]
     (rows, cols), device = x.shape, device_of(x)
     if gamma.shape != (cols,) or beta.shape != (cols,) or (fixed is not None and fixed.shape != (2, cols)):
         raise ValueError(f"batch_norm: x {x.shape} needs gamma and beta of shape ({cols},) and fixed moments of "
                          f"shape (2, {cols})")
-    act = _number(activation)
-    partial = moments(x) if fixed is None else fixed[None]
+    act, given = _number(activation), int(fixed is not None)
     used = device.empty((2, cols), x.dtype)
     y = device.empty(x.shape, x.dtype)
     cut = slabs(device, rows, cols)
     launch("batch_norm_forward", columns(cols, cut), x, partial, gamma, beta, y, used,
-           rows, cols, len(partial), epsilon, act)
+           rows, cols, len(partial), epsilon, act, given)
 
     def backward(dy, into):
         sums = device.empty((cut, 2, cols), x.dtype)
-        launch("batch_norm_backward_sums", columns(cols, cut), dy, x, used, gamma, beta, sums, rows, cols, epsilon, act)
+        launch("batch_norm_backward_sums", columns(cols, cut), dy, x, used, gamma, beta, sums, rows, cols, epsilon, act,
+               given)
         dx = device.empty(x.shape, x.dtype)
         dgamma, dbeta = (device.empty((cols,), x.dtype) if place is None else place for place in into[1:])
         launch("batch_norm_backward", columns(cols, cut), dy, x, used, gamma, beta, sums, dx, dgamma, dbeta,
-               rows, cols, cut, epsilon, act, int(fixed is not None))
+               rows, cols, cut, epsilon, act, given)
         return dx, dgamma, dbeta
 
     return y, backward

@@ -1,0 +1,70 @@
+"""Checkpoints: arrays by name and what is needed to use them, in one safetensors file.
+
+Nothing in such a file can run code. A checksum over names, shapes and bytes tells a damaged file from a whole one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+from minivae.errors import MinivaeError
+from minivae.files import replacing
+
+FORMAT = "minivae 1"
+
+
+def save(path: str | os.PathLike, arrays: dict[str, np.ndarray], facts: dict) -> None:
+    """Write a checkpoint; a file of that name is replaced only once the new one is whole.
+
+    Args:
+        arrays: host arrays by name.
+        facts: anything that JSON holds: settings, epoch, step.
+
+    Raises:
+        MinivaeError: it cannot be written.
+    """
+    from safetensors.numpy import save as to_bytes
+    arrays = {name: np.ascontiguousarray(a) for name, a in arrays.items()}
+    metadata = {"format": FORMAT, "facts": json.dumps(facts), "sha256": _digest(arrays)}
+    with replacing(path) as file:
+        file.write(to_bytes(arrays, metadata))
+
+
+def load(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict]:
+    """(arrays, facts) of a checkpoint.
+
+    Raises:
+        MinivaeError: it is missing, cannot be read, is damaged, or is none of minivae's.
+    """
+    from safetensors import SafetensorError, safe_open
+    path = Path(path)
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}
+    except FileNotFoundError:
+        raise MinivaeError(f"there is no checkpoint {path}; name a run folder that training has written") from None
+    except (OSError, SafetensorError, ValueError) as error:
+        raise MinivaeError(f"the checkpoint {path} cannot be read ({str(error).splitlines()[0]}): it is damaged or cut "
+                           "short; take another copy or train again") from error
+    if metadata.get("format") != FORMAT:
+        raise MinivaeError(f"{path} is no checkpoint of this minivae: its format is {metadata.get('format')!r}, "
+                           f"expected {FORMAT!r}")
+    if metadata.get("sha256") != _digest(arrays):
+        raise MinivaeError(f"the checkpoint {path} is damaged: its checksum does not fit its content; take another "
+                           "copy or train again")
+    return arrays, json.loads(metadata["facts"])
+
+
+def _digest(arrays: dict[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(array.data if array.size else b"")
+    return digest.hexdigest()

@@ -1,0 +1,144 @@
+"""Run folders: what a training leaves behind, and how to use it again.
+
+runs/<name>/
+    settings.toml           what was asked for
+    metrics.csv             a line an epoch
+    checkpoint.safetensors  parameters, statistics, optimizer state
+    source.png reconstructions.png samples.png
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import tomllib
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from minivae import checkpoint
+from minivae.device import Device
+from minivae.errors import MinivaeError, UsageError
+from minivae.files import replacing
+from minivae.models import ARCHITECTURES, VAE
+
+COLUMNS = ("epoch", "step", "train_cost", "test_cost", "test_reconstruction", "test_kl", "images_per_second", "seconds")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run was asked for; all of it goes into the run folder."""
+
+    arch: str = "ff"
+    data: str = "digits"
+    epochs: int = 60
+    batch_size: int = 100
+    optimizer: str = "rmsprop"
+    learning_rate: float = 1e-3
+    schedule: str = "cosine"
+    hidden: tuple[int, ...] = (512, 512, 256)
+    code: int = 384
+    likelihood: str = "squared-error"
+    seed: int = 0
+
+
+class Run:
+    """A run folder.
+
+    Attributes:
+        folder: its path.
+    """
+
+    def __init__(self, folder: str | os.PathLike):
+        self.folder = Path(folder)
+        self.checkpoint = self.folder / "checkpoint.safetensors"
+        self.metrics = self.folder / "metrics.csv"
+
+    @classmethod
+    def create(cls, settings: Settings, folder: str | os.PathLike | None = None) -> Run:
+        """Make the folder (runs/<data>-<arch>-<number> where none is given) and write the settings.
+
+        Raises:
+            UsageError: the folder holds a run or something else already.
+            MinivaeError: it cannot be written.
+        """
+        try:
+            run = cls(folder) if folder else cls._numbered(Path("runs"), f"{Path(settings.data).name}-{settings.arch}")
+            if folder:
+                run.folder.mkdir(parents=True, exist_ok=True)
+                if any(run.folder.iterdir()):
+                    what = "a run" if (run.folder / "settings.toml").exists() else "other files"
+                    raise UsageError(f"{run.folder} already holds {what}; name a new folder with --out")
+        except OSError as error:
+            raise MinivaeError(f"cannot make the run folder {error.filename or folder}: {error.strerror}; name another "
+                               "with --out") from error
+        text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in asdict(settings).items())
+        with replacing(run.folder / "settings.toml") as file:
+            file.write(text.encode())
+        return run
+
+    @classmethod
+    def _numbered(cls, parent: Path, stem: str) -> Run:
+        parent.mkdir(parents=True, exist_ok=True)
+        for number in range(1, 1_000_000):
+            try:
+                (parent / f"{stem}-{number}").mkdir()
+                return cls(parent / f"{stem}-{number}")
+            except FileExistsError:
+                continue
+        raise UsageError(f"{parent} holds a million runs of {stem}; name a folder with --out")
+
+    def settings(self) -> Settings:
+        """The settings of an existing run.
+
+        Raises:
+            UsageError: there is no run in this folder.
+            MinivaeError: its settings are damaged.
+        """
+        path = self.folder / "settings.toml"
+        try:
+            found = tomllib.loads(path.read_text())
+            known = {field.name for field in fields(Settings)}
+            if unknown := found.keys() - known:
+                raise ValueError(f"unknown settings {', '.join(sorted(unknown))}")
+            return Settings(**{k: tuple(v) if isinstance(v, list) else v for k, v in found.items()})
+        except FileNotFoundError:
+            raise UsageError(f"there is no run in {self.folder} (it has no settings.toml); name the folder that "
+                             "minivae train wrote") from None
+        except (OSError, ValueError) as error:
+            raise MinivaeError(f"{path} cannot be used: {error}; restore it or train again") from error
+
+    def append_metrics(self, **values) -> None:
+        """Add a line to metrics.csv; numbers are rounded to six digits."""
+        new = not self.metrics.exists()
+        try:
+            with self.metrics.open("a", newline="") as file:
+                writer = csv.writer(file)
+                if new:
+                    writer.writerow(COLUMNS)
+                writer.writerow([f"{values[c]:.6g}" if isinstance(values[c], float) else values[c] for c in COLUMNS])
+        except OSError as error:
+            raise MinivaeError(f"cannot write {self.metrics}: {error.strerror}; make room and start again") from error
+
+    def load(self, device: Device, image_shape: tuple[int, int, int] | None = None) -> tuple[VAE, Settings]:
+        """The trained model, in evaluation, and its settings.
+
+        Raises:
+            MinivaeError: the checkpoint is missing, damaged, or made with other settings.
+        """
+        settings = self.settings()
+        arrays, facts = checkpoint.load(self.checkpoint)
+        model = build(settings, tuple(facts["image_shape"]), device)
+        model.load_state({k: v for k, v in arrays.items() if not k.startswith("optimizer.")}, device)
+        model.train(False)
+        return model, settings
+
+
+def build(settings: Settings, image_shape: tuple[int, int, int], device: Device) -> VAE:
+    """The untrained model that the settings describe.
+
+    Raises:
+        UsageError: settings that no model can have.
+    """
+    return ARCHITECTURES[settings.arch](image_shape, device, hidden=settings.hidden, code=settings.code,
+                                        likelihood=settings.likelihood, seed=settings.seed)

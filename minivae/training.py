@@ -1,0 +1,210 @@
+"""The training loop: batches, steps, an evaluation an epoch, fixed-point statistics at the end."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Protocol
+
+import numpy as np
+
+from minivae import __version__, checkpoint, evaluate, pictures
+from minivae.data import Dataset
+from minivae.device import Device
+from minivae.errors import MinivaeError, UsageError
+from minivae.evaluate import Score
+from minivae.kernels import blocks, launch
+from minivae.models import VAE
+from minivae.nn import Flat
+from minivae.ops.batch import DeviceImages
+from minivae.ops.reparameterize import SAMPLE, TRAIN, Noise
+from minivae.optim import OPTIMIZERS
+from minivae.runs import Run, Settings, build
+
+SAMPLED = 2000              # training images for the statistics behind an epoch's test cost
+SAMPLED_PASSES = 2
+SAVE_EVERY = 20.0           # seconds between checkpoints, at an epoch's end
+LOOK_EVERY = 0.25           # seconds between looks at the cost so far
+PICTURED = 100              # images in the picture of samples
+PAIRS = 50                  # images in the picture of reconstructions
+
+SCHEDULES: dict[str, Callable[[float], float]] = {     # share of the run that is done -> factor of the rate
+    "constant": lambda done: 1.0,
+    "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),     # Loshchilov & Hutter 2017, without restarts
+}
+
+
+class Diverged(MinivaeError):
+    """The cost became NaN or infinite."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch gave."""
+
+    number: int
+    step: int
+    train_cost: float
+    test: Score
+    images_per_second: float
+    seconds: float          # since training began
+
+
+class Listener(Protocol):
+    """Who is told how the training goes; see report.py."""
+
+    def progress(self, images: int, cost: float) -> None: ...
+    def epoch(self, epoch: Epoch) -> None: ...
+
+
+class Trainer:
+    """A model in training on one device.
+
+    Args:
+        settings: what to train and how.
+        dataset: what on.
+        device: where.
+        run: the folder to leave results in; None leaves nothing.
+
+    Raises:
+        UsageError: settings that do not fit each other or the data.
+    """
+
+    def __init__(self, settings: Settings, dataset: Dataset, device: Device, run: Run | None = None):
+        check(settings, dataset)
+        self.settings, self.dataset, self.device, self.run = settings, dataset, device, run
+        self.model: VAE = build(settings, dataset.image_shape, device)
+        self.flat = Flat(self.model, device, self.model.dtype)
+        self.optimizer = OPTIMIZERS[settings.optimizer](self.flat, settings.learning_rate)
+        self.train_images = DeviceImages(dataset.train_images, device, self.model.dtype)
+        self.test_images = DeviceImages(dataset.test_images, device, self.model.dtype)
+        self.steps_an_epoch = len(dataset.train_images) // settings.batch_size
+        self.steps = self.steps_an_epoch * settings.epochs
+        self._totals = device.zeros((4,), self.model.dtype)
+        self._saved = -math.inf
+
+    def step(self, number: int) -> None:
+        """Training step `number`, counted from 0: nothing is copied to the device and nothing read back."""
+        s = self.settings
+        epoch, place = divmod(number, self.steps_an_epoch)
+        x, example = self.train_images.batch(place * s.batch_size, s.batch_size, seed=s.seed, epoch=epoch)
+        self.model.train()
+        cost = self.model.cost(x, example, Noise(s.seed, number, TRAIN))
+        cost.total.backward()
+        self.optimizer.lr = s.learning_rate * SCHEDULES[s.schedule](number / self.steps)
+        self.optimizer.step()
+        launch("keep_score", blocks(1), cost.reconstruction, cost.kl, self._totals, s.batch_size, number)
+
+    def train(self, listener: Listener) -> float:
+        """All epochs. Returns the seconds that they took.
+
+        Raises:
+            Diverged: the cost became NaN or infinite; the last good checkpoint stays.
+        """
+        began = looked = time.perf_counter()
+        for epoch in range(self.settings.epochs):
+            first = epoch * self.steps_an_epoch
+            started = time.perf_counter()
+            self._begin_score()
+            for number in range(first, first + self.steps_an_epoch):
+                self.step(number)
+                if time.perf_counter() - looked > LOOK_EVERY:
+                    looked = time.perf_counter()
+                    done = number - first + 1
+                    listener.progress((number + 1) * self.settings.batch_size, self._score(done))
+            train_cost = self._score(self.steps_an_epoch)
+            rate = self.steps_an_epoch * self.settings.batch_size / (time.perf_counter() - started)
+            test = self._sampled_test_cost()
+            if not math.isfinite(test.total):
+                raise self._diverged(first + self.steps_an_epoch - 1)
+            result = Epoch(epoch + 1, first + self.steps_an_epoch, train_cost, test, rate, time.perf_counter() - began)
+            self._record(result)
+            listener.epoch(result)
+        return time.perf_counter() - began
+
+    def finish(self) -> tuple[Score, object]:
+        """The fixed-point statistics over all training images; returns (test score, passes) and saves."""
+        passes = evaluate.fix_statistics(self.model, self.train_images, seed=self.settings.seed)
+        score = evaluate.score(self.model, self.test_images, self.settings.seed)
+        if self.run:
+            self._save(self.settings.epochs, score)
+        return score, passes
+
+    def _begin_score(self) -> None:
+        self._totals[...] = 0
+        self._totals[2] = -1
+
+    def _score(self, steps: int) -> float:
+        """The mean cost of the epoch's first `steps` steps; waits for the device."""
+        reconstruction, kl, bad, _ = self.device.to_host(self._totals).tolist()
+        if bad >= 0:
+            raise self._diverged(int(bad))
+        return (reconstruction + kl) / steps
+
+    def _sampled_test_cost(self) -> Score:
+        evaluate.fix_statistics(self.model, self.train_images, seed=self.settings.seed, limit=SAMPLED,
+                                most=SAMPLED_PASSES)
+        return evaluate.score(self.model, self.test_images, self.settings.seed)
+
+    def _diverged(self, step: int) -> Diverged:
+        rate = self.settings.learning_rate
+        kept = "no checkpoint had been written yet"
+        if self.run and self.run.checkpoint.exists():
+            kept = f"the last good checkpoint stays in {self.run.checkpoint}"
+        return Diverged(f"the cost was not finite at step {step + 1} (epoch {step // self.steps_an_epoch + 1}): a learning "
+                        f"rate of {rate:g} is probably too large, try --learning-rate {rate / 10:g}; {kept}")
+
+    def _record(self, epoch: Epoch) -> None:
+        if self.run is None:
+            return
+        test = epoch.test
+        self.run.append_metrics(epoch=epoch.number, step=epoch.step, train_cost=epoch.train_cost, test_cost=test.total,
+                                test_reconstruction=test.reconstruction, test_kl=test.kl,
+                                images_per_second=epoch.images_per_second, seconds=epoch.seconds)
+        if epoch.seconds - self._saved > SAVE_EVERY:
+            self._saved = epoch.seconds
+            self._save(epoch.number, test)
+
+    def _save(self, epoch: int, test: Score) -> None:
+        arrays = {**self.model.state(), **{f"optimizer.{k}": v for k, v in self.optimizer.state.items()}}
+        facts = {"minivae": __version__, "settings": asdict(self.settings), "image_shape": self.dataset.image_shape,
+                 "epoch": epoch, "step": self.optimizer.steps, "test_cost": test._asdict()}
+        checkpoint.save(self.run.checkpoint, {k: self.device.to_host(v) for k, v in arrays.items()}, facts)
+
+
+def check(settings: Settings, dataset: Dataset) -> None:
+    """Refuse settings that cannot work, before anything is written.
+
+    Raises:
+        UsageError: names the setting, what is wrong with it and what would do.
+    """
+    count = len(dataset.train_images)
+    for name, least in (("epochs", 1), ("batch_size", 2), ("code", 1), ("seed", 0)):
+        value = getattr(settings, name)
+        if value < least:
+            raise UsageError(f"--{name.replace('_', '-')} is {value}, but must be at least {least}")
+    if settings.batch_size > count:
+        raise UsageError(f"--batch-size is {settings.batch_size}, but {settings.data} has {count} training images; take at "
+                         f"most {count}")
+    if not 0 < settings.learning_rate < math.inf:
+        raise UsageError(f"--learning-rate is {settings.learning_rate:g}, but must be a positive number, such as 0.001")
+
+
+def draw_samples(model: VAE, count: int, seed: int):
+    """The picture of `count` samples from the prior."""
+    return pictures.grid(model.sample(count, Noise(seed, 0, SAMPLE)), columns=max(1, math.ceil(math.sqrt(count))))
+
+
+def draw_reconstructions(model: VAE, images: np.ndarray):
+    """The picture of test images (uint8) over their reconstructions."""
+    x, _ = DeviceImages(images, model.device, model.dtype).batch(0, len(images))
+    return pictures.side_by_side(images / 255.0, model.reconstruct(x), columns=10)
+
+
+def draw(run: Run, model: VAE, dataset: Dataset, seed: int) -> None:
+    """Write source.png, reconstructions.png and samples.png into the run folder."""
+    pictures.save(pictures.grid(dataset.test_images[:PICTURED], columns=10), run.folder / "source.png")
+    pictures.save(draw_reconstructions(model, dataset.test_images[:PAIRS]), run.folder / "reconstructions.png")
+    pictures.save(draw_samples(model, PICTURED, seed), run.folder / "samples.png")

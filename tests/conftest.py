@@ -1,0 +1,40 @@
+"""What all tests share: one thread a test process, a seeded generator, the devices to run on."""
+
+import os
+
+os.environ.setdefault("MINIVAE_THREADS", "1")     # pytest-xdist already uses every processor
+
+import numpy as np
+import pytest
+
+from minivae import device as devices
+from minivae.errors import MinivaeError
+
+
+@pytest.fixture
+def rng(request):
+    """A generator seeded by the test's name: the same numbers alone, in parallel and in any order."""
+    return np.random.default_rng(list(request.node.name.encode()))
+
+
+def _gpu_or_reason():
+    try:
+        return devices.gpu(0), ""
+    except MinivaeError as error:
+        return None, str(error)
+
+
+@pytest.fixture(params=["cpu", "cuda"])
+def device(request):
+    """Every device there is: one test body for all of them."""
+    if request.param == "cpu":
+        return devices.cpu()
+    found, reason = _gpu_or_reason()
+    if found is None:
+        pytest.skip(reason)
+    return found
+
+
+@pytest.fixture
+def cpu():
+    return devices.cpu()
