@@ -38,10 +38,18 @@ DEVICE real sum_by_block(const real* x, int64 n) {   // one block, all of x
   return sum.total();
 }
 
-// y[0] = scale * sum(x); launched with one block
+// y[b] = scale * the sum of block b's elements: with one block, of all
 extern "C" __global__ void sum(const real* __restrict__ x, real* __restrict__ y, int64 n, real scale) {
-  const real total = sum_by_block(x, n);
-  if (blockIdx.x == 0 && threadIdx.x == 0) y[0] = scale * total;
+  LaneSum sum;
+  for_elements(n, [&](auto w, int64 i) {
+    constexpr int W = decltype(w)::value;
+    const In<W> xi(x + i);
+    real lane[W];
+    LANES(k) lane[k] = xi[k];
+    sum.add(lane);
+  });
+  const real total = sum.total();
+  if (threadIdx.x == 0) y[blockIdx.x] = scale * total;
 }
 
 // Keeps the score of a run without reading anything back: totals[0] += mean(a), totals[1] += mean(b), and

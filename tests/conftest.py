@@ -38,3 +38,15 @@ def device(request):
 @pytest.fixture
 def cpu():
     return devices.cpu()
+
+
+@pytest.fixture
+def threads(cpu):
+    """Sets the CPU's number of threads; the old number comes back after the test."""
+    before = cpu.threads
+
+    def set_threads(count):
+        cpu.threads = count
+
+    yield set_threads
+    cpu.threads = before

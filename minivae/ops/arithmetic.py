@@ -8,6 +8,8 @@ from minivae.device import device_of
 from minivae.kernels import blocks, elements, launch
 from minivae.tensor import op
 
+ONE_BLOCK, PARTS = 1 << 16, 256     # elements that one block sums, and into how many parts more are cut
+
 
 @op
 def add(needs, a, b):
@@ -42,7 +44,12 @@ def mean(needs, x):
     device, shape, n = device_of(x), x.shape, x.size
     scale = weight_of_mean(n, x.dtype)
     y = device.empty((1,), x.dtype)
-    launch("sum", blocks(1), x, y, n, scale)
+    if n > ONE_BLOCK:       # float32 sums stay short, and every processor has work
+        parts = device.empty((PARTS,), x.dtype)
+        launch("sum", blocks(PARTS), x, parts, n, 1.0)
+        launch("sum", blocks(1), parts, y, PARTS, scale)
+    else:
+        launch("sum", blocks(1), x, y, n, scale)
 
     def backward(dy, into):
         dx = device.empty(shape, dy.dtype)

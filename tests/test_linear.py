@@ -1,0 +1,63 @@
+"""Dense products: values, gradients, and the same bits for any number of threads."""
+
+import numpy as np
+import pytest
+
+from minivae import ops
+from minivae.check import directional_error
+
+SHAPES = [(1, 1, 1), (3, 1, 5), (1, 7, 2), (17, 33, 5), (100, 64, 48)]
+BIG = [(1000, 784, 512), (512, 1000, 784), (100, 512, 784), (784, 100, 512), (333, 1001, 257), (2000, 40, 30), (31, 999, 512)]
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-5), (np.float64, 1e-13)])
+@pytest.mark.parametrize("shape", SHAPES + BIG, ids=str)
+def test_products_of_all_layouts(device, rng, shape, dtype, tolerance):
+    """a b, a^T b, a b^T and views that are neither."""
+    m, k, n = shape
+    a, b = rng.standard_normal((m, k)).astype(dtype), rng.standard_normal((k, n)).astype(dtype)
+    exact = a.astype(np.float64) @ b.astype(np.float64)
+    da, db = device.from_host(a), device.from_host(b)
+    at, bt = device.from_host(a.T.copy()).T, device.from_host(b.T.copy()).T
+    strided = device.from_host(np.repeat(a, 2, 1))[:, ::2]
+    for x, y in ((da, db), (at, db), (da, bt), (at, bt), (strided, db)):
+        np.testing.assert_allclose(device.to_host(device.matmul(x, y)), exact, rtol=tolerance, atol=tolerance * k)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_gradient(device, rng, shape):
+    m, k, n = shape
+    target = device.from_host(rng.standard_normal((m, n)))
+    inputs = [rng.standard_normal((m, k)), rng.standard_normal((k, n))]
+    assert directional_error(lambda x, w: ops.mean(ops.squared_error(ops.linear(x, w), target)), inputs,
+                             device=device) < 1e-6
+
+
+@pytest.mark.parametrize("shape", BIG, ids=str)
+def test_same_bits_for_any_number_of_threads(cpu, threads, rng, shape):
+    """Products are cut into tiles that a BLAS computes alike, however many there are."""
+    m, k, n = shape
+    a, b = (cpu.from_host(rng.standard_normal(s).astype(np.float32)) for s in ((m, k), (k, n)))
+    at = cpu.from_host(cpu.to_host(a).T.copy()).T
+    results = []
+    for count in (1, 2, 3, 5):
+        threads(count)
+        results.append([cpu.to_host(cpu.matmul(a, b)), cpu.to_host(cpu.matmul(at, b))])
+    for other in results[1:]:
+        np.testing.assert_array_equal(results[0], other)
+
+
+def test_misfits_are_named(device):
+    a = device.zeros((2, 3), np.float32)
+    with pytest.raises(ValueError, match=r"cannot multiply \(2, 3\) float32 by \(2, 3\) float32"):
+        device.matmul(a, a)
+    with pytest.raises(ValueError, match="float64"):
+        device.matmul(a, device.zeros((3, 2), np.float64))
+    with pytest.raises(ValueError, match=r"into \(3, 3\)"):
+        device.matmul(a, device.zeros((3, 2), np.float32), out=device.zeros((3, 3), np.float32))
+
+
+def test_empty_products(device):
+    assert device.matmul(device.zeros((0, 3), np.float32), device.zeros((3, 2), np.float32)).shape == (0, 2)
+    zero = device.matmul(device.zeros((2, 0), np.float32), device.zeros((0, 2), np.float32))
+    np.testing.assert_array_equal(device.to_host(zero), np.zeros((2, 2)))

@@ -1,0 +1,178 @@
+"""The tape: order, accumulation, broadcasting, freeing, depth, errors."""
+
+import gc
+import weakref
+
+import numpy as np
+import pytest
+
+from minivae import ops
+from minivae.check import directional_error
+from minivae.tensor import Tensor, no_grad, op
+
+
+@op
+def double(needs, x):
+    return x + x, lambda dy, into: dy + dy
+
+
+@op
+def broadcast_add(needs, a, b):
+    """NumPy's a + b; its backward pass leaves it to the engine to undo the broadcasting."""
+    return a + b, lambda dy, into: (dy, dy)
+
+
+@op
+def wrong(needs, x):
+    return x * 3.0, lambda dy, into: dy * 3.003
+
+
+def _leaf(device, values, dtype=np.float64):
+    return Tensor(device.from_host(np.asarray(values, dtype)), requires_grad=True)
+
+
+def _host(device, tensor):
+    return device.to_host(tensor.grad)
+
+
+def test_a_tensor_used_twice_adds_its_gradients(device):
+    """y = mean(2x + x) has the gradient 3 / n."""
+    x = _leaf(device, [1.0, 2.0, 4.0])
+    ops.mean(ops.add(double(x), x)).backward()
+    np.testing.assert_allclose(_host(device, x), 1.0)
+
+
+def test_gradients_of_two_backward_passes_add_up_until_cleared(device):
+    x = _leaf(device, [1.0, 2.0])
+    ops.mean(double(x)).backward()
+    ops.mean(double(x)).backward()
+    np.testing.assert_allclose(_host(device, x), 2.0)
+    x.clear_grad()
+    assert x.grad is None
+    ops.mean(double(x)).backward()
+    np.testing.assert_allclose(_host(device, x), 1.0)
+
+
+def test_diamond(device):
+    """Each node runs once, after all that use it: 2^20 paths take 20 steps."""
+    x = _leaf(device, [1.0])
+    y = x
+    for _ in range(20):
+        y = ops.add(y, y)
+    ops.mean(y).backward()
+    np.testing.assert_allclose(_host(device, x), 2.0**20)
+
+
+@pytest.mark.parametrize(("a", "b"), [((3, 4), (4,)), ((3, 4), (1, 4)), ((3, 4), (3, 1)), ((2, 3, 4), (3, 1)),
+                                      ((1,), (5,)), ((3, 1), (1, 4)), ((2, 2), ())])
+def test_broadcasting_is_undone(device, rng, a, b):
+    """Gradients have the inputs' shapes and are right."""
+    @op
+    def mean_of(needs, x):
+        return np.asarray(x.mean()).reshape(1) if isinstance(x, np.ndarray) else x.mean().reshape(1), (
+            lambda dy, into: dy[0] / x.size + x * 0)
+
+    error = directional_error(lambda x, y: mean_of(broadcast_add(x, y)), [rng.standard_normal(a), rng.standard_normal(b)],
+                              device=device)
+    assert error < 1e-6
+
+
+def test_chain_of_20000(device):
+    """Neither the backward pass nor the end of an unused graph recurses."""
+    x = _leaf(device, [1.0])
+    y = x
+    for _ in range(20_000):
+        y = ops.add(y, ops.mean(x))
+    ops.mean(y).backward()
+    np.testing.assert_allclose(_host(device, x), 20_001.0)
+    unused = x
+    for _ in range(20_000):
+        unused = ops.mean(unused)
+    del unused
+
+
+def test_no_gradient_for_what_needs_none(device):
+    """An op learns which inputs need a gradient, and the others get none."""
+    asked = []
+
+    @op
+    def spy(needs, a, b):
+        asked.append(needs)
+        return a + b, lambda dy, into: tuple(dy if need else None for need in needs)
+
+    x, constant = _leaf(device, [1.0]), Tensor(device.from_host(np.ones(1)))
+    ops.mean(spy(x, constant)).backward()
+    spy(constant, constant)
+    with no_grad():
+        assert spy(x, x)._node is None
+    assert asked == [(True, False), (False, False), (False, False)]
+    assert constant.grad is None
+
+
+def test_memory_goes_without_the_garbage_collector(device):
+    """No reference cycles: arrays die with the last name, during the backward pass or without one."""
+    class Witness:
+        pass
+
+    @op
+    def held(needs, x):
+        witness = Witness()
+        alive.append(weakref.ref(witness))
+        return x * 1.0, lambda dy, into: dy if witness else None
+
+    alive, x = [], _leaf(device, [1.0])
+    gc.disable()
+    try:
+        y = ops.mean(held(held(x)))
+        y.backward()
+        assert [ref() for ref in alive] == [None, None]
+        unused = held(x)
+        del unused
+        assert alive[-1]() is None
+    finally:
+        gc.enable()
+
+
+def test_op_writes_into_the_place_of_a_parameters_gradient(device):
+    """`into` names the leaf's own array the first time, so nothing is copied."""
+    x = _leaf(device, np.ones((3, 2)))
+    w = Tensor(device.from_host(np.ones((2, 2))), requires_grad=True, grad=device.zeros((2, 2), np.float64))
+    place = w._grad
+    target = device.zeros((3, 2), np.float64)
+    ops.mean(ops.squared_error(ops.linear(x, w), target)).backward()
+    assert w.grad is place
+    once = device.to_host(w.grad).copy()
+    ops.mean(ops.squared_error(ops.linear(x, w), target)).backward()
+    np.testing.assert_allclose(device.to_host(w.grad), 2 * once)
+
+
+def test_the_checker_rejects_a_gradient_that_is_a_tenth_of_a_percent_off(device, rng):
+    x = rng.standard_normal((5, 3))
+    assert 5e-4 < directional_error(lambda t: ops.mean(wrong(t)), [x], device=device) < 2e-3
+    assert directional_error(lambda t: ops.mean(double(t)), [x], device=device) < 1e-8
+
+
+def test_second_backward_is_refused(device):
+    cost = ops.mean(double(_leaf(device, [1.0])))
+    cost.backward()
+    with pytest.raises(RuntimeError, match="freed by an earlier backward"):
+        cost.backward()
+
+
+def test_backward_of_many_elements_is_refused(device):
+    with pytest.raises(ValueError, match=r"shape \(2,\); take a mean or a sum"):
+        double(_leaf(device, [1.0, 2.0])).backward()
+
+
+def test_backward_without_a_graph_is_refused(device):
+    with pytest.raises(RuntimeError, match="no operation on a tensor that requires a gradient"):
+        Tensor(device.zeros((1,), np.float64)).backward()
+
+
+def test_gradient_of_the_wrong_shape_is_named(device):
+    @op
+    def bad(needs, x):
+        return x, lambda dy, into: dy[:1]
+
+    with pytest.raises(ValueError, match=r"bad: its backward pass gave a gradient of shape \(1,\).*input 0 of shape \(3,\)"):
+        ops.mean(bad(_leaf(device, [1.0, 2.0, 3.0]))).backward()
