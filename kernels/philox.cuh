@@ -48,7 +48,11 @@ template <int W> struct Noise {
       odd[p] = normal.second;
     }
     if constexpr (W < 4) {
-      LANES(k) { const int lane = (int)(first + k) & 3; eps[k] = lane & 1 ? odd[lane / 2] : even[lane / 2]; }
+      LANES(k) {      // selections, not indices: an index known only at run time would put the arrays into memory
+        const int lane = (int)(first + k) & 3;
+        const float e = lane < 2 ? even[0] : even[1], o = lane < 2 ? odd[0] : odd[1];
+        eps[k] = lane & 1 ? o : e;
+      }
     } else {
       UNROLL for (int p = 0; p < 2 * QUADS; ++p) { eps[2 * p] = even[p]; eps[2 * p + 1] = odd[p]; }
     }
