@@ -1,0 +1,64 @@
+"""Batches: the shuffle is a permutation, pixels are scaled, ranges are checked."""
+
+import numpy as np
+import pytest
+
+from minivae.ops.batch import DeviceImages
+
+
+def _order(device, count, seed, epoch):
+    images = DeviceImages(np.zeros((count, 1, 1, 1), np.uint8), device)
+    return device.to_host(images.batch(0, count, seed=seed, epoch=epoch)[1])
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 16, 17, 63, 64, 65, 1000, 4000, 70_000])
+def test_shuffle_is_a_permutation(device, count):
+    """Every image comes exactly once an epoch, for counts at and beside powers of four."""
+    np.testing.assert_array_equal(np.sort(_order(device, count, seed=2**63 + 5, epoch=3)), np.arange(count))
+
+
+def test_orders_differ(device):
+    """Another epoch or another seed is another order, hardly correlated; the same is the same."""
+    a = _order(device, 5000, 1, 0)
+    np.testing.assert_array_equal(a, _order(device, 5000, 1, 0))
+    for other in (_order(device, 5000, 1, 1), _order(device, 5000, 2, 0), _order(device, 5000, 1 + 2**32, 0),
+                  np.arange(5000)):
+        assert abs(np.corrcoef(a, other)[0, 1]) < 0.07      # five standard errors
+
+
+def test_shuffle_spreads_evenly(device):
+    """Over 2,000 epochs each of 5 images is in each of 5 places about 400 times: chi-squared over 16 degrees
+    of freedom stays below its 99.99% point."""
+    counts = np.zeros((5, 5))
+    for epoch in range(2000):
+        counts[np.arange(5), _order(device, 5, 7, epoch)] += 1
+    assert ((counts - 400) ** 2 / 400).sum() < 44.6
+
+
+def test_any_place_can_be_visited_at_once(device):
+    """Batches taken one by one, or in another order, are pieces of the same epoch."""
+    images = DeviceImages(np.zeros((100, 2, 2, 1), np.uint8), device)
+    whole = device.to_host(images.batch(0, 100, seed=1, epoch=9)[1])
+    piece = device.to_host(images.batch(37, 20, seed=1, epoch=9)[1])
+    np.testing.assert_array_equal(piece, whole[37:57])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 1), (5, 7, 3), (28, 28, 1), (3, 11, 1)], ids=str)
+def test_pixels(device, rng, shape, dtype):
+    """x is the uint8 image divided by 255, row by row the image that `example` names."""
+    images = rng.integers(0, 256, (50, *shape), np.uint8)
+    x, example = map(device.to_host, DeviceImages(images, device, dtype).batch(3, 40, seed=4, epoch=1))
+    expected = images.reshape(50, -1)[example].astype(dtype) / dtype(255)
+    np.testing.assert_allclose(x, expected, rtol=2e-7 if dtype == np.float32 else 1e-15)
+    assert x.dtype == dtype and x.min() >= 0 and x.max() <= 1
+
+
+def test_plain_order_and_ranges(device):
+    images = DeviceImages(np.zeros((10, 1, 1, 1), np.uint8), device)
+    np.testing.assert_array_equal(device.to_host(images.batch(4, 5)[1]), np.arange(4, 9))
+    assert images.ranges(4) == [(0, 4), (4, 4), (8, 2)]
+    assert images.ranges(4, 6) == [(0, 4), (4, 2)]
+    for start, size in ((-1, 2), (9, 2), (0, 11)):
+        with pytest.raises(ValueError, match="of a set of 10"):
+            images.batch(start, size)
