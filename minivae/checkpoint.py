@@ -1,6 +1,6 @@
 """Checkpoints: arrays by name and what is needed to use them, in one safetensors file.
 
-Nothing in such a file can run code. A checksum over names, shapes and bytes tells a damaged file from a whole one.
+Nothing in such a file can run code. A checksum over all of it tells a damaged file from a whole one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ def save(path: str | os.PathLike, arrays: dict[str, np.ndarray], facts: dict) ->
     """
     from safetensors.numpy import save as to_bytes
     arrays = {name: np.ascontiguousarray(a) for name, a in arrays.items()}
-    metadata = {"format": FORMAT, "facts": json.dumps(facts), "sha256": _digest(arrays)}
+    told = json.dumps(facts)
+    metadata = {"format": FORMAT, "facts": told, "sha256": _digest(arrays, told)}
     with replacing(path) as file:
         file.write(to_bytes(arrays, metadata))
 
@@ -55,14 +56,14 @@ def load(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict]:
     if metadata.get("format") != FORMAT:
         raise MinivaeError(f"{path} is no checkpoint of this minivae: its format is {metadata.get('format')!r}, "
                            f"expected {FORMAT!r}")
-    if metadata.get("sha256") != _digest(arrays):
+    if metadata.get("sha256") != _digest(arrays, metadata.get("facts", "")):
         raise MinivaeError(f"the checkpoint {path} is damaged: its checksum does not fit its content; take another "
                            "copy or train again")
     return arrays, json.loads(metadata["facts"])
 
 
-def _digest(arrays: dict[str, np.ndarray]) -> str:
-    digest = hashlib.sha256()
+def _digest(arrays: dict[str, np.ndarray], facts: str) -> str:
+    digest = hashlib.sha256(facts.encode())
     for name in sorted(arrays):
         array = arrays[name]
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())

@@ -13,8 +13,8 @@ from minivae.errors import MinivaeError
 
 @pytest.fixture
 def rng(request):
-    """A generator seeded by the test's name: the same numbers alone, in parallel and in any order."""
-    return np.random.default_rng(list(request.node.name.encode()))
+    """A generator seeded by the test's name: the same numbers alone, in parallel, in any order, on any device."""
+    return np.random.default_rng(list(request.node.name.replace("cuda", "cpu").encode()))
 
 
 def _gpu_or_reason():

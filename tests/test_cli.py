@@ -1,0 +1,158 @@
+"""The command line, as a person uses it: in processes of its own."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minivae import cli, data
+from minivae.models import ARCHITECTURES
+from minivae.models.vae import LIKELIHOODS
+from minivae.optim import OPTIMIZERS
+from minivae.training import SCHEDULES
+
+ROOT = Path(__file__).parent.parent
+LAST = re.compile(r"test cost (\d+\.\d\d) = reconstruction (\d+\.\d\d) \+ KL (\d+\.\d\d) nats/image, trained in \d+\.\d s$")
+
+
+def minivae(*arguments, cwd, **environment):
+    """(exit code, output, errors) of a command."""
+    done = subprocess.run([sys.executable, "-m", "minivae", *map(str, arguments)], cwd=cwd, capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(ROOT), **environment}, timeout=300)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A short training from the command line: (folder it ran in, its output)."""
+    folder = tmp_path_factory.mktemp("train")
+    code, out, err = minivae("train", "--epochs", 1, "--hidden", "64,32", "--code", 8, "--device", "cpu", cwd=folder)
+    assert code == 0, err
+    return folder, out
+
+
+def test_the_choices_offered_are_those_there_are():
+    assert set(cli.ARCHITECTURES) == set(ARCHITECTURES) and set(cli.OPTIMIZERS) == set(OPTIMIZERS)
+    assert set(cli.SCHEDULES) == set(SCHEDULES) and set(cli.LIKELIHOODS) == set(LIKELIHOODS)
+
+
+def test_train(run):
+    """The device, a line an epoch, the last line in the words agreed on, and a whole run folder."""
+    folder, out = run
+    lines = out.splitlines()
+    assert lines[0].startswith("device: cpu (") and "4,000 images of digits; into runs/digits-ff-1" in lines[1]
+    assert re.match(r"\s*1/1 +\d+\.\d\d +\d+\.\d\d = +\d+\.\d\d \+ \d+\.\d\d +[\d,]+$", lines[3])
+    total, reconstruction, kl = map(float, LAST.match(lines[-1]).groups())
+    assert total == pytest.approx(reconstruction + kl, abs=0.011)
+    pictures = {name: Image.open(folder / "runs/digits-ff-1" / f"{name}.png") for name in ("source", "reconstructions", "samples")}
+    assert all(np.asarray(p).std() > 20 for p in pictures.values())
+    assert (folder / "runs/digits-ff-1/checkpoint.safetensors").exists()
+
+
+def test_sample_and_reconstruct_make_the_same_pictures_again(run):
+    folder, _ = run
+    path = folder / "runs/digits-ff-1"
+    for verb, name in (("sample", "samples.png"), ("reconstruct", "reconstructions.png")):
+        code, out, err = minivae(verb, path, "--out", f"{verb}.png", "--device", "cpu", cwd=folder)
+        assert code == 0 and f"in {verb}.png" in out, err
+        assert (folder / f"{verb}.png").read_bytes() == (path / name).read_bytes()
+    code, _, _ = minivae("sample", path, "--count", 3, "--seed", 5, "--out", "few.png", "--device", "cpu", cwd=folder)
+    assert code == 0 and (folder / "few.png").read_bytes() != (folder / "sample.png").read_bytes()
+
+
+BAD_ARGUMENTS = [
+    (["train", "--data", "digit"], 2, "digits"), (["train", "--data", "no/such/folder"], 2, "no/such/folder"),
+    (["train", "--batch-size", "4001"], 2, "take at most 4000"), (["train", "--batch-size", "0"], 2, "at least 2"),
+    (["train", "--code", "0"], 2, "--code is 0"), (["train", "--learning-rate", "-1"], 2, "--learning-rate is -1"),
+    (["train", "--epochs", "0"], 2, "--epochs is 0"), (["train", "--hidden", "12,x"], 2, "no list of sizes"),
+    (["train", "--hidden", "12,0"], 2, "layer sizes are 12,0"), (["train", "--arch", "gan"], 2, "'ff'"),
+    (["train", "--device", "tpu"], 2, "auto, cpu, cuda or cuda:N"), (["sample", "nowhere"], 2, "there is no run in nowhere"),
+    (["reconstruct", "nowhere"], 2, "there is no run"), (["train", "--out", "/proc/x"], 1, "cannot make the run folder"),
+    (["nonsense"], 2, "No such command"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "code", "words"), BAD_ARGUMENTS, ids=lambda a: "-".join(a) if isinstance(a, list) else "")
+def test_bad_arguments(tmp_path, arguments, code, words):
+    """One clear error, its exit code, no trace, nothing written."""
+    got, out, err = minivae(*arguments, cwd=tmp_path)
+    assert got == code
+    assert words in err and "Traceback" not in err
+    assert len([line for line in err.splitlines() if line.startswith(("minivae:", "Error:"))]) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_cuda_without_a_gpu_names_the_fix(tmp_path):
+    """--device cuda where no GPU works; auto takes the CPU and says why."""
+    code, _, err = minivae("train", "--device", "cuda", cwd=tmp_path, CUDA_VISIBLE_DEVICES="")
+    assert code in (1, 2) and "Traceback" not in err
+    assert "or take --device cpu" in err or "there is no GPU 0" in err
+
+
+def test_an_out_folder_in_use_is_refused(run):
+    folder, _ = run
+    before = sorted(p.name for p in folder.rglob("*"))
+    code, _, err = minivae("train", "--epochs", 1, "--out", "runs/digits-ff-1", cwd=folder)
+    assert code == 2 and "already holds a run; name a new folder with --out" in err
+    assert sorted(p.name for p in folder.rglob("*")) == before
+
+
+def test_no_compiler_and_no_gpu(tmp_path):
+    """One line that names the fix; no run folder is left."""
+    code, _, err = minivae("train", cwd=tmp_path, CXX="no-such-compiler", CUDA_VISIBLE_DEVICES="")
+    assert code == 1 and "Traceback" not in err
+    assert re.search("minivae: CXX=no-such-compiler names no program.*install one", err)
+    assert not list(tmp_path.iterdir())
+
+
+def test_first_start_compiles_and_says_so(tmp_path):
+    """With an empty cache the kernels are built, once; the second start says nothing of it."""
+    arguments = ["train", "--epochs", 1, "--hidden", "16", "--code", 2, "--batch-size", "2000", "--device", "cpu"]
+    said = [minivae(*arguments, cwd=tmp_path, MINIVAE_CACHE=str(tmp_path / "cache"))[2] for _ in range(2)]
+    assert "compiling" in said[0] and "once" in said[0] and "compiling" not in said[1]
+
+
+def test_a_corrupt_checkpoint(run, tmp_path):
+    folder, _ = run
+    copy = tmp_path / "copy"
+    shutil.copytree(folder / "runs/digits-ff-1", copy)
+    content = bytearray((copy / "checkpoint.safetensors").read_bytes())
+    content[-5] ^= 1
+    (copy / "checkpoint.safetensors").write_bytes(content)
+    code, _, err = minivae("sample", copy, "--device", "cpu", cwd=tmp_path)
+    assert code == 1 and "checksum" in err and "Traceback" not in err
+
+
+def _idx(path, array):
+    path.write_bytes(bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape) + array.tobytes())
+
+
+def test_a_folder_of_ones_own(tmp_path, rng):
+    """--data PATH with images of another size and few of them: trains with a batch that fits, and samples."""
+    for part, count in (("train", 60), ("t10k", 20)):
+        _idx(tmp_path / f"{part}-images-idx3-ubyte", rng.integers(0, 256, (count, 6, 7), np.uint8))
+        _idx(tmp_path / f"{part}-labels-idx1-ubyte", rng.integers(0, 3, count, np.uint8))
+    code, out, err = minivae("train", "--data", tmp_path, "--epochs", 2, "--hidden", "8", "--code", 2, "--device", "cpu",
+                             cwd=tmp_path)
+    assert code == 0, err
+    assert LAST.match(out.splitlines()[-1])
+    _idx(tmp_path / "t10k-labels-idx1-ubyte", np.zeros(19, np.uint8))
+    code, _, err = minivae("train", "--data", tmp_path, cwd=tmp_path)
+    assert code == 1 and "20" in err and "19" in err and "Traceback" not in err
+
+
+def test_names_of_the_built_in_sets_are_known():
+    assert "digits" in data.NAMES and "fashion-mnist" in data.NAMES and "mnist" in data.NAMES
+
+
+def test_help():
+    """Every command explains itself without loading the library."""
+    for arguments in ([], ["train"], ["sample"], ["reconstruct"]):
+        code, out, _ = minivae(*arguments, "--help", cwd=ROOT)
+        assert code == 0 and out.startswith("Usage: ")
