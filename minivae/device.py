@@ -35,6 +35,7 @@ class CpuDevice:
 
     name = "cpu"
     cuda = False
+    emulates = False        # whether kernels run thread by thread as on a GPU: for tests, see kernels/host/simt.h
     array_type = np.ndarray
 
     def __init__(self, threads: int | None = None):
@@ -131,6 +132,7 @@ class CudaDevice:
     """
 
     cuda = True
+    emulates = False
 
     def __init__(self, index: int = 0):
         self.cupy = cupy = _import_cupy()

@@ -58,7 +58,7 @@ def columns(count: int, slabs: int) -> Work:
 def slabs(device: Device, count: int, width: int) -> int:
     """Into how many slabs to cut `count` rows of `width` columns: by shape alone, so that sums
     are taken in the same order whatever the number of threads or processors."""
-    if device.cuda:      # some 512 blocks fill the largest GPUs; a thread should have a few rows
+    if device.cuda or device.emulates:      # some 512 blocks fill the largest GPUs; a thread should have a few rows
         packs = -(-width // 4)
         across = min(_power_of_two(packs), 32)
         return max(1, min(512 // -(-packs // across), count // (4 * MAX_THREADS // across)))
@@ -173,13 +173,20 @@ def _stem_of(kernel: str) -> str:
 
 # ---- compiling ----
 
-def host_source(stem: str) -> str:
-    """A kernel file as C++ with a launch entry for each kernel."""
+def host_source(stem: str, emulate: bool = False) -> str:
+    """A kernel file as C++ with a launch entry for each kernel.
+
+    Args:
+        emulate: run every thread of every block as a GPU would (kernels/host/simt.h), rather than fast.
+    """
     entries = "".join(
         f"MINIVAE_ENTRY({name}, ({', '.join(p.declaration() for p in parameters)}), "
         f"({', '.join(p.name for p in parameters)}))\n"
         for name, parameters in signatures(stem).items())
-    return source(stem) + (kernel_folder() / "host" / "launch.h").read_text() + entries
+    host = kernel_folder() / "host"
+    if emulate:
+        return (host / "simt.h").read_text() + source(stem) + entries
+    return source(stem) + (host / "launch.h").read_text() + entries
 
 
 def _defines(dtype: np.dtype) -> tuple[str, ...]:
@@ -192,8 +199,9 @@ def cuda_options(dtype: np.dtype) -> tuple[str, ...]:
 
 
 @cache
-def _host_library(stem: str, dtype: np.dtype) -> ctypes.CDLL:
-    return compiler.load(compiler.build(stem, host_source(stem), _defines(dtype)))
+def _host_library(stem: str, dtype: np.dtype, emulate: bool = False) -> ctypes.CDLL:
+    name = f"{stem}-simt" if emulate else stem
+    return compiler.load(compiler.build(name, host_source(stem, emulate), _defines(dtype)))
 
 
 @cache
@@ -235,12 +243,13 @@ class Kernel:
                        for p, t in zip(self.parameters, self.types, strict=True)]
         if device.cuda:
             self.function = _cuda_module(device, stem, dtype).get_function(name)
-        else:
-            self.function = getattr(_host_library(stem, dtype), f"launch_{name}")
-            self.function.restype = None
-            self.function.argtypes = [ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint, *(
-                ctypes.c_void_p if p.pointer else t[1] for p, t in zip(self.parameters, self.types, strict=True))]
-            self.run = ctypes.cast(device.host.pool_run, ctypes.c_void_p)
+            return
+        self.function = getattr(_host_library(stem, dtype, device.emulates), f"launch_{name}")
+        before = [ctypes.c_uint] * 4 if device.emulates else [ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
+        self.function.restype = None
+        self.function.argtypes = [*before, *(
+            ctypes.c_void_p if p.pointer else t[1] for p, t in zip(self.parameters, self.types, strict=True))]
+        self.run = None if device.emulates else ctypes.cast(device.host.pool_run, ctypes.c_void_p)
 
     def __call__(self, work: Work, *args) -> None:
         if len(args) != len(self.checks):
@@ -248,13 +257,15 @@ class Kernel:
                             f"({', '.join(p.name for p in self.parameters)}), got {len(args)}")
         if work.count == 0:
             return
-        grid, block = geometry(work, self.device.cuda, self.dtype.itemsize)
+        grid, block = geometry(work, self.device.cuda or self.device.emulates, self.dtype.itemsize)
         if grid[1] > MAX_GRID_Y:
             raise ValueError(f"kernel {self.name}: {grid[1]} slabs are more than CUDA's {MAX_GRID_Y}")
         if self.device.cuda:
             self.function(grid, block, tuple(map(self._cuda_argument, args, self.checks)))
+        elif self.device.emulates:
+            self.function(*grid, *block, *map(self._host_argument, args, self.checks))
         else:
-            self.function(self.run, grid[0], grid[1], *map(self._host_argument, args, self.checks))
+            self.function(self.run, *grid, *map(self._host_argument, args, self.checks))
 
     def _host_argument(self, value, check):
         pointer, const, dtype, _, name = check

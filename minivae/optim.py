@@ -12,7 +12,7 @@ from minivae.device import device_of
 from minivae.kernels import blocks, elements, launch
 from minivae.nn import Flat
 
-NORM_PARTS = 256
+NORM_PARTS, NORM_SHARE = 256, 1024      # at most so many blocks take the norm, each of at least so many elements
 
 
 class Optimizer:
@@ -35,16 +35,18 @@ class Optimizer:
         self.limit = math.inf if limit is None else limit
         device = device_of(flat.values)
         self.state = {name: device.zeros(flat.values.shape, flat.values.dtype) for name in self.STATE}
-        self._partial = device.empty((NORM_PARTS,), flat.values.dtype)
+        parts = min(NORM_PARTS, -(-flat.values.size // NORM_SHARE))
+        self._partial = device.empty((parts,), flat.values.dtype)
 
     def step(self) -> None:
         """Update all parameters from their gradients, and forget the gradients."""
         self.flat.require_grad()
         n = self.flat.values.size
-        launch("squared_norm", blocks(NORM_PARTS), self.flat.grads, self._partial, n)
+        parts = len(self._partial)
+        launch("squared_norm", blocks(parts), self.flat.grads, self._partial, n)
         self.steps += 1
         launch(self.KERNEL, elements(n), self.flat.values, self.flat.grads, *self.state.values(), self._partial,
-               n, NORM_PARTS, self.limit, self.lr, *self.settings())
+               n, parts, self.limit, self.lr, *self.settings())
         self.flat.clear_grad()
 
     def settings(self) -> tuple[float, ...]:

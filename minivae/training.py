@@ -23,8 +23,8 @@ from minivae.ops.reparameterize import SAMPLE, TRAIN, Noise
 from minivae.optim import OPTIMIZERS
 from minivae.runs import Run, Settings, build
 
-SAMPLED = 2000              # training images for the statistics behind an epoch's test cost
-SAMPLED_PASSES = 2
+SAMPLED = evaluate.BATCH    # training images for the statistics behind an epoch's test cost: one batch, whose
+SAMPLED_PASSES = 1          # own moments are its fixed point after a single pass
 SAVE_EVERY = 20.0           # seconds between checkpoints, at an epoch's end
 LOOK_EVERY = 0.25           # seconds between looks at the cost so far
 PICTURED = 100              # images in the picture of samples

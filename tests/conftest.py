@@ -1,6 +1,8 @@
 """What all tests share: one thread a test process, a seeded generator, the devices to run on."""
 
 import os
+import re
+from contextlib import contextmanager
 
 os.environ.setdefault("MINIVAE_THREADS", "1")     # pytest-xdist already uses every processor
 
@@ -14,25 +16,56 @@ from minivae.errors import MinivaeError
 @pytest.fixture
 def rng(request):
     """A generator seeded by the test's name: the same numbers alone, in parallel, in any order, on any device."""
-    return np.random.default_rng(list(request.node.name.replace("cuda", "cpu").encode()))
+    return np.random.default_rng(list(re.sub("cuda|simt", "cpu", request.node.name).encode()))
 
 
-def _gpu_or_reason():
+def _fast(name):
+    """The CPU, or the GPU where one works."""
+    if name == "cpu":
+        return devices.cpu()
     try:
-        return devices.gpu(0), ""
+        return devices.gpu(0)
     except MinivaeError as error:
-        return None, str(error)
+        pytest.skip(str(error))
+
+
+class Emulator(devices.CpuDevice):
+    """A CPU whose kernels run thread by thread, with the GPU's source branches, grids and blocks."""
+
+    name = "simt"
+    emulates = True
+
+    @contextmanager
+    def running(self, on: bool = True):
+        """Within this context NumPy arrays count as this device's."""
+        with pytest.MonkeyPatch.context() as patch:
+            if on:
+                patch.setattr(devices, "cpu", lambda: self)
+            yield self
+
+
+_emulator = Emulator()
+
+
+@pytest.fixture
+def emulator():
+    return _emulator
+
+
+@pytest.fixture(params=["cpu", "simt", "cuda"])
+def device(request):
+    """Every device there is, and the emulator: one test body for all of them."""
+    if request.param == "simt":
+        with _emulator.running():
+            yield _emulator
+    else:
+        yield _fast(request.param)
 
 
 @pytest.fixture(params=["cpu", "cuda"])
-def device(request):
-    """Every device there is: one test body for all of them."""
-    if request.param == "cpu":
-        return devices.cpu()
-    found, reason = _gpu_or_reason()
-    if found is None:
-        pytest.skip(reason)
-    return found
+def fast_device(request):
+    """The devices that are fast enough for whole trainings."""
+    return _fast(request.param)
 
 
 @pytest.fixture

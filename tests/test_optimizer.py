@@ -99,16 +99,16 @@ def test_gradient_that_is_not_finite_shrinks_the_parameters(device, rng, bad):
 
 
 @pytest.mark.parametrize(("optimizer", "lr", "steps"), [(SGD, 0.05, 200), (RMSProp, 0.003, 3000), (Adam, 0.05, 1000)])
-def test_reaches_the_minimum_of_a_parabola(device, rng, optimizer, lr, steps):
+def test_reaches_the_minimum_of_a_parabola(fast_device, rng, optimizer, lr, steps):
     """f(p) = |p|^2 / 2, from the gradient p."""
-    model = Two(device, np.float64, rng)
-    made = optimizer(Flat(model, device, np.float64), lr)
+    model = Two(fast_device, np.float64, rng)
+    made = optimizer(Flat(model, fast_device, np.float64), lr)
     for _ in range(steps):
         for p in (model.a, model.b):
             p._grad[...] = p.data
             p._fresh = False
         made.step()
-    assert max(abs(device.to_host(p.data)).max() for p in (model.a, model.b)) < 0.05
+    assert max(abs(fast_device.to_host(p.data)).max() for p in (model.a, model.b)) < 0.05
 
 
 def test_flat_arrays(device, rng):

@@ -14,6 +14,12 @@ from minivae.training import Diverged, Trainer
 SMALL = {"hidden": (64, 32), "code": 16, "epochs": 2, "batch_size": 50}
 
 
+@pytest.fixture
+def device(fast_device):
+    """Whole trainings are too slow for the emulator; test_emulated_steps below has some."""
+    return fast_device
+
+
 @pytest.fixture(scope="module")
 def digits():
     """A tenth of the digits."""
@@ -73,6 +79,22 @@ def test_the_same_run_twice_gives_the_same_bits(device, digits):
     assert [(e.train_cost, e.test) for e in epochs_a] == [(e.train_cost, e.test) for e in epochs_b]
     other, _ = _trained(Settings(**SMALL, seed=1), digits, device)
     assert (device.to_host(a.flat.values) != device.to_host(other.flat.values)).any()
+
+
+def test_emulated_steps(emulator, cpu, digits):
+    """Three steps of training with the GPU's own code, thread by thread: the parameters follow the CPU's, and
+    the batches are the same bits. Tolerance: float32 sums in another order, amplified by three steps."""
+    settings, values = Settings(hidden=(24, 12), code=6, batch_size=20), []
+    for where in (cpu, emulator):
+        with emulator.running(where is emulator):
+            trainer = Trainer(settings, digits, where)
+            first, example = trainer.train_images.batch(0, 20, seed=0, epoch=0)
+            for number in range(3):
+                trainer.step(number)
+            values.append((first.copy(), example.copy(), trainer.flat.values.copy()))
+    np.testing.assert_array_equal(values[0][0], values[1][0])
+    np.testing.assert_array_equal(values[0][1], values[1][1])
+    np.testing.assert_allclose(values[0][2], values[1][2], atol=2e-4)
 
 
 def test_the_same_bits_for_one_and_two_threads(cpu, threads, digits):
