@@ -6,8 +6,10 @@
 // The activation's input u is computed again in the backward pass rather than stored.
 //
 // Moments are per column: moments[0][c] the mean, moments[1][c] the variance (divided by the count).
-// A first kernel takes them of each slab of rows, partial (slabs, 2, cols); the second merges the
-// slabs in a fixed order (Chan et al. 1979), so no sum depends on how many threads run.
+// Few rows: one block has all rows of its columns, takes their moments and normalizes while they are
+// still in its cache (slabs == 0: no partial sums, one launch).  Many rows: a first kernel takes the
+// moments of each slab of rows, partial (slabs, 2, cols); the second merges the slabs.  Merges are in a
+// fixed order (Chan et al. 1979), so no sum depends on how many threads run.
 // Means of a batch are kept relative to its first row: at mean 1e4 and deviation 1 a float32 of the
 // mean itself would be wrong by a thousandth of the deviation after each merge.
 #include "portable.cuh"
@@ -76,10 +78,11 @@ DEVICE void thread_moments(const real* x, int64 cols, int64 first, int64 last, i
   }
 }
 
-// The moments of all rows from those of the slabs.
+// The moments of all rows: from those of the slabs, or with slabs == 0 from x itself.
 template <int W>
-DEVICE void merge_slabs(const real* partial, int64 cols, int slabs, int64 rows, Moments<W>& m) {
+DEVICE void all_moments(const real* x, const real* partial, int64 cols, int slabs, int64 rows, Moments<W>& m) {
   clear(m);
+  if (slabs == 0) thread_moments<W>(x, cols, threadIdx.y, rows, blockDim.y, m);
   for (int s = threadIdx.y; s < slabs; s += blockDim.y) {
     const Share share = share_of(rows, s, slabs);
     const In<W> mean(partial + (int64)s * 2 * cols), variance(partial + (int64)s * 2 * cols + cols);
@@ -120,7 +123,7 @@ extern "C" __global__ void batch_norm_forward(const real* __restrict__ x, const 
     for_columns(cols, [&](auto w, int c, bool live) {
       constexpr int W = decltype(w)::value;
       Moments<W> m;
-      merge_slabs<W>(partial + c, cols, slabs, rows, m);
+      all_moments<W>(x + c, partial + c, cols, slabs, rows, m);
       if (!live) return;
       if (blockIdx.y == 0 && threadIdx.y == 0) store_moments<W>(m, moments + c, cols);
       real scale[W];
@@ -143,7 +146,7 @@ extern "C" __global__ void batch_norm_merge(const real* __restrict__ x, const re
   for_columns(cols, [&](auto w, int c, bool live) {
     constexpr int W = decltype(w)::value;
     Moments<W> batch, all;
-    merge_slabs<W>(partial + c, cols, slabs, rows, batch);
+    all_moments<W>(x + c, partial + c, cols, slabs, rows, batch);
     if (!live || threadIdx.y != 0) return;
     const Shift<W> shift(x + c, true);
     batch.count = (real)rows;
@@ -190,7 +193,23 @@ DEVICE void read_channel(const real* x, const real* moments, const real* gamma, 
   }
 }
 
-// partial (slabs, 2, cols): each slab's sums of du = dy act'(u) and of du * xhat.
+// The sums of du = dy act'(u) and of du * xhat over the rows of one thread.
+template <int W, class Activation>
+DEVICE void thread_sums(Activation act, const Channel<W>& ch, const real* dy, const real* x, int64 cols,
+                        int64 first, int64 last, int64 step, Sums<W>& sums) {
+  LANES(k) { sums.du[k] = 0; sums.du_xhat[k] = 0; }
+  for (int64 r = first; r < last; r += step) {
+    const In<W> xr(x + r * cols), dyr(dy + r * cols);
+    LANES(k) {
+      const real xhat = ch.xhat(xr[k], k);
+      const real du = dyr[k] * act.slope(ch.u(xhat, k));
+      sums.du[k] += du;
+      sums.du_xhat[k] += du * xhat;
+    }
+  }
+}
+
+// partial (slabs, 2, cols): each slab's two sums.
 extern "C" __global__ void batch_norm_backward_sums(const real* __restrict__ dy, const real* __restrict__ x,
                                                     const real* __restrict__ moments,
                                                     const real* __restrict__ gamma, const real* __restrict__ beta,
@@ -203,16 +222,7 @@ extern "C" __global__ void batch_norm_backward_sums(const real* __restrict__ dy,
       Channel<W> ch;
       read_channel<W>(x + c, moments + c, gamma + c, beta + c, cols, epsilon, fixed, ch);
       Sums<W> sums;
-      LANES(k) { sums.du[k] = 0; sums.du_xhat[k] = 0; }
-      for (int64 r = slab.first + threadIdx.y; r < slab.last; r += blockDim.y) {
-        const In<W> xr(x + r * cols + c), dyr(dy + r * cols + c);
-        LANES(k) {
-          const real xhat = ch.xhat(xr[k], k);
-          const real du = dyr[k] * act.slope(ch.u(xhat, k));
-          sums.du[k] += du;
-          sums.du_xhat[k] += du * xhat;
-        }
-      }
+      thread_sums(act, ch, dy + c, x + c, cols, slab.first + threadIdx.y, slab.last, blockDim.y, sums);
       merge_rows(sums, AddSums());
       if (!live || threadIdx.y != 0) return;
       real* to = partial + (int64)blockIdx.y * 2 * cols + c;
@@ -238,8 +248,11 @@ extern "C" __global__ void batch_norm_backward(const real* __restrict__ dy, cons
   with_activation(activation, [&](auto act) {
     for_columns(cols, [&](auto w, int c, bool live) {
       constexpr int W = decltype(w)::value;
+      Channel<W> ch;
+      read_channel<W>(x + c, moments + c, gamma + c, beta + c, cols, epsilon, fixed, ch);
       Sums<W> sums;
       LANES(k) { sums.du[k] = 0; sums.du_xhat[k] = 0; }
+      if (slabs == 0) thread_sums(act, ch, dy + c, x + c, cols, threadIdx.y, rows, blockDim.y, sums);
       for (int s = threadIdx.y; s < slabs; s += blockDim.y) {
         const In<W> du(partial + (int64)s * 2 * cols + c), du_xhat(partial + (int64)s * 2 * cols + cols + c);
         LANES(k) { sums.du[k] += du[k]; sums.du_xhat[k] += du_xhat[k]; }
@@ -251,8 +264,6 @@ extern "C" __global__ void batch_norm_backward(const real* __restrict__ dy, cons
         LANES(k) { dg[k] = sums.du_xhat[k]; db[k] = sums.du[k]; }
         dg.store(); db.store();
       }
-      Channel<W> ch;
-      read_channel<W>(x + c, moments + c, gamma + c, beta + c, cols, epsilon, fixed, ch);
       real mean_du[W], mean_du_xhat[W], scale[W];
       LANES(k) {
         mean_du[k] = sums.du[k] * per_row;

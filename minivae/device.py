@@ -234,9 +234,16 @@ def _layout(a: np.ndarray) -> tuple[np.ndarray, int, int]:
     return np.ascontiguousarray(a), 0, cols
 
 
+_HEADER = object.__basicsize__      # bytes before the first field of a PyArrayObject, its data pointer
+
+
 def address(array: np.ndarray) -> int:
-    """The address of a NumPy array's first element."""
-    return array.__array_interface__["data"][0]
+    """The address of a NumPy array's first element.
+
+    Read from where NumPy's C interface puts it: array.ctypes.data says the same ten times more slowly, and a
+    training step asks for two hundred addresses.
+    """
+    return ctypes.c_void_p.from_address(id(array) + _HEADER).value
 
 
 def kernel_folder() -> Path:

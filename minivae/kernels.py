@@ -22,8 +22,9 @@ from minivae.device import SMALLEST_SHARED, Device, address, device_of, kernel_f
 # ---- what a launch works on, and the grid that follows from it ----
 
 MAX_THREADS = 256                  # a block on a GPU; portable.cuh says the same
-GPU_BYTES, CPU_BYTES = 16, 128     # a thread's pack of neighbouring elements: WIDTH * sizeof(real)
+GPU_BYTES, CPU_BYTES = 16, 256     # a thread's pack of neighbouring elements: WIDTH * sizeof(real)
 MAX_GRID_Y = 65535                 # CUDA's limit
+CPU_ROWS = 1024                    # so many rows of one pack of two arrays, 512 KiB, stay in a core's own cache
 
 
 class Work(NamedTuple):
@@ -56,13 +57,19 @@ def columns(count: int, slabs: int) -> Work:
 
 
 def slabs(device: Device, count: int, width: int) -> int:
-    """Into how many slabs to cut `count` rows of `width` columns: by shape alone, so that sums
-    are taken in the same order whatever the number of threads or processors."""
+    """Into how many slabs to cut `count` rows of `width` columns; 0 where one block should have all rows.
+
+    By shape alone, so that sums are taken in the same order whatever the number of threads or processors.
+    """
     if device.cuda or device.emulates:      # some 512 blocks fill the largest GPUs; a thread should have a few rows
+        if count <= MAX_THREADS:
+            return 0
         packs = -(-width // 4)
         across = min(_power_of_two(packs), 32)
         return max(1, min(512 // -(-packs // across), count // (4 * MAX_THREADS // across)))
-    return max(1, min(64, count // 64))
+    if count <= CPU_ROWS:
+        return 0
+    return min(64, count // 64)
 
 
 @lru_cache(maxsize=4096)

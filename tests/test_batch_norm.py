@@ -8,7 +8,7 @@ from minivae.check import directional_error
 from minivae.ops.batch_norm import ACTIVATIONS, EPSILON, merge_moments
 from minivae.tensor import Tensor
 
-SHAPES = [(1, 1), (2, 3), (7, 1), (5, 4), (64, 32), (100, 33), (129, 31), (333, 5), (1000, 48), (3000, 7), (70, 784)]
+SHAPES = [(1, 1), (2, 3), (7, 1), (5, 4), (64, 32), (100, 33), (129, 31), (333, 5), (1000, 48), (3000, 7), (70, 784), (2500, 36)]
 FUNCTIONS = {
     "identity": lambda u: u,
     "relu": lambda u: np.maximum(u, 0),

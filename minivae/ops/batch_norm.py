@@ -11,27 +11,25 @@ ACTIVATIONS = {name: number for number, name in enumerate(
 EPSILON = 1e-5
 
 
-def moments(x):
-    """Mean (relative to x's first row) and variance of each slab of rows of x (rows, channels).
+def _partial_moments(x):
+    """(moments of each slab of rows, number of slabs), for the kernel that merges them.
 
-    Returns:
-        (slabs, 2, channels).
-
-    Raises:
-        ValueError: x has no rows or is not two-dimensional.
+    With many rows (slabs, 2, channels): mean relative to x's first row, and variance. With few the next kernel
+    takes the moments itself: 0 slabs, and any array stands in for them.
     """
-    if x.ndim != 2 or x.shape[0] == 0:
-        raise ValueError(f"batch_norm: takes (rows, channels) with at least one row, got shape {x.shape}")
     (rows, cols), device = x.shape, device_of(x)
-    partial = device.empty((slabs(device, rows, cols), 2, cols), x.dtype)
-    launch("batch_norm_moments", columns(cols, len(partial)), x, partial, rows, cols)
-    return partial
+    cut = slabs(device, rows, cols)
+    if cut == 0:
+        return x, 0
+    partial = device.empty((cut, 2, cols), x.dtype)
+    launch("batch_norm_moments", columns(cols, cut), x, partial, rows, cols)
+    return partial, cut
 
 
 def merge_moments(running, seen: int, x) -> None:
     """Add the rows of x (rows, channels) to `running` (2, channels): mean and variance over `seen` rows."""
-    partial = moments(x)
-    launch("batch_norm_merge", columns(x.shape[1], 1), x, partial, running, *x.shape, len(partial), seen)
+    partial, cut = _partial_moments(x)
+    launch("batch_norm_merge", columns(x.shape[1], 1), x, partial, running, *x.shape, cut, seen)
 
 
 @op
@@ -50,29 +48,35 @@ def batch_norm(needs, x, gamma, beta, *, activation: str = "identity", fixed=Non
     Raises:
         ValueError: no rows, shapes that do not fit, or an unknown activation.
     """
-    partial = moments(x) if fixed is None else fixed[None]
+    _check(x, gamma, beta, fixed)
     (rows, cols), device = x.shape, device_of(x)
-    if gamma.shape != (cols,) or beta.shape != (cols,) or (fixed is not None and fixed.shape != (2, cols)):
-        raise ValueError(f"batch_norm: x {x.shape} needs gamma and beta of shape ({cols},) and fixed moments of "
-                         f"shape (2, {cols})")
     act, given = _number(activation), int(fixed is not None)
-    used = device.empty((2, cols), x.dtype)
-    y = device.empty(x.shape, x.dtype)
-    cut = slabs(device, rows, cols)
-    launch("batch_norm_forward", columns(cols, cut), x, partial, gamma, beta, y, used,
-           rows, cols, len(partial), epsilon, act, given)
+    partial, cut = _partial_moments(x) if fixed is None else (fixed, 1)
+    used, y = device.empty((2, cols), x.dtype), device.empty(x.shape, x.dtype)
+    across = columns(cols, max(1, slabs(device, rows, cols)))
+    launch("batch_norm_forward", across, x, partial, gamma, beta, y, used, rows, cols, cut, epsilon, act, given)
 
     def backward(dy, into):
-        sums = device.empty((cut, 2, cols), x.dtype)
-        launch("batch_norm_backward_sums", columns(cols, cut), dy, x, used, gamma, beta, sums, rows, cols, epsilon, act,
-               given)
+        cut, sums = slabs(device, rows, cols), x
+        if cut:
+            sums = device.empty((cut, 2, cols), x.dtype)
+            launch("batch_norm_backward_sums", across, dy, x, used, gamma, beta, sums, rows, cols, epsilon, act, given)
         dx = device.empty(x.shape, x.dtype)
         dgamma, dbeta = (device.empty((cols,), x.dtype) if place is None else place for place in into[1:])
-        launch("batch_norm_backward", columns(cols, cut), dy, x, used, gamma, beta, sums, dx, dgamma, dbeta,
+        launch("batch_norm_backward", across, dy, x, used, gamma, beta, sums, dx, dgamma, dbeta,
                rows, cols, cut, epsilon, act, given)
         return dx, dgamma, dbeta
 
     return y, backward
+
+
+def _check(x, gamma, beta, fixed) -> None:
+    if x.ndim != 2 or x.shape[0] == 0:
+        raise ValueError(f"batch_norm: takes (rows, channels) with at least one row, got shape {x.shape}")
+    cols = x.shape[1]
+    if gamma.shape != (cols,) or beta.shape != (cols,) or (fixed is not None and fixed.shape != (2, cols)):
+        raise ValueError(f"batch_norm: x {x.shape} needs gamma and beta of shape ({cols},) and fixed moments of "
+                         f"shape (2, {cols})")
 
 
 def _number(activation: str) -> int:

@@ -1,0 +1,63 @@
+"""Devices: selection, arrays, descriptions."""
+
+import numpy as np
+import pytest
+
+from minivae import device as devices
+from minivae.errors import MinivaeError, UsageError
+
+
+def test_address_is_numpys_own(rng):
+    for array in (np.zeros(3), np.zeros((4, 5), np.float32)[1:, ::2], rng.random((7, 7)).T, np.zeros((), np.uint8)):
+        assert devices.address(array) == array.ctypes.data
+
+
+def test_selection():
+    assert devices.select("cpu") == (devices.cpu(), "as asked")
+    found, why = devices.select("auto")
+    assert found.name == "cpu" or found.name == "cuda:0"
+    assert why
+    for bad in ("tpu", "cuda:x", "cuda:-1", "", "CPU"):
+        with pytest.raises(UsageError, match="take auto, cpu, cuda or cuda:N"):
+            devices.select(bad)
+
+
+def test_a_gpu_that_is_not_there_is_one_line():
+    """A number beyond what there is, or no GPU at all, names the fix."""
+    with pytest.raises(MinivaeError, match="take --device") as caught:
+        devices.select("cuda:99")
+    assert "\n" not in str(caught.value)
+
+
+def test_arrays_go_there_and_back(device, rng):
+    for array in (rng.random((5, 3)), rng.integers(0, 9, 7).astype(np.int32), np.zeros((0, 3), np.float32)):
+        there = device.from_host(array)
+        back = device.to_host(there)
+        np.testing.assert_array_equal(back, array)
+        assert back.dtype == array.dtype and devices.device_of(there) is device
+        assert not np.shares_memory(back, array)
+    assert not device.to_host(device.zeros((3, 4), np.float64)).any()
+
+
+def test_device_of_strangers():
+    with pytest.raises(TypeError, match="expected an array on a device, got list"):
+        devices.device_of([1, 2])
+
+
+def test_description_and_threads(cpu, threads, monkeypatch):
+    threads(3)
+    assert "3 threads" in cpu.describe()
+    monkeypatch.setenv("MINIVAE_THREADS", "5")
+    assert devices.default_threads() == 5
+    monkeypatch.setenv("MINIVAE_THREADS", "many")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert devices.default_threads() >= 1
+
+
+def test_products_without_a_known_blas(rng):
+    """Where NumPy's BLAS is not one whose symbols we know, NumPy multiplies: the same result."""
+    cpu = devices.CpuDevice(1)
+    cpu.__dict__["blas"] = None
+    a, b = rng.random((30, 40)), rng.random((40, 20))
+    np.testing.assert_allclose(cpu.matmul(a, b), a @ b)
+    assert "threads of their own" in cpu.describe()
