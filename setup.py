@@ -13,13 +13,12 @@ setup(
     package_data={"minivae.digits": ["*.gz", "*.md"], "minivae._kernels": ["*.cu", "*.cuh"],
                   "minivae._kernels.host": ["*.cpp", "*.h"]},
     install_requires=[
-        "numpy>=1.26",          # arrays on the CPU, and its BLAS for the matrix products
+        "numpy>=1.26",          # arrays on the CPU
         "click>=8.1",           # the command line
         "rich>=13",             # progress bars and tables
         "pillow>=10",           # pictures
         "safetensors>=0.4",     # checkpoints that cannot run code
         "platformdirs>=4",      # where the system wants caches
-        "threadpoolctl>=3.1",   # finds NumPy's BLAS and sets it to one thread a call
     ],
     extras_require={
         "cuda12": ["cupy-cuda12x[ctk]>=13.4"],      # arrays on a GPU, by the CUDA version of the driver

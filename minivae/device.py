@@ -1,7 +1,7 @@
 """Devices: where arrays live. The only module that imports CuPy.
 
 A Device makes arrays, moves them, and multiplies matrices. On a CPU arrays are NumPy's and products
-are the library's BLAS on our own thread pool; on a GPU arrays are CuPy's and products cuBLAS's.
+run on our own thread pool; on a GPU arrays are CuPy's and products cuBLAS's.
 
 What minivae uses of CuPy, all of it here and in kernels.py: empty, zeros, asarray, asnumpy, matmul,
 ndarray, RawModule, cuda.Device, cuda.get_current_stream, cuda.runtime.getDeviceCount,
@@ -54,20 +54,18 @@ class CpuDevice:
 
     @cached_property
     def host(self) -> ctypes.CDLL:
-        """The compiled thread pool (kernels/host/pool.cpp)."""
-        source = (kernel_folder() / "host" / "pool.cpp").read_text()
-        library = compiler.load(compiler.build("pool", source))
-        size, pointer, flag = ctypes.c_int64, ctypes.c_void_p, ctypes.c_int
-        for gemm in (library.pool_sgemm, library.pool_dgemm):
-            gemm.argtypes = [pointer, flag, flag, flag, size, size, size, pointer, size, pointer, size, pointer, size]
+        """The compiled thread pool and matrix products (kernels/host/pool.cpp and gemm.cpp)."""
+        folder = kernel_folder() / "host"
+        source = (folder / "pool.cpp").read_text() + (folder / "gemm.cpp").read_text()
+        library = compiler.load(compiler.build("host", source))
+        size, pointer = ctypes.c_int64, ctypes.c_void_p
+        for gemm in (library.gemm_float, library.gemm_double):
+            gemm.argtypes = [size, size, size, pointer, size, size, pointer, size, size, pointer, pointer]
             gemm.restype = None
-        library.pool_configure(self._threads, SPINS if self.blas else 0)
+        library.gemm_packed.argtypes, library.gemm_packed.restype = [size, size, ctypes.c_int], size
+        library.pool_configure(self._threads, SPINS)
+        self._gemm = {"f": library.gemm_float, "d": library.gemm_double}
         return library
-
-    @cached_property
-    def blas(self) -> Blas | None:
-        """NumPy's own BLAS, called a tile a thread; None where its symbols are not found."""
-        return Blas.find()
 
     def empty(self, shape: tuple[int, ...], dtype) -> np.ndarray:
         """An uninitialized C-contiguous array."""
@@ -98,13 +96,14 @@ class CpuDevice:
         shape = _product_shape(a, b, out)
         if out is None:
             out = self.empty(shape, a.dtype)
-        blas = self.blas
-        if blas is None or 0 in shape or a.shape[1] == 0:
-            return np.matmul(a, b, out=out)
-        (a, ta, lda), (b, tb, ldb) = _layout(a), _layout(b)
-        name, function = blas.gemm[a.dtype.char]
-        getattr(self.host, name)(function, blas.wide, ta, tb, shape[0], shape[1], a.shape[1], address(a), lda,
-                                 address(b), ldb, address(out), shape[1])
+        (m, n), k, item = shape, a.shape[1], a.itemsize
+        if k == 0:
+            out.fill(0)
+        elif out.size:
+            host, a, b = self.host, _row_or_column_major(a), _row_or_column_major(b)
+            packed = self.empty((host.gemm_packed(n, k, item),), a.dtype)
+            self._gemm[a.dtype.char](m, n, k, address(a), *(s // item for s in a.strides),
+                                     address(b), *(s // item for s in b.strides), address(out), address(packed))
         return out
 
     def synchronize(self) -> None:
@@ -117,8 +116,7 @@ class CpuDevice:
 
     def describe(self) -> str:
         """One line that says what runs where."""
-        blas = self.blas.name if self.blas else "NumPy's products on threads of their own"
-        return f"cpu ({processor_name()}, {self.threads} threads, {blas})"
+        return f"cpu ({processor_name()}, {self.threads} threads)"
 
 
 class CudaDevice:
@@ -189,31 +187,6 @@ class CudaDevice:
 Device = CpuDevice | CudaDevice
 
 
-class Blas:
-    """The ?gemm functions of the BLAS library that NumPy has loaded, set to one thread a call."""
-
-    SYMBOLS = (("scipy_cblas_{}gemm64_", 1), ("cblas_{}gemm64_", 1), ("scipy_cblas_{}gemm", 0), ("cblas_{}gemm", 0))
-
-    def __init__(self, library: dict, symbol: str, wide: int, functions: dict[str, int]):
-        self.name = f"{library['internal_api']} {library['version']} ({library.get('architecture', '?')})"
-        self.wide = wide
-        self.gemm = {"f": ("pool_sgemm", functions["s"]), "d": ("pool_dgemm", functions["d"])}
-
-    @classmethod
-    def find(cls) -> Blas | None:
-        """The first loaded BLAS whose symbols we know, or None."""
-        from threadpoolctl import ThreadpoolController
-        controller = ThreadpoolController().select(user_api="blas")
-        for library in controller.info():
-            handle = ctypes.CDLL(library["filepath"])
-            for symbol, wide in cls.SYMBOLS:
-                if hasattr(handle, symbol.format("s")):
-                    controller.limit(limits=1)
-                    functions = {t: ctypes.cast(getattr(handle, symbol.format(t)), ctypes.c_void_p).value for t in "sd"}
-                    return cls(library, symbol, wide, functions)
-        return None
-
-
 def _product_shape(a, b, out) -> tuple[int, int]:
     shape = (a.shape[0], b.shape[1])
     if a.shape[1] != b.shape[0] or a.dtype != b.dtype or (
@@ -223,15 +196,9 @@ def _product_shape(a, b, out) -> tuple[int, int]:
     return shape
 
 
-def _layout(a: np.ndarray) -> tuple[np.ndarray, int, int]:
-    """(array, transposed, leading dimension) as BLAS wants a matrix."""
-    rows, cols = a.shape
-    item = a.itemsize
-    if a.strides == (cols * item, item):
-        return a, 0, cols
-    if a.strides == (item, rows * item):
-        return a, 1, rows
-    return np.ascontiguousarray(a), 0, cols
+def _row_or_column_major(a: np.ndarray) -> np.ndarray:
+    """a, copied where neither its rows nor its columns are contiguous."""
+    return a if a.itemsize in a.strides or a.size == 0 else np.ascontiguousarray(a)
 
 
 _HEADER = object.__basicsize__      # bytes before the first field of a PyArrayObject, its data pointer

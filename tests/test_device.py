@@ -52,12 +52,3 @@ def test_description_and_threads(cpu, threads, monkeypatch):
     monkeypatch.setenv("MINIVAE_THREADS", "many")
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert devices.default_threads() >= 1
-
-
-def test_products_without_a_known_blas(rng):
-    """Where NumPy's BLAS is not one whose symbols we know, NumPy multiplies: the same result."""
-    cpu = devices.CpuDevice(1)
-    cpu.__dict__["blas"] = None
-    a, b = rng.random((30, 40)), rng.random((40, 20))
-    np.testing.assert_allclose(cpu.matmul(a, b), a @ b)
-    assert "threads of their own" in cpu.describe()

@@ -1,0 +1,215 @@
+// gemm.cpp - matrix products on the pool: C (m, n) = op(A) (m, k) op(B) (k, n), row major.
+// Follows Goto & van de Geijn 2008 ("Anatomy of high-performance matrix multiplication"): op(B) is packed once into
+// panels of NR columns; MR rows of op(A) meet panel after panel while they lie in the first-level cache, and MR x NR
+// sums stay in registers.  Row-major A needs no packing: its elements are broadcast from where they are.
+// Every element is summed over k in the same order whatever the number of threads, so the result has the same bits.
+// Appended to pool.cpp.
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int VECTOR_BYTES = 64, MR = 12;      // 24 sums of 32 registers
+#elif defined(__AVX__)
+constexpr int VECTOR_BYTES = 32, MR = 6;       // 12 of 16
+#else
+constexpr int VECTOR_BYTES = 16, MR = 8;       // 16 of 32
+#endif
+constexpr int STRIPS = 4;                      // strips of MR rows that are packed together: whole cache lines
+constexpr int64_t KC = 512;                    // of k at a time
+constexpr int64_t SMALL = 1 << 15;             // multiplications below which one thread is faster
+
+template <class T> struct Simd {
+  typedef T Vector __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(T)), may_alias));
+  static constexpr int LANES = VECTOR_BYTES / sizeof(T), NR = 2 * LANES;
+};
+
+// Lane j of a where j & STEP is 0, else lane j - STEP of b (HIGH == 0); the same with lane j + STEP of a (HIGH == 1).
+template <int STEP, int HIGH, int LANES, class Vector, int... J>
+Vector exchange(Vector a, Vector b, std::integer_sequence<int, J...>) {
+#if defined(__clang__)
+  return __builtin_shufflevector(a, b, (HIGH ? (J & STEP ? LANES + J : J + STEP) : (J & STEP ? LANES + J - STEP : J))...);
+#else
+  typedef decltype(a < a) Mask;
+  return __builtin_shuffle(a, b, Mask{(HIGH ? (J & STEP ? LANES + J : J + STEP) : (J & STEP ? LANES + J - STEP : J))...});
+#endif
+}
+
+// Transposes LANES x LANES numbers in registers: blocks beside the diagonal change places, size by size.
+template <class T, int STEP> void transpose(typename Simd<T>::Vector (&row)[Simd<T>::LANES]) {
+  constexpr int LANES = Simd<T>::LANES;
+  if constexpr (STEP < LANES) {
+#pragma GCC unroll 16
+    for (int i = 0; i < LANES; ++i) {
+      if (i & STEP) continue;
+      const auto a = row[i], b = row[i + STEP];
+      row[i] = exchange<STEP, 0, LANES>(a, b, std::make_integer_sequence<int, LANES>());
+      row[i + STEP] = exchange<STEP, 1, LANES>(a, b, std::make_integer_sequence<int, LANES>());
+    }
+    transpose<T, 2 * STEP>(row);
+  }
+}
+
+template <class T> struct Product {
+  int64_t m, n, k;
+  const T* a;
+  int64_t a_row, a_col;                        // strides of op(A) and op(B), in elements; one of each is 1
+  const T* b;
+  int64_t b_row, b_col;
+  T *c, *packed;                               // C (m, n); op(B) as (panels, k, NR), columns past n zero
+  int parts_m, parts_n;
+};
+
+template <class T> void pack_panel(const Product<T>& p, int64_t panel) {
+  constexpr int NR = Simd<T>::NR;
+  T* to = p.packed + panel * p.k * NR;
+  const int64_t first = panel * NR, count = std::min<int64_t>(NR, p.n - first);
+  if (p.b_col == 1) {
+    for (int64_t k = 0; k < p.k; ++k, to += NR) {
+      const T* from = p.b + k * p.b_row + first;
+      if (count == NR) memcpy(to, from, NR * sizeof(T));
+      else for (int i = 0; i < NR; ++i) to[i] = i < count ? from[i] : 0;
+    }
+    return;
+  }
+  constexpr int LANES = Simd<T>::LANES;
+  for (int64_t k0 = 0; k0 < p.k; k0 += LANES)  // op(B) lies transposed
+    for (int half = 0; half < NR; half += LANES) {
+      typename Simd<T>::Vector row[LANES];
+      const int64_t depth = std::min<int64_t>(LANES, p.k - k0), columns = std::min<int64_t>(LANES, count - half);
+      const T* from = p.b + (first + half) * p.b_col + k0;
+      for (int i = 0; i < LANES; ++i) {
+        row[i] = typename Simd<T>::Vector{};
+        if (i >= columns) continue;
+        if (depth == LANES) memcpy(&row[i], from + i * p.b_col, sizeof row[i]);
+        else memcpy(&row[i], from + i * p.b_col, depth * sizeof(T));
+      }
+      transpose<T, 1>(row);
+      for (int64_t k = 0; k < depth; ++k) memcpy(to + (k0 + k) * NR + half, &row[k], sizeof row[k]);
+    }
+}
+
+template <class T> void pack_panels(int part, int parts, void* argument) {
+  const Product<T>& p = *(const Product<T>*)argument;
+  const int64_t panels = (p.n + Simd<T>::NR - 1) / Simd<T>::NR;
+  for (int64_t j = panels * part / parts; j < panels * (part + 1) / parts; ++j) pack_panel(p, j);
+}
+
+// c (ROWS, NR) (+)= a (ROWS, depth) b (depth, NR).  a is a packed strip (depth, ROWS), or with DIRECT the matrix.
+template <class T, int ROWS, bool DIRECT>
+void tile(int64_t depth, const T* a, int64_t a_row, const T* b, T* c, int64_t ldc, bool add, int64_t columns) {
+  typedef typename Simd<T>::Vector Vector;
+  constexpr int LANES = Simd<T>::LANES, NR = Simd<T>::NR;
+  Vector sum[ROWS][2];
+#pragma GCC unroll 16
+  for (int i = 0; i < ROWS; ++i) sum[i][0] = sum[i][1] = Vector{};
+  for (int64_t k = 0; k < depth; ++k, a += DIRECT ? 1 : ROWS, b += NR) {
+    const Vector b0 = *(const Vector*)b, b1 = *(const Vector*)(b + LANES);
+#pragma GCC unroll 16
+    for (int i = 0; i < ROWS; ++i) {
+      const T ai = DIRECT ? a[i * a_row] : a[i];
+      sum[i][0] += ai * b0;
+      sum[i][1] += ai * b1;
+    }
+  }
+  if (columns == NR) {
+#pragma GCC unroll 16
+    for (int i = 0; i < ROWS; ++i) {
+      Vector *c0 = (Vector*)(c + i * ldc), *c1 = (Vector*)(c + i * ldc + LANES);
+      *c0 = add ? *c0 + sum[i][0] : sum[i][0];
+      *c1 = add ? *c1 + sum[i][1] : sum[i][1];
+    }
+    return;
+  }
+  T whole[ROWS][NR];
+  memcpy(whole, sum, sizeof whole);
+  for (int i = 0; i < ROWS; ++i)
+    for (int64_t j = 0; j < columns; ++j) c[i * ldc + j] = add ? c[i * ldc + j] + whole[i][j] : whole[i][j];
+}
+
+// What a thread works on: columns of panels first_panel .. last_panel - 1, and k0 .. k0 + depth - 1 of k.
+struct Range { int64_t first_panel, last_panel, k0, depth; };
+
+// ROWS rows of C from `row` on; `strip` is those rows of op(A), packed, or null.
+template <class T, int ROWS> void strip_of_rows(const Product<T>& p, int64_t row, const Range& r, const T* strip) {
+  constexpr int NR = Simd<T>::NR;
+  for (int64_t j = r.first_panel; j < r.last_panel; ++j) {
+    const T* b = p.packed + (j * p.k + r.k0) * NR;
+    T* c = p.c + row * p.n + j * NR;
+    const int64_t columns = std::min<int64_t>(NR, p.n - j * NR);
+    if (strip) tile<T, ROWS, false>(r.depth, strip, 0, b, c, p.n, r.k0 > 0, columns);
+    else tile<T, ROWS, true>(r.depth, p.a + row * p.a_row + r.k0, p.a_row, b, c, p.n, r.k0 > 0, columns);
+  }
+}
+
+template <class T, int ROWS>
+void rows_of_strip(const Product<T>& p, int64_t row, int64_t rows, const Range& r, const T* strip) {
+  if constexpr (ROWS > 0) {
+    if (rows == ROWS) strip_of_rows<T, ROWS>(p, row, r, strip);
+    else rows_of_strip<T, ROWS - 1>(p, row, rows, r, strip);
+  }
+}
+
+// Rows row .. row + rows - 1 of op(A), which lies transposed, as strips of MR rows (the last may have fewer), each
+// (depth, its rows).
+template <class T> void pack_strips(const Product<T>& p, int64_t row, int64_t rows, const Range& r, T* to) {
+  for (int64_t k = 0; k < r.depth; ++k) {
+    const T* from = p.a + row + (r.k0 + k) * p.a_col;
+    for (int64_t s = 0; s < rows; s += MR) {
+      const int64_t count = std::min<int64_t>(MR, rows - s);
+      if (count == MR) memcpy(to + s * KC + k * MR, from + s, MR * sizeof(T));
+      else memcpy(to + s * KC + k * count, from + s, count * sizeof(T));
+    }
+  }
+}
+
+template <class T> void multiply(int part, int, void* argument) {
+  const Product<T>& p = *(const Product<T>*)argument;
+  if (part >= p.parts_m * p.parts_n) return;
+  const int i = part / p.parts_n, j = part % p.parts_n;
+  const int64_t panels = (p.n + Simd<T>::NR - 1) / Simd<T>::NR;
+  const int64_t first = p.m * i / p.parts_m, last = p.m * (i + 1) / p.parts_m;
+  static thread_local T strips[STRIPS * MR * KC];
+  for (int64_t k0 = 0; k0 < p.k; k0 += KC) {
+    const Range r = {panels * j / p.parts_n, panels * (j + 1) / p.parts_n, k0, std::min(KC, p.k - k0)};
+    for (int64_t row = first; row < last; row += STRIPS * MR) {
+      const int64_t rows = std::min<int64_t>(STRIPS * MR, last - row);
+      if (p.a_col != 1) pack_strips(p, row, rows, r, strips);
+      for (int64_t s = 0; s < rows; s += MR)
+        rows_of_strip<T, MR>(p, row + s, std::min<int64_t>(MR, rows - s), r, p.a_col != 1 ? strips + s * KC : nullptr);
+    }
+  }
+}
+
+template <class T> void product(Product<T> p) {
+  if (p.m * p.n * p.k < SMALL) {
+    p.parts_m = p.parts_n = 1;
+    pack_panels<T>(0, 1, &p);
+    multiply<T>(0, 1, &p);
+    return;
+  }
+  p.parts_m = (int)std::max<int64_t>(1, std::min<int64_t>(wanted_threads, p.m / (2 * MR)));
+  p.parts_n = wanted_threads / p.parts_m;
+  pool_run(pack_panels<T>, &p);
+  pool_run(multiply<T>, &p);
+}
+
+}  // namespace
+
+// How many elements `packed` needs.
+extern "C" int64_t gemm_packed(int64_t n, int64_t k, int itemsize) {
+  const int64_t columns = 2 * VECTOR_BYTES / itemsize;
+  return (n + columns - 1) / columns * columns * k;
+}
+
+extern "C" void gemm_float(int64_t m, int64_t n, int64_t k, const float* a, int64_t a_row, int64_t a_col,
+                           const float* b, int64_t b_row, int64_t b_col, float* c, float* packed) {
+  product<float>({m, n, k, a, a_row, a_col, b, b_row, b_col, c, packed, 1, 1});
+}
+
+extern "C" void gemm_double(int64_t m, int64_t n, int64_t k, const double* a, int64_t a_row, int64_t a_col,
+                            const double* b, int64_t b_row, int64_t b_col, double* c, double* packed) {
+  product<double>({m, n, k, a, a_row, a_col, b, b_row, b_col, c, packed, 1, 1});
+}
