@@ -234,12 +234,13 @@ extern "C" __global__ void batch_norm_backward_sums(const real* __restrict__ dy,
 }
 
 // dx = gamma rstd (du - mean(du) - xhat mean(du xhat)), dbeta = sum du, dgamma = sum du xhat.
+// dx may be dy itself: each element is read before it is written.
 // fixed != 0: the moments did not come from this batch, so the two means drop out.
-extern "C" __global__ void batch_norm_backward(const real* __restrict__ dy, const real* __restrict__ x,
+extern "C" __global__ void batch_norm_backward(const real* dy, const real* __restrict__ x,
                                                const real* __restrict__ moments,
                                                const real* __restrict__ gamma, const real* __restrict__ beta,
                                                const real* __restrict__ partial,
-                                               real* __restrict__ dx, real* __restrict__ dgamma,
+                                               real* dx, real* __restrict__ dgamma,
                                                real* __restrict__ dbeta,
                                                int64 rows, int cols, int slabs, real epsilon, int activation,
                                                int fixed) {

@@ -112,7 +112,8 @@ def op(function: Callable) -> Callable:
     (output or tuple of outputs, backward). `backward(*grads, into)` gets each output's gradient and
     `into`, a tuple with one entry for each input: an array to write that input's gradient to, or None to make a new
     one. It returns the gradients in the order of the inputs, None where not needed, and may return
-    arrays of the shapes that broadcasting made of the inputs.
+    arrays of the shapes that broadcasting made of the inputs. The gradients that it gets are its own to overwrite or
+    pass on; it must not keep what it returns, nor return views that overlap.
 
     The operation takes Tensors or arrays (which need no gradient) and returns Tensors.
     """
@@ -152,7 +153,7 @@ def _backward(root: Node, output: int, like) -> None:
         into = tuple(p._grad if isinstance(p, Tensor) and p._fresh else None for p in parents)
         found = backward(*grads, into)
         del grads, backward
-        for number, (parent, grad) in enumerate(zip(parents, _sequence(found), strict=True)):
+        for number, (parent, grad) in enumerate(zip(parents, _owned(_sequence(found)), strict=True)):
             if parent is None:
                 continue
             if isinstance(parent, Tensor):
@@ -169,6 +170,11 @@ def _backward(root: Node, output: int, like) -> None:
 
 def _sequence(found) -> Sequence:
     return found if isinstance(found, tuple) else (found,)
+
+
+def _owned(grads: Sequence) -> list:
+    """The gradients, an array that is there twice copied: whoever gets one may overwrite it."""
+    return [g.copy() if g is not None and any(g is earlier for earlier in grads[:i]) else g for i, g in enumerate(grads)]
 
 
 def _require_unfreed(node: Node) -> None:

@@ -77,6 +77,20 @@ def test_broadcasting_is_undone(device, rng, a, b):
     assert error < 1e-6
 
 
+def test_an_op_may_overwrite_the_gradient_it_gets(device):
+    """Two inputs that are given the same gradient do not see each other's changes to it."""
+    @op
+    def spoils(needs, x):
+        def backward(dy, into):
+            dy *= 10
+            return dy
+        return x * 10, backward
+
+    x = _leaf(device, [1.0, 2.0])
+    ops.mean(broadcast_add(spoils(x), spoils(x))).backward()
+    np.testing.assert_allclose(_host(device, x), 10.0)
+
+
 def test_chain_of_20000(cpu):
     """Neither the backward pass nor the end of an unused graph recurses."""
     x = _leaf(cpu, [1.0])
