@@ -60,12 +60,15 @@ class CpuDevice:
         library = compiler.load(compiler.build("host", source))
         size, pointer = ctypes.c_int64, ctypes.c_void_p
         for gemm in (library.gemm_float, library.gemm_double):
-            gemm.argtypes = [size, size, size, pointer, size, size, pointer, size, size, pointer, pointer]
+            gemm.argtypes = [size, size, size, pointer, size, size, pointer, size, size, pointer]
             gemm.restype = None
-        library.gemm_packed.argtypes, library.gemm_packed.restype = [size, size, ctypes.c_int], size
         library.pool_configure(self._threads, SPINS)
-        self._gemm = {"f": library.gemm_float, "d": library.gemm_double}
         return library
+
+    @cached_property
+    def gemm(self) -> dict:
+        """The products of gemm.cpp by dtype.char."""
+        return {"f": self.host.gemm_float, "d": self.host.gemm_double}
 
     def empty(self, shape: tuple[int, ...], dtype) -> np.ndarray:
         """An uninitialized C-contiguous array."""
@@ -100,10 +103,9 @@ class CpuDevice:
         if k == 0:
             out.fill(0)
         elif out.size:
-            host, a, b = self.host, _row_or_column_major(a), _row_or_column_major(b)
-            packed = self.empty((host.gemm_packed(n, k, item),), a.dtype)
-            self._gemm[a.dtype.char](m, n, k, address(a), *(s // item for s in a.strides),
-                                     address(b), *(s // item for s in b.strides), address(out), address(packed))
+            a, b = _row_or_column_major(a), _row_or_column_major(b)
+            self.gemm[a.dtype.char](m, n, k, address(a), *(s // item for s in a.strides),
+                                    address(b), *(s // item for s in b.strides), address(out))
         return out
 
     def synchronize(self) -> None:

@@ -1,6 +1,6 @@
 // gemm.cpp - matrix products on the pool: C (m, n) = op(A) (m, k) op(B) (k, n), row major.
-// Follows Goto & van de Geijn 2008 ("Anatomy of high-performance matrix multiplication"): op(B) is packed once into
-// panels of NR columns; MR rows of op(A) meet panel after panel while they lie in the first-level cache, and MR x NR
+// Follows Goto & van de Geijn 2008 ("Anatomy of high-performance matrix multiplication"): KC rows of op(B) are packed
+// into panels of NR columns; MR rows of op(A) meet panel after panel while they lie in the first-level cache, and MR x NR
 // sums stay in registers.  Row-major A needs no packing: its elements are broadcast from where they are.
 // Every element is summed over k in the same order whatever the number of threads, so the result has the same bits.
 // Appended to pool.cpp.
@@ -58,28 +58,29 @@ template <class T> struct Product {
   int64_t a_row, a_col;                        // strides of op(A) and op(B), in elements; one of each is 1
   const T* b;
   int64_t b_row, b_col;
-  T *c, *packed;                               // C (m, n); op(B) as (panels, k, NR), columns past n zero
+  T* c;                                        // (m, n)
   int parts_m, parts_n;
+  T* packed;                                   // op(B)'s rows k0 .. k0 + depth - 1 as (panels, depth, NR), columns
+  int64_t k0, depth;                           // past n zero
 };
 
 template <class T> void pack_panel(const Product<T>& p, int64_t panel) {
-  constexpr int NR = Simd<T>::NR;
-  T* to = p.packed + panel * p.k * NR;
+  constexpr int NR = Simd<T>::NR, LANES = Simd<T>::LANES;
+  T* to = p.packed + panel * p.depth * NR;
   const int64_t first = panel * NR, count = std::min<int64_t>(NR, p.n - first);
+  const T* b = p.b + p.k0 * p.b_row + first * p.b_col;
   if (p.b_col == 1) {
-    for (int64_t k = 0; k < p.k; ++k, to += NR) {
-      const T* from = p.b + k * p.b_row + first;
-      if (count == NR) memcpy(to, from, NR * sizeof(T));
-      else for (int i = 0; i < NR; ++i) to[i] = i < count ? from[i] : 0;
+    for (int64_t k = 0; k < p.depth; ++k, to += NR, b += p.b_row) {
+      if (count == NR) memcpy(to, b, NR * sizeof(T));
+      else for (int i = 0; i < NR; ++i) to[i] = i < count ? b[i] : 0;
     }
     return;
   }
-  constexpr int LANES = Simd<T>::LANES;
-  for (int64_t k0 = 0; k0 < p.k; k0 += LANES)  // op(B) lies transposed
+  for (int64_t k0 = 0; k0 < p.depth; k0 += LANES)  // op(B) lies transposed
     for (int half = 0; half < NR; half += LANES) {
       typename Simd<T>::Vector row[LANES];
-      const int64_t depth = std::min<int64_t>(LANES, p.k - k0), columns = std::min<int64_t>(LANES, count - half);
-      const T* from = p.b + (first + half) * p.b_col + k0;
+      const int64_t depth = std::min<int64_t>(LANES, p.depth - k0), columns = std::min<int64_t>(LANES, count - half);
+      const T* from = b + half * p.b_col + k0;
       for (int i = 0; i < LANES; ++i) {
         row[i] = typename Simd<T>::Vector{};
         if (i >= columns) continue;
@@ -129,34 +130,34 @@ void tile(int64_t depth, const T* a, int64_t a_row, const T* b, T* c, int64_t ld
     for (int64_t j = 0; j < columns; ++j) c[i * ldc + j] = add ? c[i * ldc + j] + whole[i][j] : whole[i][j];
 }
 
-// What a thread works on: columns of panels first_panel .. last_panel - 1, and k0 .. k0 + depth - 1 of k.
-struct Range { int64_t first_panel, last_panel, k0, depth; };
+// The panels that a thread works on: first .. last - 1.
+struct Panels { int64_t first, last; };
 
 // ROWS rows of C from `row` on; `strip` is those rows of op(A), packed, or null.
-template <class T, int ROWS> void strip_of_rows(const Product<T>& p, int64_t row, const Range& r, const T* strip) {
+template <class T, int ROWS> void strip_of_rows(const Product<T>& p, int64_t row, const Panels& panels, const T* strip) {
   constexpr int NR = Simd<T>::NR;
-  for (int64_t j = r.first_panel; j < r.last_panel; ++j) {
-    const T* b = p.packed + (j * p.k + r.k0) * NR;
+  for (int64_t j = panels.first; j < panels.last; ++j) {
+    const T* b = p.packed + j * p.depth * NR;
     T* c = p.c + row * p.n + j * NR;
     const int64_t columns = std::min<int64_t>(NR, p.n - j * NR);
-    if (strip) tile<T, ROWS, false>(r.depth, strip, 0, b, c, p.n, r.k0 > 0, columns);
-    else tile<T, ROWS, true>(r.depth, p.a + row * p.a_row + r.k0, p.a_row, b, c, p.n, r.k0 > 0, columns);
+    if (strip) tile<T, ROWS, false>(p.depth, strip, 0, b, c, p.n, p.k0 > 0, columns);
+    else tile<T, ROWS, true>(p.depth, p.a + row * p.a_row + p.k0, p.a_row, b, c, p.n, p.k0 > 0, columns);
   }
 }
 
 template <class T, int ROWS>
-void rows_of_strip(const Product<T>& p, int64_t row, int64_t rows, const Range& r, const T* strip) {
+void rows_of_strip(const Product<T>& p, int64_t row, int64_t rows, const Panels& panels, const T* strip) {
   if constexpr (ROWS > 0) {
-    if (rows == ROWS) strip_of_rows<T, ROWS>(p, row, r, strip);
-    else rows_of_strip<T, ROWS - 1>(p, row, rows, r, strip);
+    if (rows == ROWS) strip_of_rows<T, ROWS>(p, row, panels, strip);
+    else rows_of_strip<T, ROWS - 1>(p, row, rows, panels, strip);
   }
 }
 
 // Rows row .. row + rows - 1 of op(A), which lies transposed, as strips of MR rows (the last may have fewer), each
 // (depth, its rows).
-template <class T> void pack_strips(const Product<T>& p, int64_t row, int64_t rows, const Range& r, T* to) {
-  for (int64_t k = 0; k < r.depth; ++k) {
-    const T* from = p.a + row + (r.k0 + k) * p.a_col;
+template <class T> void pack_strips(const Product<T>& p, int64_t row, int64_t rows, T* to) {
+  for (int64_t k = 0; k < p.depth; ++k) {
+    const T* from = p.a + row + (p.k0 + k) * p.a_col;
     for (int64_t s = 0; s < rows; s += MR) {
       const int64_t count = std::min<int64_t>(MR, rows - s);
       if (count == MR) memcpy(to + s * KC + k * MR, from + s, MR * sizeof(T));
@@ -169,47 +170,47 @@ template <class T> void multiply(int part, int, void* argument) {
   const Product<T>& p = *(const Product<T>*)argument;
   if (part >= p.parts_m * p.parts_n) return;
   const int i = part / p.parts_n, j = part % p.parts_n;
-  const int64_t panels = (p.n + Simd<T>::NR - 1) / Simd<T>::NR;
+  const int64_t count = (p.n + Simd<T>::NR - 1) / Simd<T>::NR;
+  const Panels panels = {count * j / p.parts_n, count * (j + 1) / p.parts_n};
   const int64_t first = p.m * i / p.parts_m, last = p.m * (i + 1) / p.parts_m;
   static thread_local T strips[STRIPS * MR * KC];
-  for (int64_t k0 = 0; k0 < p.k; k0 += KC) {
-    const Range r = {panels * j / p.parts_n, panels * (j + 1) / p.parts_n, k0, std::min(KC, p.k - k0)};
-    for (int64_t row = first; row < last; row += STRIPS * MR) {
-      const int64_t rows = std::min<int64_t>(STRIPS * MR, last - row);
-      if (p.a_col != 1) pack_strips(p, row, rows, r, strips);
-      for (int64_t s = 0; s < rows; s += MR)
-        rows_of_strip<T, MR>(p, row + s, std::min<int64_t>(MR, rows - s), r, p.a_col != 1 ? strips + s * KC : nullptr);
-    }
+  for (int64_t row = first; row < last; row += STRIPS * MR) {
+    const int64_t rows = std::min<int64_t>(STRIPS * MR, last - row);
+    if (p.a_col != 1) pack_strips(p, row, rows, strips);
+    for (int64_t s = 0; s < rows; s += MR)
+      rows_of_strip<T, MR>(p, row + s, std::min<int64_t>(MR, rows - s), panels, p.a_col != 1 ? strips + s * KC : nullptr);
   }
 }
 
 template <class T> void product(Product<T> p) {
-  if (p.m * p.n * p.k < SMALL) {
-    p.parts_m = p.parts_n = 1;
-    pack_panels<T>(0, 1, &p);
-    multiply<T>(0, 1, &p);
-    return;
+  const bool small = p.m * p.n * p.k < SMALL;
+  p.parts_m = small ? 1 : (int)std::max<int64_t>(1, std::min<int64_t>(wanted_threads, p.m / (2 * MR)));
+  p.parts_n = small ? 1 : wanted_threads / p.parts_m;
+  // One place for all products: it stays in the cache.
+  static thread_local std::vector<typename Simd<T>::Vector> place;
+  const size_t panels = (p.n + Simd<T>::NR - 1) / Simd<T>::NR;
+  place.resize(std::max(place.size(), panels * std::min(KC, p.k) * 2));
+  p.packed = (T*)place.data();
+  for (p.k0 = 0; p.k0 < p.k; p.k0 += KC) {
+    p.depth = std::min(KC, p.k - p.k0);
+    if (small) {
+      pack_panels<T>(0, 1, &p);
+      multiply<T>(0, 1, &p);
+    } else {
+      pool_run(pack_panels<T>, &p);
+      pool_run(multiply<T>, &p);
+    }
   }
-  p.parts_m = (int)std::max<int64_t>(1, std::min<int64_t>(wanted_threads, p.m / (2 * MR)));
-  p.parts_n = wanted_threads / p.parts_m;
-  pool_run(pack_panels<T>, &p);
-  pool_run(multiply<T>, &p);
 }
 
 }  // namespace
 
-// How many elements `packed` needs.
-extern "C" int64_t gemm_packed(int64_t n, int64_t k, int itemsize) {
-  const int64_t columns = 2 * VECTOR_BYTES / itemsize;
-  return (n + columns - 1) / columns * columns * k;
-}
-
 extern "C" void gemm_float(int64_t m, int64_t n, int64_t k, const float* a, int64_t a_row, int64_t a_col,
-                           const float* b, int64_t b_row, int64_t b_col, float* c, float* packed) {
-  product<float>({m, n, k, a, a_row, a_col, b, b_row, b_col, c, packed, 1, 1});
+                           const float* b, int64_t b_row, int64_t b_col, float* c) {
+  product<float>({m, n, k, a, a_row, a_col, b, b_row, b_col, c, 1, 1, nullptr, 0, 0});
 }
 
 extern "C" void gemm_double(int64_t m, int64_t n, int64_t k, const double* a, int64_t a_row, int64_t a_col,
-                            const double* b, int64_t b_row, int64_t b_col, double* c, double* packed) {
-  product<double>({m, n, k, a, a_row, a_col, b, b_row, b_col, c, packed, 1, 1});
+                            const double* b, int64_t b_row, int64_t b_col, double* c) {
+  product<double>({m, n, k, a, a_row, a_col, b, b_row, b_col, c, 1, 1, nullptr, 0, 0});
 }
