@@ -3,7 +3,7 @@
 A Device makes arrays, moves them, and multiplies matrices. On a CPU arrays are NumPy's and products
 run on our own thread pool; on a GPU arrays are CuPy's and products cuBLAS's.
 
-What minivae uses of CuPy, all of it here and in kernels.py: empty, zeros, asarray, asnumpy, matmul,
+What minivae uses of CuPy, all of it here and in kernels.py: empty, zeros, asarray, asnumpy, matmul, add,
 ndarray, RawModule, cuda.Device, cuda.get_current_stream, cuda.runtime.getDeviceCount,
 cuda.runtime.getDeviceProperties, get_default_memory_pool.
 """
@@ -37,6 +37,7 @@ class CpuDevice:
     cuda = False
     emulates = False        # whether kernels run thread by thread as on a GPU: for tests, see kernels/host/simt.h
     array_type = np.ndarray
+    column_bytes = 2 << 20      # of a convolution's columns at a time: they stay in the cache
 
     def __init__(self, threads: int | None = None):
         self.memory = MemoryPool()
@@ -60,7 +61,8 @@ class CpuDevice:
         library = compiler.load(compiler.build("host", source))
         size, pointer = ctypes.c_int64, ctypes.c_void_p
         for gemm in (library.gemm_float, library.gemm_double):
-            gemm.argtypes = [size, size, size, pointer, size, size, pointer, size, size, pointer]
+            gemm.argtypes = [size, size, size, pointer, size, size, pointer, size, size, pointer,
+                             ctypes.c_int]
             gemm.restype = None
         library.pool_configure(self._threads, SPINS)
         return library
@@ -90,8 +92,9 @@ class CpuDevice:
         """A copy of a device array as a NumPy array; waits until it is computed."""
         return np.array(array)
 
-    def matmul(self, a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-        """The product a (m, k) @ b (k, n) -> (m, n); a and b may be transposed views.
+    def matmul(self, a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None,
+               accumulate: bool = False) -> np.ndarray:
+        """The product a (m, k) @ b (k, n) -> (m, n), or with `accumulate` out + a @ b; a and b may be transposed views.
 
         Raises:
             ValueError: shapes that do not fit, or dtypes that differ.
@@ -100,12 +103,12 @@ class CpuDevice:
         if out is None:
             out = self.empty(shape, a.dtype)
         (m, n), k, item = shape, a.shape[1], a.itemsize
-        if k == 0:
+        if k == 0 and not accumulate:
             out.fill(0)
         elif out.size:
             a, b = _row_or_column_major(a), _row_or_column_major(b)
             self.gemm[a.dtype.char](m, n, k, address(a), *(s // item for s in a.strides),
-                                    address(b), *(s // item for s in b.strides), address(out))
+                                    address(b), *(s // item for s in b.strides), address(out), int(accumulate))
         return out
 
     def synchronize(self) -> None:
@@ -133,6 +136,7 @@ class CudaDevice:
 
     cuda = True
     emulates = False
+    column_bytes = 256 << 20    # of a convolution's columns at a time: enough to fill the largest GPU
 
     def __init__(self, index: int = 0):
         self.cupy = cupy = _import_cupy()
@@ -160,8 +164,8 @@ class CudaDevice:
         """A copy of a device array as a NumPy array; waits until it is computed."""
         return self.cupy.asnumpy(array)
 
-    def matmul(self, a, b, out=None):
-        """The product a (m, k) @ b (k, n) -> (m, n); a and b may be transposed views.
+    def matmul(self, a, b, out=None, accumulate: bool = False):
+        """The product a (m, k) @ b (k, n) -> (m, n), or with `accumulate` out + a @ b; a and b may be transposed views.
 
         Raises:
             ValueError: shapes that do not fit, or dtypes that differ.
@@ -169,6 +173,8 @@ class CudaDevice:
         shape = _product_shape(a, b, out)
         if out is None:
             out = self.empty(shape, a.dtype)
+        if accumulate:
+            return self.cupy.add(out, self.cupy.matmul(a, b), out=out)
         return self.cupy.matmul(a, b, out=out)
 
     def synchronize(self) -> None:

@@ -51,6 +51,11 @@ def rows(count: int, width: int) -> Work:
     return Work("rows", count, width)
 
 
+def pixels(count: int, channels: int) -> Work:
+    """Blocks take shares of `count` pixels, a block's threads along x the channels of one."""
+    return Work("pixels", count, channels)
+
+
 def columns(count: int, slabs: int) -> Work:
     """Threads own columns out of `count`; the rows are cut into `slabs`, one a block along y."""
     return Work("columns", count, 1, slabs)
@@ -89,6 +94,12 @@ def geometry(work: Work, cuda: bool, itemsize: int) -> tuple[tuple[int, int], tu
             threads = min(MAX_THREADS, max(32, _power_of_two(-(-work.width // width))))
             return (min(work.count, 8192), 1), (threads, 1)
         return (max(1, min(64, work.count, work.count * work.width // 4096)), 1), one
+    if work.kind == "pixels":
+        if cuda:
+            across = min(_power_of_two(-(-work.width // width)), 32)
+            down = MAX_THREADS // across
+            return (min(-(-work.count // down), 65536), 1), (across, down)
+        return (max(1, min(64, work.count * work.width // 4096)), 1), one
     if cuda:
         across = min(_power_of_two(packs), 32)
         return (-(-packs // across), work.slabs), (across, MAX_THREADS // across)

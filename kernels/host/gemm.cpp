@@ -1,4 +1,4 @@
-// gemm.cpp - matrix products on the pool: C (m, n) = op(A) (m, k) op(B) (k, n), row major.
+// gemm.cpp - matrix products on the pool: C (m, n) = op(A) (m, k) op(B) (k, n), or C +=; row major.
 // Follows Goto & van de Geijn 2008 ("Anatomy of high-performance matrix multiplication"): KC rows of op(B) are packed
 // into panels of NR columns; MR rows of op(A) meet panel after panel while they lie in the first-level cache, and MR x NR
 // sums stay in registers.  Row-major A needs no packing: its elements are broadcast from where they are.
@@ -59,6 +59,7 @@ template <class T> struct Product {
   const T* b;
   int64_t b_row, b_col;
   T* c;                                        // (m, n)
+  bool accumulate;                             // C += rather than C =
   int parts_m, parts_n;
   T* packed;                                   // op(B)'s rows k0 .. k0 + depth - 1 as (panels, depth, NR), columns
   int64_t k0, depth;                           // past n zero
@@ -140,8 +141,8 @@ template <class T, int ROWS> void strip_of_rows(const Product<T>& p, int64_t row
     const T* b = p.packed + j * p.depth * NR;
     T* c = p.c + row * p.n + j * NR;
     const int64_t columns = std::min<int64_t>(NR, p.n - j * NR);
-    if (strip) tile<T, ROWS, false>(p.depth, strip, 0, b, c, p.n, p.k0 > 0, columns);
-    else tile<T, ROWS, true>(p.depth, p.a + row * p.a_row + p.k0, p.a_row, b, c, p.n, p.k0 > 0, columns);
+    if (strip) tile<T, ROWS, false>(p.depth, strip, 0, b, c, p.n, p.accumulate || p.k0 > 0, columns);
+    else tile<T, ROWS, true>(p.depth, p.a + row * p.a_row + p.k0, p.a_row, b, c, p.n, p.accumulate || p.k0 > 0, columns);
   }
 }
 
@@ -206,11 +207,11 @@ template <class T> void product(Product<T> p) {
 }  // namespace
 
 extern "C" void gemm_float(int64_t m, int64_t n, int64_t k, const float* a, int64_t a_row, int64_t a_col,
-                           const float* b, int64_t b_row, int64_t b_col, float* c) {
-  product<float>({m, n, k, a, a_row, a_col, b, b_row, b_col, c, 1, 1, nullptr, 0, 0});
+                           const float* b, int64_t b_row, int64_t b_col, float* c, int accumulate) {
+  product<float>({m, n, k, a, a_row, a_col, b, b_row, b_col, c, accumulate != 0, 1, 1, nullptr, 0, 0});
 }
 
 extern "C" void gemm_double(int64_t m, int64_t n, int64_t k, const double* a, int64_t a_row, int64_t a_col,
-                            const double* b, int64_t b_row, int64_t b_col, double* c) {
-  product<double>({m, n, k, a, a_row, a_col, b, b_row, b_col, c, 1, 1, nullptr, 0, 0});
+                            const double* b, int64_t b_row, int64_t b_col, double* c, int accumulate) {
+  product<double>({m, n, k, a, a_row, a_col, b, b_row, b_col, c, accumulate != 0, 1, 1, nullptr, 0, 0});
 }

@@ -2,8 +2,11 @@
 
 from minivae.ops.arithmetic import add, mean
 from minivae.ops.batch_norm import batch_norm
+from minivae.ops.conv import conv2d, conv2d_transpose
 from minivae.ops.linear import linear
 from minivae.ops.loss import bernoulli, squared_error
+from minivae.ops.pool import max_pool2d, upsample2d
 from minivae.ops.reparameterize import reparameterize
 
-__all__ = ["add", "batch_norm", "bernoulli", "linear", "mean", "reparameterize", "squared_error"]
+__all__ = ["add", "batch_norm", "bernoulli", "conv2d", "conv2d_transpose", "linear", "max_pool2d", "mean", "reparameterize",
+           "squared_error", "upsample2d"]
