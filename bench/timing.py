@@ -99,7 +99,7 @@ def time_all(parts: list[Part], rounds: int) -> None:
 
 
 class NumpyBlas:
-    """The threads of NumPy's own BLAS, which minivae keeps at one: its pool calls it tile by tile.
+    """The threads of NumPy's own BLAS, which rest at one while others are timed.
 
     To be made before PyTorch is imported, whose BLAS is then left alone.
     """

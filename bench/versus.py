@@ -136,7 +136,6 @@ def compare(batch_size: int, repeat: int, threads: int, console: Console) -> tup
     device = cpu()
     device.threads = threads
     blas = NumpyBlas(threads)
-    device.describe()           # finds NumPy's BLAS; after the import it might find PyTorch's
     peer_torch, agreement = import_peer()
     peer_torch.use_threads(threads)
     errors = agreement.check(new_trainer(batch_size, device))

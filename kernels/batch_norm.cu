@@ -72,7 +72,8 @@ DEVICE void thread_moments(const real* x, int64 cols, int64 first, int64 last, i
     LANES(k) {
       const real d = sum[k] * scale;
       chunk.mean[k] = m.mean[k] + d;
-      chunk.variance[k] = max(square[k] * scale - d * d, (real)0);
+      const real variance = square[k] * scale - d * d;
+      chunk.variance[k] = variance < 0 ? (real)0 : variance;
     }
     if (m.count == 0) m = chunk; else MergeMoments()(m, chunk);
   }

@@ -35,7 +35,7 @@ constexpr int WIDTH = 16 / sizeof(real);
 #define MINIVAE_IVDEP _Pragma("GCC ivdep")
 #endif
 constexpr int WIDTH = 256 / sizeof(real);     // 64 floats, four AVX-512 registers: 1.2x over 32 in batch norm
-constexpr int HALF_WIDTH = 32 / sizeof(real);
+constexpr int NARROW_WIDTH = 32 / sizeof(real);
 #define __global__ __attribute__((flatten))   // inline every call: only then do the lanes vectorize
 #define __shared__ static thread_local
 #define __syncthreads()
@@ -101,7 +101,7 @@ DEVICE void for_packs(int64 n, int64 worker, int64 workers, bool aligned, Body b
   const int64 end = min(n, packs * (worker + 1) / workers * WIDTH);
   (void)aligned;
   for (; i + WIDTH <= end; i += WIDTH) body(Int<WIDTH>(), i);
-  for (; i + HALF_WIDTH <= end; i += HALF_WIDTH) body(Int<HALF_WIDTH>(), i);
+  for (; i + NARROW_WIDTH <= end; i += NARROW_WIDTH) body(Int<NARROW_WIDTH>(), i);
   for (; i < end; ++i) body(Int<1>(), i);
 #endif
 }

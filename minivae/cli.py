@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
+from pathlib import Path
 
 import click
 
@@ -15,7 +15,8 @@ ARCHITECTURES = ("ff",)
 OPTIMIZERS = ("sgd", "rmsprop", "adam")
 SCHEDULES = ("constant", "cosine")
 LIKELIHOODS = ("squared-error", "bernoulli")
-LARGE = 20_000      # training images from which on the defaults are those for large data
+LARGE_COUNT = 20_000    # training images from which on these defaults hold, rather than those of runs.Settings
+LARGE = {"epochs": 10, "batch_size": 1000, "learning_rate": 2e-3, "schedule": "constant"}
 
 device_option = click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N",
                              help="Where to compute; auto takes a working GPU, else the CPU.")
@@ -49,9 +50,9 @@ def cli() -> None:
 @click.option("--batch-size", type=int, help="Images a step.  [default: 100; 1000 for 20,000 images and more]")
 @click.option("--optimizer", type=click.Choice(OPTIMIZERS), default="rmsprop", show_default=True,
               help="rmsprop is the rescaled, centred one with Nesterov's momentum.")
-@click.option("--learning-rate", type=float, default=1e-3, show_default=True, help="At the start.")
-@click.option("--schedule", type=click.Choice(SCHEDULES), default="cosine", show_default=True,
-              help="How the learning rate goes on; cosine ends at 0.")
+@click.option("--learning-rate", type=float, help="At the start.  [default: 0.001; 0.002 for 20,000 images and more]")
+@click.option("--schedule", type=click.Choice(SCHEDULES), help="How the learning rate goes on; cosine ends at 0.  "
+              "[default: cosine; constant for 20,000 images and more]")
 @click.option("--hidden", type=Sizes(), default="512,512,256", show_default=True, metavar="SIZES",
               help="Sizes of the encoder's layers; the decoder has them reversed.")
 @click.option("--code", type=int, default=384, show_default=True, help="Numbers in a code.")
@@ -59,7 +60,7 @@ def cli() -> None:
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same run.")
 @device_option
 @click.option("--out", metavar="FOLDER", help="The run folder.  [default: runs/<data>-<arch>-<number>]")
-def train(device: str, out: str | None, epochs: int | None, batch_size: int | None, **options) -> None:
+def train(device: str, out: str | None, **options) -> None:
     """Train a VAE.
 
     Leaves a run folder with the checkpoint, the settings, the metrics of every epoch and three pictures.
@@ -74,14 +75,12 @@ def train(device: str, out: str | None, epochs: int | None, batch_size: int | No
     from minivae.report import TerminalReport, last_line
     from minivae.runs import Run, Settings
 
-    settings = Settings(epochs=1 if epochs is None else epochs, batch_size=2 if batch_size is None else batch_size,
-                        **options)
-    dataset = data.load(settings.data)
-    large = len(dataset.train_images) >= LARGE
-    if epochs is None:
-        settings = replace(settings, epochs=10 if large else 60)
-    if batch_size is None:
-        settings = replace(settings, batch_size=min(1000 if large else 100, len(dataset.train_images)))
+    dataset = data.load(options["data"])
+    count = len(dataset.train_images)
+    if Path(options["data"]).is_dir() and options["data"] not in data.NAMES:
+        options["data"] = str(Path(options["data"]).resolve())      # the run can then be used from anywhere
+    defaults = LARGE if count >= LARGE_COUNT else {"batch_size": min(Settings.batch_size, count)}
+    settings = Settings(**{**defaults, **{name: value for name, value in options.items() if value is not None}})
     training.check(settings, dataset)
     where, why = select(device)
     click.echo(f"device: {where.describe()}; {why}" if device == "auto" else f"device: {where.describe()}")
@@ -90,10 +89,15 @@ def train(device: str, out: str | None, epochs: int | None, batch_size: int | No
     trainer.run = run = Run.create(settings, out)
     click.echo(f"{settings.arch} with {trainer.flat.count:,} parameters on {len(dataset.train_images):,} images of "
                f"{settings.data}; into {run.folder}")
-    with TerminalReport(settings.epochs, trainer.steps * settings.batch_size) as report:
-        seconds = trainer.train(report)
-    score, passes = trainer.finish()
-    training.draw(run, trainer.model, dataset, settings.seed)
+    try:
+        with TerminalReport(settings.epochs, trainer.steps * settings.batch_size) as report:
+            seconds = trainer.train(report)
+        score, passes = trainer.finish()
+        training.draw(run, trainer.model, dataset, settings.seed)
+    except BaseException:
+        if run.discard_unless_saved():
+            click.echo(f"minivae: the last checkpoint is in {run.folder} and can be used", err=True)
+        raise
     click.echo(f"fixed-point statistics after {passes.count} passes over the training images; "
                f"pictures and checkpoint in {run.folder}")
     click.echo(last_line(score, seconds))
@@ -102,7 +106,7 @@ def train(device: str, out: str | None, epochs: int | None, batch_size: int | No
 @cli.command()
 @click.argument("run", type=click.Path())
 @click.option("--count", type=click.IntRange(1, 10_000), default=100, show_default=True, help="How many.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Same seed, same samples.")
+@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Same seed, same samples.")
 @click.option("--out", metavar="FILE", help="The picture.  [default: RUN/samples.png]")
 @device_option
 def sample(run: str, count: int, seed: int, out: str | None, device: str) -> None:
@@ -134,7 +138,8 @@ def reconstruct(run: str, count: int, data: str | None, out: str | None, device:
     model, settings = Run(run).load(select(device)[0])
     dataset = sets.load(data or settings.data)
     if dataset.image_shape != model.image_shape:
-        raise UsageError(f"the model of {run} takes images of {model.image_shape}, but {data} holds {dataset.image_shape}")
+        raise UsageError(f"the model of {run} takes images of {model.image_shape}, but {data or settings.data} holds "
+                         f"{dataset.image_shape}")
     path = out or Run(run).folder / "reconstructions.png"
     shown = dataset.test_images[:count]
     pictures.save(training.draw_reconstructions(model, shown), path)
@@ -144,13 +149,22 @@ def reconstruct(run: str, count: int, data: str | None, out: str | None, device:
 def main() -> None:
     """The entry point: errors that the user can mend are one line, without a trace."""
     try:
-        cli(standalone_mode=False)
+        cli(prog_name="minivae", standalone_mode=False)
     except MinivaeError as error:
         click.echo(f"minivae: {error}", err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
-        error.show()
+        words = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "minivae"
+        click.echo(f"minivae: {' '.join(error.format_message().split())} ({words} --help lists what there is)", err=True)
         sys.exit(error.exit_code)
+    except MemoryError as error:
+        click.echo(f"minivae: out of memory ({' '.join(str(error).split()) or 'no more'}): take a smaller --batch-size, --hidden "
+                   "or --code", err=True)
+        sys.exit(1)
+    except OSError as error:        # a pipe that closed, a full disk behind > FILE
+        sys.stdout = None           # or Python would try to flush it once more, and complain
+        click.echo(f"minivae: {error.strerror or error} ({error.filename or 'the output'}): choose another place", err=True)
+        sys.exit(1)
     except (click.Abort, KeyboardInterrupt):
         click.echo("minivae: stopped", err=True)
         sys.exit(130)

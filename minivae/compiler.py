@@ -10,6 +10,7 @@ import ctypes
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -34,15 +35,15 @@ def cache_folder() -> Path:
 
 @cache
 def find() -> str | None:
-    """The path of a C++ compiler ($CXX, c++, g++, clang++), or None."""
+    """The command of a C++ compiler ($CXX, which may have arguments, c++, g++ or clang++), or None."""
     chosen = os.environ.get("CXX")
     if chosen:
-        return shutil.which(chosen)
+        return chosen if shutil.which(shlex.split(chosen)[0]) else None
     return next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))), None)
 
 
 def require() -> str:
-    """The path of a C++ compiler.
+    """The command of a C++ compiler.
 
     Raises:
         MinivaeError: there is none, or $CXX names none.
@@ -76,8 +77,8 @@ def _flags() -> tuple[str, ...]:
 
 
 def _identity(compiler: str) -> str:
-    at = os.stat(os.path.realpath(compiler))
-    return f"{os.path.realpath(compiler)} {at.st_size} {at.st_mtime_ns}"
+    programs = [os.path.realpath(shutil.which(word) or "") for word in shlex.split(compiler)]
+    return " ".join([compiler, *(f"{p} {os.stat(p).st_size} {os.stat(p).st_mtime_ns}" for p in programs if os.path.isfile(p))])
 
 
 def path_of(name: str, source: str, defines: tuple[str, ...] = ()) -> Path:
@@ -99,26 +100,28 @@ def build(name: str, source: str, defines: tuple[str, ...] = ()) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as aside:
-            made = _compile(Path(aside), name, source, defines)
-            os.replace(made, path)
+            (Path(aside) / f"{name}.cpp").write_text(source)
+            os.replace(_compile(Path(aside), name, defines, path.with_suffix(".log")), path)
     except OSError as error:
         raise MinivaeError(f"cannot write compiled kernels to {path.parent}: {error.strerror}; "
                            "set MINIVAE_CACHE to a folder that can be written") from error
     return path
 
 
-def _compile(folder: Path, name: str, source: str, defines: tuple[str, ...]) -> Path:
-    text, made, log = folder / f"{name}.cpp", folder / f"{name}.so", folder / "log"
-    text.write_text(source)
-    command = [require(), *_flags(), *(f"-D{d}" for d in defines), "-o", str(made), str(text), "-lm"]
-    with log.open("w") as errors:
-        code = subprocess.run(command, stdout=errors, stderr=errors, check=False).returncode
-    if code != 0:
-        kept = Path(tempfile.gettempdir()) / f"minivae-{name}-compile.log"
-        shutil.copy(log, kept)
-        first = next((ln for ln in log.read_text().splitlines() if "error" in ln), f"exit code {code}")
-        raise MinivaeError(f"{command[0]} could not compile the kernel file {name}: {first.strip()} (whole log: "
-                           f"{kept}); minivae needs a C++17 compiler: g++ 9 or clang 10 and newer, named by CXX")
+def _compile(folder: Path, name: str, defines: tuple[str, ...], log: Path) -> Path:
+    made = folder / f"{name}.so"
+    command = [*shlex.split(require()), *_flags(), *(f"-D{d}" for d in defines), "-o", str(made),
+               str(folder / f"{name}.cpp"), "-lm"]
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                              check=False)
+    except OSError as error:
+        raise MinivaeError(f"the C++ compiler {command[0]} does not start: {error.strerror}; {INSTALL_HINT}") from error
+    if done.returncode != 0:
+        log.write_text(done.stdout)
+        first = next((ln for ln in done.stdout.splitlines() if "error" in ln), f"exit code {done.returncode}")
+        raise MinivaeError(f"{command[0]} could not compile the kernel file {name}: {first.strip()} (whole log: {log}); "
+                           "minivae needs a C++17 compiler: g++ 9 or clang 10 and newer, named by CXX")
     return made
 
 
@@ -133,9 +136,9 @@ def load(path: Path) -> ctypes.CDLL:
     except OSError as error:
         path.unlink(missing_ok=True)
         raise MinivaeError(f"the compiled library {path} could not be loaded and was deleted ({error}); "
-                           "start again to build it anew") from error
+                           "start again to build it anew, with CXX naming a C++ compiler (g++, not gcc)") from error
 
 
-def say_once(missing: int) -> None:
-    """Tell the user why the first start takes longer."""
-    print(f"compiling {missing} kernel files for this processor, once ...", file=sys.stderr, flush=True)
+def say_once(text: str) -> None:
+    """Tell the user why this start takes longer."""
+    print(text, file=sys.stderr, flush=True)

@@ -4,26 +4,23 @@ A Device makes arrays, moves them, and multiplies matrices. On a CPU arrays are 
 run on our own thread pool; on a GPU arrays are CuPy's and products cuBLAS's.
 
 What minivae uses of CuPy, all of it here and in kernels.py: empty, zeros, asarray, asnumpy, matmul, add,
-ndarray, RawModule, cuda.Device, cuda.get_current_stream, cuda.runtime.getDeviceCount,
+ndarray, RawModule, cuda.Device, cuda.runtime.getDeviceCount,
 cuda.runtime.getDeviceProperties, get_default_memory_pool.
 """
 
 from __future__ import annotations
 
 import ctypes
-import os
-import platform
 from functools import cache, cached_property
-from pathlib import Path
 
 import numpy as np
 
 from minivae import compiler
 from minivae.errors import MinivaeError, UsageError
 from minivae.memory import MemoryPool
+from minivae.system import default_threads, has_nvidia_driver, kernel_folder, processor_name
 
 SPINS = 20_000          # how often an idle pool thread looks for work before it sleeps: some 0.3 ms
-SMALLEST_SHARED = 16    # bytes: every pointer a kernel gets is a multiple of this
 
 
 class CpuDevice:
@@ -36,7 +33,6 @@ class CpuDevice:
     name = "cpu"
     cuda = False
     emulates = False        # whether kernels run thread by thread as on a GPU: for tests, see kernels/host/simt.h
-    array_type = np.ndarray
     column_bytes = 2 << 20      # of a convolution's columns at a time: they stay in the cache
 
     def __init__(self, threads: int | None = None):
@@ -63,7 +59,7 @@ class CpuDevice:
         for gemm in (library.gemm_float, library.gemm_double):
             gemm.argtypes = [size, size, size, pointer, size, size, pointer, size, size, pointer,
                              ctypes.c_int]
-            gemm.restype = None
+            gemm.restype = ctypes.c_int
         library.pool_configure(self._threads, SPINS)
         return library
 
@@ -71,6 +67,10 @@ class CpuDevice:
     def gemm(self) -> dict:
         """The products of gemm.cpp by dtype.char."""
         return {"f": self.host.gemm_float, "d": self.host.gemm_double}
+
+    def owns(self, array) -> bool:
+        """Whether an array lives on this device."""
+        return isinstance(array, np.ndarray)
 
     def empty(self, shape: tuple[int, ...], dtype) -> np.ndarray:
         """An uninitialized C-contiguous array."""
@@ -107,12 +107,11 @@ class CpuDevice:
             out.fill(0)
         elif out.size:
             a, b = _row_or_column_major(a), _row_or_column_major(b)
-            self.gemm[a.dtype.char](m, n, k, address(a), *(s // item for s in a.strides),
-                                    address(b), *(s // item for s in b.strides), address(out), int(accumulate))
+            failed = self.gemm[a.dtype.char](m, n, k, address(a), *(s // item for s in a.strides),
+                                             address(b), *(s // item for s in b.strides), address(out), int(accumulate))
+            if failed:
+                raise MemoryError(f"no memory to multiply {a.shape} by {b.shape}")
         return out
-
-    def synchronize(self) -> None:
-        """Wait for all work; a CPU has none pending."""
 
     @property
     def bytes_held(self) -> int:
@@ -140,13 +139,18 @@ class CudaDevice:
 
     def __init__(self, index: int = 0):
         self.cupy = cupy = _import_cupy()
-        count = _driver_answer(cupy.cuda.runtime.getDeviceCount)
+        count = driver_answer(cupy.cuda.runtime.getDeviceCount)
         if index >= count:
-            raise UsageError(f"there is no GPU {index}: CUDA sees {count}, numbered from 0; take --device cuda:0")
-        self.index, self.name, self.array_type = index, f"cuda:{index}", cupy.ndarray
-        self.handle = cupy.cuda.Device(index)
-        self.handle.use()
-        _driver_answer(lambda: cupy.zeros(4, np.float32) + 1)
+            raise UsageError(f"there is no GPU {index}: CUDA sees {count}, numbered from 0; take --device "
+                             f"{'cpu' if count == 0 else 'cuda:0'}")
+        self.index, self.name = index, f"cuda:{index}"
+        # The first use of a GPU makes its context, and the first kernel finds CuPy's headers: what fails, fails here.
+        driver_answer(lambda: cupy.cuda.Device(index).use())
+        driver_answer(lambda: cupy.zeros(4, np.float32) + 1)
+
+    def owns(self, array) -> bool:
+        """Whether an array lives on this device."""
+        return isinstance(array, self.cupy.ndarray) and array.device.id == self.index
 
     def empty(self, shape: tuple[int, ...], dtype):
         """An uninitialized C-contiguous array."""
@@ -176,10 +180,6 @@ class CudaDevice:
         if accumulate:
             return self.cupy.add(out, self.cupy.matmul(a, b), out=out)
         return self.cupy.matmul(a, b, out=out)
-
-    def synchronize(self) -> None:
-        """Wait for all work on this device."""
-        self.cupy.cuda.get_current_stream().synchronize()
 
     @property
     def bytes_held(self) -> int:
@@ -221,48 +221,30 @@ def address(array: np.ndarray) -> int:
     return ctypes.c_void_p.from_address(id(array) + _HEADER).value
 
 
-def kernel_folder() -> Path:
-    """The folder of the CUDA sources: inside the installed package, or beside it in a checkout."""
-    installed = Path(__file__).parent / "_kernels"
-    return installed if installed.is_dir() else Path(__file__).parent.parent / "kernels"
-
-
-def default_threads() -> int:
-    """$MINIVAE_THREADS or $OMP_NUM_THREADS, else the processors this process may run on."""
-    for variable in ("MINIVAE_THREADS", "OMP_NUM_THREADS"):
-        value = os.environ.get(variable, "")
-        if value.isdigit() and int(value) > 0:
-            return int(value)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def processor_name() -> str:
-    """The processor's model name, as far as the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(ln.split(":", 1)[1].strip() for ln in lines if ln.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
-
-
 def _import_cupy():
     try:
         import cupy
     except ImportError as error:
-        raise MinivaeError("CuPy is not installed, and a GPU needs it: pip install 'minivae[cuda13]' for a CUDA 13 "
-                           "driver, 'minivae[cuda12]' for CUDA 12 (nvidia-smi shows which); or take --device cpu"
+        raise MinivaeError("CuPy is not installed, and a GPU needs it: in the checkout, pip install '.[cuda13]' for a "
+                           "CUDA 13 driver, '.[cuda12]' for CUDA 12 (nvidia-smi shows which); or take --device cpu"
                            f" ({error})") from error
     return cupy
 
 
-def _driver_answer(call):
-    """The result of a first call to the driver; what may go wrong there becomes one line."""
+def driver_answer(call):
+    """The result of a first call to CuPy, the driver or NVRTC.
+
+    Raises:
+        MinivaeError: what went wrong there, in one line.
+    """
     try:
         return call()
-    except Exception as error:  # noqa: BLE001 - CuPy raises many kinds here, all of them about the machine
+    except MemoryError:
+        raise
+    except Exception as error:      # CuPy raises many kinds here, all of them about the machine
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise MinivaeError(f"no working GPU ({said}): check with nvidia-smi that the driver runs and is new enough for "
-                           "the installed CuPy (minivae[cuda12] for older drivers); or take --device cpu") from error
+                           "the installed CuPy ('.[cuda12]' for older drivers); or take --device cpu") from error
 
 
 @cache
@@ -271,10 +253,22 @@ def cpu() -> CpuDevice:
     return CpuDevice()
 
 
-@cache
+_gpus: dict[int, CudaDevice] = {}
+
+
 def gpu(index: int) -> CudaDevice:
-    """The GPU of that number."""
-    return CudaDevice(index)
+    """The GPU of that number: one a process, since CuPy allocates on the thread's current one.
+
+    Raises:
+        UsageError: this process uses another already, or there is none of that number.
+        MinivaeError: it does not work.
+    """
+    if index not in _gpus:
+        if _gpus:
+            raise UsageError(f"this process computes on {next(iter(_gpus.values())).name} already; start another for "
+                             f"cuda:{index}")
+        _gpus[index] = CudaDevice(index)
+    return _gpus[index]
 
 
 def select(name: str = "auto") -> tuple[Device, str]:
@@ -289,6 +283,8 @@ def select(name: str = "auto") -> tuple[Device, str]:
     """
     if name == "cpu":
         return cpu(), "as asked"
+    if name == "auto" and not has_nvidia_driver():
+        return cpu(), "no NVIDIA driver"
     if name == "auto":
         try:
             return gpu(0), "a GPU works"

@@ -19,7 +19,9 @@ def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
     Raises:
         MinivaeError: the folder cannot be written, or the disk is full; `path` is then as it was.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))     # through a link to its target
+    if path.exists() and not path.is_file():
+        raise MinivaeError(f"cannot write {path}: it is no regular file; choose another name")
     try:
         descriptor, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     except OSError as error:

@@ -1,6 +1,6 @@
 """Kernels: find, read the signature, compile, cache, check the arguments, launch.
 
-The one place with grids, blocks and pointers. Each kernel's parameter list is read from its source, and
+Together with work.py the one place with grids, blocks and pointers. Each kernel's parameter list is read from its source, and
 every launch is checked against it on either device, since CUDA itself checks nothing: a wrong call
 fails on a laptop as it would on a GPU.
 """
@@ -11,105 +11,16 @@ import ctypes
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache, lru_cache
-from typing import NamedTuple
+from functools import cache
 
 import numpy as np
 
 from minivae import compiler
-from minivae.device import SMALLEST_SHARED, Device, address, device_of, kernel_folder
+from minivae.device import Device, address, device_of, driver_answer
+from minivae.system import kernel_folder
+from minivae.work import MAX_GRID_Y, Work, geometry
 
-# ---- what a launch works on, and the grid that follows from it ----
-
-MAX_THREADS = 256                  # a block on a GPU; portable.cuh says the same
-GPU_BYTES, CPU_BYTES = 16, 256     # a thread's pack of neighbouring elements: WIDTH * sizeof(real)
-MAX_GRID_Y = 65535                 # CUDA's limit
-CPU_ROWS = 1024                    # so many rows of one pack of two arrays, 512 KiB, stay in a core's own cache
-
-
-class Work(NamedTuple):
-    """What a launch covers: `count` units along x and `slabs` blocks along y, in the way of `kind`."""
-
-    kind: str
-    count: int
-    width: int = 1
-    slabs: int = 1
-
-
-def elements(count: int) -> Work:
-    """Every thread owns packs of neighbouring elements out of `count`."""
-    return Work("elements", count)
-
-
-def blocks(count: int) -> Work:
-    """Exactly `count` blocks, which share the elements: for kernels that leave one result a block."""
-    return Work("blocks", count)
-
-
-def rows(count: int, width: int) -> Work:
-    """Blocks take shares of `count` rows; a block's threads span a row of `width` elements."""
-    return Work("rows", count, width)
-
-
-def pixels(count: int, channels: int) -> Work:
-    """Blocks take shares of `count` pixels, a block's threads along x the channels of one."""
-    return Work("pixels", count, channels)
-
-
-def columns(count: int, slabs: int) -> Work:
-    """Threads own columns out of `count`; the rows are cut into `slabs`, one a block along y."""
-    return Work("columns", count, 1, slabs)
-
-
-def slabs(device: Device, count: int, width: int) -> int:
-    """Into how many slabs to cut `count` rows of `width` columns; 0 where one block should have all rows.
-
-    By shape alone, so that sums are taken in the same order whatever the number of threads or processors.
-    """
-    if device.cuda or device.emulates:      # some 512 blocks fill the largest GPUs; a thread should have a few rows
-        if count <= MAX_THREADS:
-            return 0
-        packs = -(-width // 4)
-        across = min(_power_of_two(packs), 32)
-        return max(1, min(512 // -(-packs // across), count // (4 * MAX_THREADS // across)))
-    if count <= CPU_ROWS:
-        return 0
-    return min(64, count // 64)
-
-
-@lru_cache(maxsize=4096)
-def geometry(work: Work, cuda: bool, itemsize: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """((grid x, grid y), (block x, block y)) for a piece of work."""
-    width = (GPU_BYTES if cuda else CPU_BYTES) // itemsize
-    packs = -(-work.count // width)
-    one = (1, 1)
-    if work.kind == "blocks":
-        return (work.count, 1), ((MAX_THREADS, 1) if cuda else one)
-    if work.kind == "elements":
-        if cuda:
-            return (min(-(-packs // MAX_THREADS), 4096), 1), (MAX_THREADS, 1)
-        return (max(1, min(64, work.count // 4096)), 1), one
-    if work.kind == "rows":
-        if cuda:
-            threads = min(MAX_THREADS, max(32, _power_of_two(-(-work.width // width))))
-            return (min(work.count, 8192), 1), (threads, 1)
-        return (max(1, min(64, work.count, work.count * work.width // 4096)), 1), one
-    if work.kind == "pixels":
-        if cuda:
-            across = min(_power_of_two(-(-work.width // width)), 32)
-            down = MAX_THREADS // across
-            return (min(-(-work.count // down), 65536), 1), (across, down)
-        return (max(1, min(64, work.count * work.width // 4096)), 1), one
-    if cuda:
-        across = min(_power_of_two(packs), 32)
-        return (-(-packs // across), work.slabs), (across, MAX_THREADS // across)
-    return (packs, work.slabs), one
-
-
-def _power_of_two(n: int) -> int:
-    """The smallest power of two that is at least n."""
-    return 1 << (n - 1).bit_length()
-
+ALIGNMENT = 16      # bytes: every pointer that a kernel gets is a multiple of this
 
 # ---- sources and signatures ----
 
@@ -227,23 +138,31 @@ def _cuda_module(device: Device, stem: str, dtype: np.dtype):
     return device.cupy.RawModule(code=source(stem), options=cuda_options(dtype), backend="nvrtc")
 
 
+def _cuda_function(device: Device, stem: str, name: str, dtype: np.dtype):
+    return driver_answer(lambda: _cuda_module(device, stem, dtype).get_function(name))
+
+
 def prepare(device: Device, dtype=np.float32) -> None:
-    """Compile every kernel for a device now, on all its threads, rather than at the first launch.
+    """Compile every kernel for a device now, rather than at the first launch, and say so where that takes time.
 
     Raises:
         MinivaeError: no compiler, or it failed.
     """
     dtype = np.dtype(dtype)
     if device.cuda:
+        compiler.say_once("preparing kernels for the GPU; the first time takes longer ...")
         for stem in stems():
             for name in signatures(stem):
-                _cuda_module(device, stem, dtype).get_function(name)
+                _cuda_function(device, stem, name, dtype)
+        device.matmul(device.zeros((2, 2), dtype), device.zeros((2, 2), dtype))     # loads the product's library
         return
-    missing = [s for s in stems() if not compiler.path_of(s, host_source(s), _defines(dtype)).exists()]
+    missing = sum(not compiler.path_of(s, host_source(s), _defines(dtype)).exists() for s in stems())
     if missing:
-        compiler.say_once(len(missing))
+        compiler.say_once(f"compiling {missing} kernel files for this processor, once ...")
     with ThreadPoolExecutor(device.threads) as executor:
+        host = executor.submit(lambda: device.host)
         list(executor.map(lambda stem: _host_library(stem, dtype), stems()))
+        host.result()
 
 
 # ---- launching ----
@@ -260,7 +179,7 @@ class Kernel:
         self.checks = [(p.pointer, p.const, np.dtype(t[0]), t[0], p.name)
                        for p, t in zip(self.parameters, self.types, strict=True)]
         if device.cuda:
-            self.function = _cuda_module(device, stem, dtype).get_function(name)
+            self.function = _cuda_function(device, stem, name, dtype)
             return
         self.function = getattr(_host_library(stem, dtype, device.emulates), f"launch_{name}")
         before = [ctypes.c_uint] * 4 if device.emulates else [ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
@@ -305,9 +224,9 @@ class Kernel:
         return value
 
     def _check_array(self, value, dtype: np.dtype, name: str) -> None:
-        if not isinstance(value, self.device.array_type):
+        if not self.device.owns(value):
             raise TypeError(f"kernel {self.name}: argument {name} must be an array on {self.device.name}, "
-                            f"got {type(value).__module__}.{type(value).__name__}")
+                            f"got {type(value).__module__}.{type(value).__name__} on {getattr(value, 'device', 'no device')}")
         if value.dtype != dtype:
             raise TypeError(f"kernel {self.name}: argument {name} must be {dtype}, got {value.dtype}")
         if not value.flags.c_contiguous:
@@ -316,9 +235,9 @@ class Kernel:
             raise ValueError(f"kernel {self.name}: argument {name} of shape {value.shape} is empty")
 
     def _check_address(self, at: int, name: str) -> None:
-        if at % SMALLEST_SHARED:
+        if at % ALIGNMENT:
             raise ValueError(f"kernel {self.name}: argument {name} begins at an address that is no multiple of "
-                             f"{SMALLEST_SHARED} bytes; copy the slice first")
+                             f"{ALIGNMENT} bytes; copy the slice first")
 
     def _scalar(self, value, dtype: np.dtype, name: str):
         if dtype.kind == "f":

@@ -57,9 +57,3 @@ class MemoryPool:
         owner = np.empty(size + ALIGNMENT, np.uint8)
         self.held += size
         return owner, -(-owner.ctypes.data // ALIGNMENT) * ALIGNMENT
-
-    def release(self) -> None:
-        """Give all memory that no array uses back to the system."""
-        for size, blocks in self._free.items():
-            self.held -= size * len(blocks)
-        self._free.clear()

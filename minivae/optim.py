@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 
 from minivae.device import device_of
-from minivae.kernels import blocks, elements, launch
+from minivae.kernels import launch
 from minivae.nn import Flat
+from minivae.work import blocks, elements
 
 NORM_PARTS, NORM_SHARE = 256, 1024      # at most so many blocks take the norm, each of at least so many elements
 

@@ -59,11 +59,14 @@ def side_by_side(sources: np.ndarray, reconstructions: np.ndarray, columns: int)
 
 
 def save(image: Image.Image, path: str | os.PathLike) -> None:
-    """Write the picture to `path` as PNG, whatever the name's ending; `path` never holds half a picture.
+    """Write the picture to `path`, *.png; `path` never holds half a picture.
 
     Raises:
+        UsageError: the name has another ending.
         MinivaeError: the file cannot be written; what was there before is then as it was.
     """
+    if not str(path).lower().endswith(".png"):
+        raise UsageError(f"pictures are PNG files, and {path} is not named so; choose a name that ends in .png")
     with replacing(path) as out:
         image.save(out, format="PNG")
 

@@ -22,6 +22,7 @@ from minivae.errors import MinivaeError, UsageError
 from minivae.files import replacing
 from minivae.models import ARCHITECTURES, VAE
 
+KINDS = {"int": int, "float": (int, float), "str": str, "tuple[int, ...]": tuple}      # of the settings' fields
 COLUMNS = ("epoch", "step", "train_cost", "test_cost", "test_reconstruction", "test_kl", "images_per_second", "seconds")
 
 
@@ -63,7 +64,8 @@ class Run:
             MinivaeError: it cannot be written.
         """
         try:
-            run = cls(folder) if folder else cls._numbered(Path("runs"), f"{Path(settings.data).name}-{settings.arch}")
+            stem = f"{Path(settings.data).resolve().name}-{settings.arch}"
+            run = cls(folder) if folder else cls._numbered(Path("runs"), stem)
             if folder:
                 run.folder.mkdir(parents=True, exist_ok=True)
                 if any(run.folder.iterdir()):
@@ -76,6 +78,18 @@ class Run:
         with replacing(run.folder / "settings.toml") as file:
             file.write(text.encode())
         return run
+
+    def discard_unless_saved(self) -> bool:
+        """Remove what a run has written if it stopped before its first checkpoint. Returns whether one is there."""
+        if self.checkpoint.exists():
+            return True
+        for path in (self.metrics, self.folder / "settings.toml"):
+            path.unlink(missing_ok=True)
+        try:
+            self.folder.rmdir()
+        except OSError:     # somebody put something else there
+            pass
+        return False
 
     @classmethod
     def _numbered(cls, parent: Path, stem: str) -> Run:
@@ -98,11 +112,8 @@ class Run:
         path = self.folder / "settings.toml"
         try:
             found = tomllib.loads(path.read_text())
-            known = {field.name for field in fields(Settings)}
-            if unknown := found.keys() - known:
-                raise ValueError(f"unknown settings {', '.join(sorted(unknown))}")
-            return Settings(**{k: tuple(v) if isinstance(v, list) else v for k, v in found.items()})
-        except FileNotFoundError:
+            return _checked({k: tuple(v) if isinstance(v, list) else v for k, v in found.items()})
+        except (FileNotFoundError, NotADirectoryError):
             raise UsageError(f"there is no run in {self.folder} (it has no settings.toml); name the folder that "
                              "minivae train wrote") from None
         except (OSError, ValueError) as error:
@@ -120,7 +131,7 @@ class Run:
         except OSError as error:
             raise MinivaeError(f"cannot write {self.metrics}: {error.strerror}; make room and start again") from error
 
-    def load(self, device: Device, image_shape: tuple[int, int, int] | None = None) -> tuple[VAE, Settings]:
+    def load(self, device: Device) -> tuple[VAE, Settings]:
         """The trained model, in evaluation, and its settings.
 
         Raises:
@@ -128,10 +139,33 @@ class Run:
         """
         settings = self.settings()
         arrays, facts = checkpoint.load(self.checkpoint)
+        trained = {k: tuple(v) if isinstance(v, list) else v for k, v in facts["settings"].items()}
+        if differ := sorted(k for k, v in asdict(settings).items() if trained.get(k) != v):
+            raise MinivaeError(f"{self.folder / 'settings.toml'} is not what the checkpoint was trained with: {differ[0]} was "
+                               f"{trained.get(differ[0])!r}; put that back")
         model = build(settings, tuple(facts["image_shape"]), device)
         model.load_state({k: v for k, v in arrays.items() if not k.startswith("optimizer.")}, device)
         model.train(False)
         return model, settings
+
+
+def _checked(found: dict) -> Settings:
+    """Settings of the right names and types.
+
+    Raises:
+        ValueError: the first that is wrong.
+    """
+    types = {field.name: field.type for field in fields(Settings)}
+    if unknown := found.keys() - types.keys():
+        raise ValueError(f"unknown settings {', '.join(sorted(unknown))}")
+    for name, value in found.items():
+        whole = types[name] == "tuple[int, ...]" and isinstance(value, tuple)
+        if not isinstance(value, KINDS[types[name]]) or isinstance(value, bool) or (
+                whole and not all(isinstance(v, int) for v in value)):
+            raise ValueError(f"{name} = {value!r} is no {types[name]}")
+    if found.get("arch", "ff") not in ARCHITECTURES:
+        raise ValueError(f"arch = {found['arch']!r} is none of {', '.join(ARCHITECTURES)}")
+    return Settings(**found)
 
 
 def build(settings: Settings, image_shape: tuple[int, int, int], device: Device) -> VAE:

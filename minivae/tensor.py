@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 
 from minivae.device import device_of
-from minivae.kernels import elements, launch
+from minivae.kernels import launch
+from minivae.work import elements
 
 _order = itertools.count()
 _recording = True
@@ -150,7 +151,7 @@ def _backward(root: Node, output: int, like) -> None:
         parents, backward, grads = node.parents, node.backward, node.grads
         node.parents = node.backward = node.grads = None      # freed on the way
         grads = [device.zeros(*made) if g is None else g for g, made in zip(grads, node.outputs, strict=True)]
-        into = tuple(p._grad if isinstance(p, Tensor) and p._fresh else None for p in parents)
+        into = _places(parents)
         found = backward(*grads, into)
         del grads, backward
         for number, (parent, grad) in enumerate(zip(parents, _owned(_sequence(found)), strict=True)):
@@ -170,6 +171,15 @@ def _backward(root: Node, output: int, like) -> None:
 
 def _sequence(found) -> Sequence:
     return found if isinstance(found, tuple) else (found,)
+
+
+def _places(parents: list) -> tuple:
+    """For each input the array that its gradient may be written to: a fresh leaf's own, and once only."""
+    places: list = []
+    for p in parents:
+        place = p._grad if isinstance(p, Tensor) and p._fresh else None
+        places.append(None if any(place is earlier for earlier in places) else place)
+    return tuple(places)
 
 
 def _owned(grads: Sequence) -> list:
@@ -210,11 +220,11 @@ def _fit(name: str, number: int, grad, shape: tuple[int, ...], dtype):
         axes = tuple(range(extra)) + tuple(
             i + extra for i, size in enumerate(shape) if size == 1 and grad.shape[i + extra] != 1)
         if axes:
-            grad = grad.sum(axis=axes, keepdims=True).reshape(grad.shape[extra:] if not shape else shape)
+            grad = grad.sum(axis=axes, keepdims=True).reshape(shape)
     if grad is None or grad.shape != shape or grad.dtype != dtype:
         got = "no gradient" if grad is None else f"a gradient of shape {grad.shape}, {grad.dtype}"
         raise ValueError(f"{name}: its backward pass gave {got} for input {number} of shape {shape}, {dtype}")
-    return grad
+    return grad if grad.flags.c_contiguous else grad.copy()     # a view is fine until a kernel has to add it
 
 
 @contextmanager

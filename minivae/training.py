@@ -15,13 +15,14 @@ from minivae.data import Dataset
 from minivae.device import Device
 from minivae.errors import MinivaeError, UsageError
 from minivae.evaluate import Score
-from minivae.kernels import blocks, launch
+from minivae.kernels import launch
 from minivae.models import VAE
 from minivae.nn import Flat
 from minivae.ops.batch import DeviceImages
 from minivae.ops.reparameterize import SAMPLE, TRAIN, Noise
 from minivae.optim import OPTIMIZERS
 from minivae.runs import Run, Settings, build
+from minivae.work import blocks
 
 SAMPLED = evaluate.BATCH    # training images for the statistics behind an epoch's test cost: one batch, whose
 SAMPLED_PASSES = 1          # own moments are its fixed point after a single pass
@@ -181,10 +182,14 @@ def check(settings: Settings, dataset: Dataset) -> None:
         UsageError: names the setting, what is wrong with it and what would do.
     """
     count = len(dataset.train_images)
+    if count < 2:
+        raise UsageError(f"{settings.data} has {count} training images, but batch norm needs at least 2")
     for name, least in (("epochs", 1), ("batch_size", 2), ("code", 1), ("seed", 0)):
         value = getattr(settings, name)
         if value < least:
             raise UsageError(f"--{name.replace('_', '-')} is {value}, but must be at least {least}")
+    if settings.seed >= 2**64:
+        raise UsageError(f"--seed is {settings.seed}, but must be below 2^64")
     if settings.batch_size > count:
         raise UsageError(f"--batch-size is {settings.batch_size}, but {settings.data} has {count} training images; take at "
                          f"most {count}")

@@ -5,7 +5,8 @@ import pytest
 
 from minivae import ops
 from minivae.check import directional_error
-from minivae.kernels import blocks, elements, launch
+from minivae.kernels import launch
+from minivae.work import blocks, elements
 
 SIZES = [1, 2, 3, 4, 5, 31, 33, 100, 1027, 5000, 100_001]
 
@@ -47,6 +48,15 @@ def test_keep_score(device):
         if step == 1:
             np.testing.assert_array_equal(device.to_host(totals), np.float32([2.5, 10, -1, 0]))
     assert device.to_host(totals)[2] == 2
+
+
+def test_two_sums_in_one_block_do_not_mix(device, rng):
+    """keep_score takes two sums one after the other: a warp that is ahead must not spoil the first for the rest."""
+    a, b = rng.random(3000).astype(np.float32), 100 * rng.random(3000).astype(np.float32)
+    for _ in range(8):
+        totals = device.from_host(np.float32([0, 0, -1, 0]))
+        launch("keep_score", blocks(1), device.from_host(a), device.from_host(b), totals, 3000, 0)
+        np.testing.assert_allclose(device.to_host(totals)[:2], [a.mean(), b.mean()], rtol=1e-5)
 
 
 def test_misfits_are_refused(device):

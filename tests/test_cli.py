@@ -84,7 +84,7 @@ def test_bad_arguments(tmp_path, arguments, code, words):
     got, out, err = minivae(*arguments, cwd=tmp_path)
     assert got == code
     assert words in err and "Traceback" not in err
-    assert len([line for line in err.splitlines() if line.startswith(("minivae:", "Error:"))]) == 1
+    assert err.startswith("minivae: ") and len(err.splitlines()) == 1
     assert not list(tmp_path.iterdir())
 
 
@@ -101,6 +101,56 @@ def test_an_out_folder_in_use_is_refused(run):
     code, _, err = minivae("train", "--epochs", 1, "--out", "runs/digits-ff-1", cwd=folder)
     assert code == 2 and "already holds a run; name a new folder with --out" in err
     assert sorted(p.name for p in folder.rglob("*")) == before
+
+
+def test_pictures_go_where_pictures_belong(run, tmp_path):
+    """Neither a device nor a checkpoint is overwritten; a link is followed."""
+    folder, _ = run
+    path = folder / "runs/digits-ff-1"
+    for out, words in ((path / "checkpoint.safetensors", "ends in .png"), ("/dev/null", "ends in .png"), ("x.jpg", "ends in .png")):
+        code, _, err = minivae("sample", path, "--count", 1, "--out", out, "--device", "cpu", cwd=tmp_path)
+        assert code == 2 and words in err and len(err.splitlines()) == 1
+    os.mkfifo(tmp_path / "pipe.png")
+    code, _, err = minivae("sample", path, "--count", 1, "--out", "pipe.png", "--device", "cpu", cwd=tmp_path)
+    assert code == 1 and "no regular file" in err
+    (tmp_path / "target.png").write_text("")
+    (tmp_path / "link.png").symlink_to("target.png")
+    code, _, err = minivae("sample", path, "--count", 1, "--out", "link.png", "--device", "cpu", cwd=tmp_path)
+    assert code == 0 and (tmp_path / "link.png").is_symlink() and (tmp_path / "target.png").stat().st_size > 100
+
+
+def test_settings_that_are_not_the_checkpoints(run, tmp_path):
+    folder, _ = run
+    copy = tmp_path / "copy"
+    shutil.copytree(folder / "runs/digits-ff-1", copy)
+    text = (copy / "settings.toml").read_text()
+    (copy / "settings.toml").write_text(text.replace("code = 8", "code = 9"))
+    code, _, err = minivae("sample", copy, "--device", "cpu", cwd=tmp_path)
+    assert code == 1 and "code was 8; put that back" in err and "Traceback" not in err
+
+
+def test_a_run_that_stops_before_its_first_checkpoint_leaves_nothing(tmp_path):
+    """The cost is not finite in the first epoch: one line, and the name can be used again."""
+    arguments = ["train", "--optimizer", "sgd", "--learning-rate", "1e30", "--hidden", "8", "--code", 2, "--out", "x"]
+    for _ in range(2):
+        code, _, err = minivae(*arguments, "--device", "cpu", cwd=tmp_path)
+        assert code == 1 and "the cost was not finite at step" in err and "no checkpoint had been written yet" in err
+        assert not list(tmp_path.iterdir())
+
+
+def test_sizes_beyond_all_memory(tmp_path):
+    code, _, err = minivae("train", "--hidden", "100000000000000", "--device", "cpu", cwd=tmp_path)
+    assert code == 1 and "out of memory" in err and len(err.splitlines()) == 1
+
+
+def test_output_that_cannot_be_written(tmp_path):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full on this system")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-m", "minivae", "train", "--device", "cpu"], cwd=tmp_path, stdout=full,
+                              stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=100)
+    assert done.returncode == 1 and "Traceback" not in done.stderr and "choose another place" in done.stderr
+    assert not list(tmp_path.rglob("*.toml"))
 
 
 def test_no_compiler_and_no_gpu(tmp_path):

@@ -12,11 +12,13 @@ def test_address_is_numpys_own(rng):
         assert devices.address(array) == array.ctypes.data
 
 
-def test_selection():
+def test_selection(monkeypatch):
     assert devices.select("cpu") == (devices.cpu(), "as asked")
     found, why = devices.select("auto")
     assert found.name == "cpu" or found.name == "cuda:0"
     assert why
+    monkeypatch.setattr(devices, "has_nvidia_driver", lambda: False)
+    assert devices.select("auto") == (devices.cpu(), "no NVIDIA driver")
     for bad in ("tpu", "cuda:x", "cuda:-1", "", "CPU"):
         with pytest.raises(UsageError, match="take auto, cpu, cuda or cuda:N"):
             devices.select(bad)

@@ -6,7 +6,9 @@ import pytest
 from minivae import compiler, kernels
 from minivae.device import cpu as cpu_device
 from minivae.errors import MinivaeError
-from minivae.kernels import Work, blocks, columns, elements, geometry, launch, rows
+from minivae.kernels import launch
+from minivae.system import kernel_folder
+from minivae.work import MAX_THREADS, Work, blocks, columns, elements, geometry, rows, slabs
 
 
 def test_every_kernel_can_be_read():
@@ -14,7 +16,7 @@ def test_every_kernel_can_be_read():
     names = [name for stem in kernels.stems() for name in kernels.signatures(stem)]
     assert len(names) == len(set(names)) > 15
     for stem in kernels.stems():
-        text = (kernels.kernel_folder() / f"{stem}.cu").read_text()
+        text = (kernel_folder() / f"{stem}.cu").read_text()
         assert text.startswith(f"// {stem}.cu - ")
         assert kernels.source(stem).count("__global__ void") == len(kernels.signatures(stem))
         assert '#include "' not in kernels.source(stem)
@@ -103,7 +105,7 @@ def test_grids_keep_within_cudas_limits(work: Work, cuda, itemsize):
     assert 1 <= gx < 2**31 and 1 <= gy <= 65535
     threads = bx * by
     assert threads & (threads - 1) == 0 and by & (by - 1) == 0
-    assert threads <= kernels.MAX_THREADS if cuda else threads == 1
+    assert threads <= MAX_THREADS if cuda else threads == 1
 
 
 @pytest.mark.parametrize(("count", "width"), [(1, 1), (100, 512), (1000, 784), (100_352, 64), (10**6, 3), (7, 10**5)])
@@ -112,13 +114,13 @@ def test_slabs_depend_on_the_shape_alone(count, width, threads):
     cpu, found = cpu_device(), set()
     for number in (1, 2, 7):
         threads(number)
-        found.add(kernels.slabs(cpu, count, width))
+        found.add(slabs(cpu, count, width))
     assert len(found) == 1 and 0 <= found.pop() <= count
 
     class Gpu:
-        cuda = True
+        cuda, emulates = True, False
 
-    assert 0 <= kernels.slabs(Gpu, count, width) <= min(count, 65535)
+    assert 0 <= slabs(Gpu, count, width) <= min(count, 65535)
 
 
 def test_compiled_kernels_are_cached(tmp_path, monkeypatch):

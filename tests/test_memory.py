@@ -38,13 +38,3 @@ def test_arrays_are_aligned_contiguous_and_of_their_dtype():
                 assert a.ctypes.data % ALIGNMENT == 0
     assert pool.empty((0, 5), np.float32).shape == (0, 5)
     assert pool.empty((), np.float32).shape == ()
-
-
-def test_release_gives_back_what_nobody_uses():
-    pool = MemoryPool()
-    a, b = pool.empty((10_000,), np.float32), pool.empty((20_000,), np.float32)
-    both = pool.held
-    del a
-    pool.release()
-    assert 0 < pool.held < both
-    b[...] = 1

@@ -8,8 +8,8 @@ import re
 
 import pytest
 
-from minivae import kernels
 from minivae.kernels import REAL_NAMES, cuda_options, signatures, source, stems
+from minivae.work import MAX_THREADS
 
 ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
 REAL_DTYPES = {name: dtype for dtype, name in REAL_NAMES.items()}
@@ -49,7 +49,7 @@ def test_compiles_without_a_word(stem, architecture, real):
     assert code[:4] == b"\x7fELF"
     assert not re.search(r"\b(warning|error)\b", log), log
     assert set(re.findall(r"(\d+) bytes (?:stack frame|spill stores|spill loads)", log)) == {"0"}, log
-    assert max(map(int, re.findall(r"Used (\d+) registers", log))) * kernels.MAX_THREADS <= REGISTERS
+    assert max(map(int, re.findall(r"Used (\d+) registers", log))) * MAX_THREADS <= REGISTERS
     assert max([0, *map(int, re.findall(r"(\d+) bytes smem", log))]) <= STATIC_SHARED
     for name in signatures(stem):
         assert name.encode() in code

@@ -89,7 +89,7 @@ def test_float32_follows_float64(device, rng, name):
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_gradient_that_is_not_finite_shrinks_the_parameters(device, rng, bad):
-    """models: the step uses 0.1 * parameter as its gradient, for all parameters."""
+    """The step uses 0.1 * parameter as its gradient, for all parameters."""
     g = rng.standard_normal((1, 38))
     g[0, 20] = bad
     for name, statement in STATEMENTS.items():

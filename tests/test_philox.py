@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from minivae.kernels import elements, launch
+from minivae.kernels import launch
 from minivae.ops.reparameterize import Noise, standard_normal
+from minivae.work import elements
 
 # Random123's kat_vectors for philox4x32 with 10 rounds: counter, key, answer.
 KNOWN = [

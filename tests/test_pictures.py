@@ -104,7 +104,7 @@ def test_side_by_side_refuses_what_does_not_match():
 
 def test_a_saved_picture_is_a_png_with_the_same_pixels_and_nothing_beside_it(tmp_path):
     picture = pictures.grid(noise(4, channels=3), columns=2)
-    path = tmp_path / "picture.any"
+    path = tmp_path / "picture.png"
     path.write_text("what was there before")
     pictures.save(picture, path)
     with Image.open(path) as read:
@@ -115,7 +115,7 @@ def test_a_saved_picture_is_a_png_with_the_same_pixels_and_nothing_beside_it(tmp
 
 def test_a_picture_that_cannot_be_written_is_named_and_leaves_nothing(tmp_path):
     picture = pictures.grid(noise(1), columns=1)
-    taken = tmp_path / "taken"
+    taken = tmp_path / "taken.png"
     taken.mkdir()
     (tmp_path / "file").touch()
     for path in (taken, tmp_path / "none" / "a.png", tmp_path / "file" / "a.png"):
@@ -123,6 +123,8 @@ def test_a_picture_that_cannot_be_written_is_named_and_leaves_nothing(tmp_path):
             pictures.save(picture, path)
         text = str(caught.value)
         assert f"cannot write {path}" in text and "\n" not in text
+    with pytest.raises(UsageError, match=r"a\.jpg is not named so; choose a name that ends in \.png"):
+        pictures.save(picture, tmp_path / "a.jpg")
     assert sorted(tmp_path.iterdir()) == [tmp_path / "file", taken]
     assert not list(taken.iterdir())
 

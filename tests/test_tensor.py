@@ -166,6 +166,28 @@ def test_the_checker_rejects_a_gradient_that_is_a_tenth_of_a_percent_off(device,
     assert directional_error(lambda t: ops.mean(double(t)), [x], device=device) < 1e-8
 
 
+@pytest.mark.parametrize("placed", [False, True])
+def test_a_leaf_that_enters_an_op_twice(device, rng, placed):
+    """linear(w, w): both gradients count, also where the leaf has a place for its gradient."""
+    value, target = rng.standard_normal((3, 3)), rng.standard_normal((3, 3))
+    w = Tensor(device.from_host(value), requires_grad=True, grad=device.zeros((3, 3), np.float64) if placed else None)
+    ops.mean(ops.squared_error(ops.linear(w, w), device.from_host(target))).backward()
+    dy = 2 * (value @ value - target) / 3
+    np.testing.assert_allclose(_host(device, w), dy @ value.T + value.T @ dy, rtol=1e-10)
+
+
+def test_gradients_that_are_views_add_up(device, rng):
+    @op
+    def transpose(needs, x):
+        return x.T.copy(), lambda dy, into: dy.T
+
+    value, target = rng.standard_normal((3, 4)), rng.standard_normal((4, 3))
+    x = _leaf(device, value)
+    y = ops.add(transpose(x), transpose(x))
+    ops.mean(ops.squared_error(y, device.from_host(target))).backward()
+    np.testing.assert_allclose(_host(device, x), (2 * (2 * (2 * value.T - target)) / 4).T, rtol=1e-10)
+
+
 def test_second_backward_is_refused(device):
     cost = ops.mean(double(_leaf(device, [1.0])))
     cost.backward()

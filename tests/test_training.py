@@ -134,10 +134,20 @@ def test_nothing_is_read_back_inside_a_step(device, digits, monkeypatch):
     def forbidden(*_):
         raise AssertionError("a copy between host and device inside a training step")
 
+    class OnDevice(np.ndarray):
+        """Like an array on a GPU: its values are not to be had for nothing."""
+
+        __float__ = __int__ = __bool__ = __index__ = item = tolist = forbidden
+
     with monkeypatch.context() as patch:
         for name in ("to_host", "from_host"):
             patch.setattr(type(device), name, forbidden)
+        if device.name == "cpu":
+            plain = type(device).empty
+            patch.setattr(type(device), "empty", lambda self, shape, dtype: plain(self, shape, dtype).view(OnDevice))
         trainer.step(1)
+        with pytest.raises(AssertionError):
+            device.to_host(trainer.flat.values)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop"])
@@ -175,7 +185,7 @@ def test_a_cost_that_is_not_finite_stops_the_run(device, digits, tmp_path):
 @pytest.mark.parametrize(("settings", "words"), [
     ({"batch_size": 401}, "--batch-size is 401, but digits has 400 training images; take at most 400"),
     ({"batch_size": 1}, "--batch-size is 1, but must be at least 2"), ({"epochs": 0}, "--epochs is 0"),
-    ({"code": 0}, "--code is 0"), ({"seed": -1}, "--seed is -1"), ({"learning_rate": -0.1}, "--learning-rate is -0.1"),
+    ({"code": 0}, "--code is 0"), ({"seed": -1}, "--seed is -1"), ({"seed": 2**64}, "--seed is .*below 2\\^64"), ({"learning_rate": -0.1}, "--learning-rate is -0.1"),
     ({"learning_rate": float("nan")}, "--learning-rate is nan"), ({"hidden": (3, -1)}, "layer sizes are 3,-1")])
 def test_impossible_settings_are_named(cpu, digits, settings, words):
     with pytest.raises(UsageError, match=words):
@@ -202,9 +212,12 @@ def test_run_folders(tmp_path, monkeypatch):
     (a.folder / "settings.toml").write_text("arch = ")
     with pytest.raises(MinivaeError, match="settings.toml cannot be used"):
         a.settings()
-    (b.folder / "settings.toml").write_text('colour = "blue"')
-    with pytest.raises(MinivaeError, match="unknown settings colour"):
-        b.settings()
+    for text, words in (('colour = "blue"', "unknown settings colour"), ("hidden = 3", "hidden = 3 is no tuple"),
+                        ('hidden = ["x"]', "hidden = .'x',. is no tuple"), ('arch = "gan"', "arch = 'gan' is none of ff"),
+                        ('code = "x"', "code = 'x' is no int"), ("code = true", "code = True is no int")):
+        (b.folder / "settings.toml").write_text(text)
+        with pytest.raises(MinivaeError, match=words):
+            b.settings()
 
 
 def test_defaults_of_the_settings_fit_each_other():

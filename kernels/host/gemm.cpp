@@ -6,6 +6,7 @@
 // Appended to pool.cpp.
 #include <algorithm>
 #include <cstring>
+#include <new>
 #include <utility>
 
 namespace {
@@ -18,7 +19,7 @@ constexpr int VECTOR_BYTES = 32, MR = 6;       // 12 of 16
 constexpr int VECTOR_BYTES = 16, MR = 8;       // 16 of 32
 #endif
 constexpr int STRIPS = 4;                      // strips of MR rows that are packed together: whole cache lines
-constexpr int64_t KC = 512;                    // of k at a time
+constexpr int64_t KC = 512, NC = 4096;         // of k and of n at a time
 constexpr int64_t SMALL = 1 << 15;             // multiplications below which one thread is faster
 
 template <class T> struct Simd {
@@ -58,7 +59,8 @@ template <class T> struct Product {
   int64_t a_row, a_col;                        // strides of op(A) and op(B), in elements; one of each is 1
   const T* b;
   int64_t b_row, b_col;
-  T* c;                                        // (m, n)
+  T* c;                                        // (m, n), rows ldc elements apart
+  int64_t ldc;
   bool accumulate;                             // C += rather than C =
   int parts_m, parts_n;
   T* packed;                                   // op(B)'s rows k0 .. k0 + depth - 1 as (panels, depth, NR), columns
@@ -139,10 +141,10 @@ template <class T, int ROWS> void strip_of_rows(const Product<T>& p, int64_t row
   constexpr int NR = Simd<T>::NR;
   for (int64_t j = panels.first; j < panels.last; ++j) {
     const T* b = p.packed + j * p.depth * NR;
-    T* c = p.c + row * p.n + j * NR;
+    T* c = p.c + row * p.ldc + j * NR;
     const int64_t columns = std::min<int64_t>(NR, p.n - j * NR);
-    if (strip) tile<T, ROWS, false>(p.depth, strip, 0, b, c, p.n, p.accumulate || p.k0 > 0, columns);
-    else tile<T, ROWS, true>(p.depth, p.a + row * p.a_row + p.k0, p.a_row, b, c, p.n, p.accumulate || p.k0 > 0, columns);
+    if (strip) tile<T, ROWS, false>(p.depth, strip, 0, b, c, p.ldc, p.accumulate || p.k0 > 0, columns);
+    else tile<T, ROWS, true>(p.depth, p.a + row * p.a_row + p.k0, p.a_row, b, c, p.ldc, p.accumulate || p.k0 > 0, columns);
   }
 }
 
@@ -167,9 +169,7 @@ template <class T> void pack_strips(const Product<T>& p, int64_t row, int64_t ro
   }
 }
 
-template <class T> void multiply(int part, int, void* argument) {
-  const Product<T>& p = *(const Product<T>*)argument;
-  if (part >= p.parts_m * p.parts_n) return;
+template <class T> void multiply_part(const Product<T>& p, int part) {
   const int i = part / p.parts_n, j = part % p.parts_n;
   const int64_t count = (p.n + Simd<T>::NR - 1) / Simd<T>::NR;
   const Panels panels = {count * j / p.parts_n, count * (j + 1) / p.parts_n};
@@ -183,35 +183,53 @@ template <class T> void multiply(int part, int, void* argument) {
   }
 }
 
+template <class T> void multiply(int part, int parts, void* argument) {
+  const Product<T>& p = *(const Product<T>*)argument;
+  for (int i = part; i < p.parts_m * p.parts_n; i += parts) multiply_part(p, i);
+}
+
+// Columns of C are taken NC at a time, so that the packed part of op(B) is bounded: 8 MiB in float32.
 template <class T> void product(Product<T> p) {
   const bool small = p.m * p.n * p.k < SMALL;
-  p.parts_m = small ? 1 : (int)std::max<int64_t>(1, std::min<int64_t>(wanted_threads, p.m / (2 * MR)));
-  p.parts_n = small ? 1 : wanted_threads / p.parts_m;
+  const int threads = wanted_threads;
+  p.parts_m = small ? 1 : (int)std::max<int64_t>(1, std::min<int64_t>(threads, p.m / (2 * MR)));
+  p.parts_n = small ? 1 : threads / p.parts_m;
   // One place for all products: it stays in the cache.
   static thread_local std::vector<typename Simd<T>::Vector> place;
-  const size_t panels = (p.n + Simd<T>::NR - 1) / Simd<T>::NR;
+  const size_t panels = (std::min(NC, p.n) + Simd<T>::NR - 1) / Simd<T>::NR;
   place.resize(std::max(place.size(), panels * std::min(KC, p.k) * 2));
   p.packed = (T*)place.data();
-  for (p.k0 = 0; p.k0 < p.k; p.k0 += KC) {
-    p.depth = std::min(KC, p.k - p.k0);
-    if (small) {
-      pack_panels<T>(0, 1, &p);
-      multiply<T>(0, 1, &p);
-    } else {
-      pool_run(pack_panels<T>, &p);
-      pool_run(multiply<T>, &p);
+  const Product<T> whole = p;
+  for (int64_t n0 = 0; n0 < whole.n; n0 += NC) {
+    p.n = std::min(NC, whole.n - n0);
+    p.b = whole.b + n0 * p.b_col;
+    p.c = whole.c + n0;
+    for (p.k0 = 0; p.k0 < p.k; p.k0 += KC) {
+      p.depth = std::min(KC, p.k - p.k0);
+      if (small) {
+        pack_panels<T>(0, 1, &p);
+        multiply<T>(0, 1, &p);
+      } else {
+        pool_run(pack_panels<T>, &p);
+        pool_run(multiply<T>, &p);
+      }
     }
   }
 }
 
-}  // namespace
-
-extern "C" void gemm_float(int64_t m, int64_t n, int64_t k, const float* a, int64_t a_row, int64_t a_col,
-                           const float* b, int64_t b_row, int64_t b_col, float* c, int accumulate) {
-  product<float>({m, n, k, a, a_row, a_col, b, b_row, b_col, c, accumulate != 0, 1, 1, nullptr, 0, 0});
+// 0, or 1 where there was no memory to pack into.
+template <class T> int guarded_product(const Product<T>& p) {
+  try { product<T>(p); return 0; } catch (const std::bad_alloc&) { return 1; }
 }
 
-extern "C" void gemm_double(int64_t m, int64_t n, int64_t k, const double* a, int64_t a_row, int64_t a_col,
+}  // namespace
+
+extern "C" int gemm_float(int64_t m, int64_t n, int64_t k, const float* a, int64_t a_row, int64_t a_col,
+                           const float* b, int64_t b_row, int64_t b_col, float* c, int accumulate) {
+  return guarded_product<float>({m, n, k, a, a_row, a_col, b, b_row, b_col, c, n, accumulate != 0, 1, 1, nullptr, 0, 0});
+}
+
+extern "C" int gemm_double(int64_t m, int64_t n, int64_t k, const double* a, int64_t a_row, int64_t a_col,
                             const double* b, int64_t b_row, int64_t b_col, double* c, int accumulate) {
-  product<double>({m, n, k, a, a_row, a_col, b, b_row, b_col, c, accumulate != 0, 1, 1, nullptr, 0, 0});
+  return guarded_product<double>({m, n, k, a, a_row, a_col, b, b_row, b_col, c, n, accumulate != 0, 1, 1, nullptr, 0, 0});
 }

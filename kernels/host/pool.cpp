@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -23,10 +24,11 @@ typedef void (*Job)(int part, int parts, void* argument);
 namespace {
 
 struct Pool {
-  const int threads, spins;
+  int threads;                                  // those that could be started
+  const int spins;
   Job job = nullptr;
   void* argument = nullptr;
-  bool ended = false;
+  std::atomic<bool> ended{false};
   std::atomic<unsigned> round{0};               // a new round starts the workers
   std::vector<std::atomic<unsigned>> claimed;   // the last round in which somebody took this part
   std::atomic<int> unfinished{0}, asleep{0};
@@ -83,12 +85,18 @@ struct Pool {
 
 std::shared_ptr<Pool>* pool = new std::shared_ptr<Pool>;
 std::mutex* turn = new std::mutex;              // one launch at a time, from whichever Python thread
-int wanted_threads = 1, wanted_spins = 0;
+std::atomic<int> wanted_threads{1};
+int wanted_spins = 0;
 
 void start() {
   *pool = std::make_shared<Pool>(wanted_threads, wanted_spins);
-  for (int part = 1; part < wanted_threads; ++part)
-    std::thread([mine = *pool, part] { mine->work(part); }).detach();
+  for (int part = 1; part < (*pool)->threads; ++part) {
+    try {
+      std::thread([mine = *pool, part] { mine->work(part); }).detach();
+    } catch (const std::system_error&) {
+      (*pool)->threads = part;                  // the system gives no more: go on with these
+    }
+  }
 }
 
 // A forked child has none of the threads: it forgets the pool and makes its own when it needs one.
@@ -113,7 +121,7 @@ extern "C" void pool_configure(int threads, int spins) {
 // Runs job(part, parts, argument) for every part and returns when all are done.
 extern "C" void pool_run(Job job, void* argument) {
   if (wanted_threads == 1) return job(0, 1, argument);
-  std::lock_guard<std::mutex> lock(*turn);
+  std::lock_guard<std::mutex> lock(*turn);      // held to the end: launches take turns
   if (!*pool) start();
   (*pool)->run(job, argument);
 }

@@ -1,7 +1,8 @@
 // simt.h - the GPU's side of every kernel on a CPU: each thread of each block really runs.
 // Pasted before a kernel file in place of a CUDA compiler's own definitions, so that the branches for
 // __CUDACC__ are what is compiled: the GPU's WIDTH, vector accesses, warp shuffles, shared memory.
-// A thread is a fiber; a barrier, or a shuffle, passes on to the next fiber until all have arrived.
+// A thread is a fiber.  Each warp in turn runs as far ahead of the others as its barriers let it, in an order that
+// changes from barrier to barrier: a missing barrier shows as a wrong result.
 #define __CUDACC__ 1
 #define __device__
 #define __forceinline__ inline __attribute__((always_inline))
@@ -61,23 +62,21 @@ static void entry() {
   swapcontext(&fibers[current].context, &scheduler);
 }
 
-// Lets a warp go on once every lane that its shuffle names has arrived.
-static bool release_shuffles(int threads) {
+// Lets those lanes of the warp go on whose shuffle all lanes that it names have reached.
+static bool release_shuffles(int first, int end) {
   bool any = false;
-  for (int first = 0; first < threads; first += WARP) {
-    for (int t = first; t < first + WARP && t < threads; ++t) {
-      if (fibers[t].state != AT_SHUFFLE) continue;
-      const unsigned mask = fibers[t].mask;
-      bool complete = true;
-      for (int lane = 0; lane < WARP; ++lane)
-        if (mask >> lane & 1)
-          complete = complete && first + lane < threads && fibers[first + lane].state == AT_SHUFFLE &&
-                     fibers[first + lane].mask == mask;
-      if (!complete) continue;
-      for (int lane = 0; lane < WARP; ++lane)
-        if (mask >> lane & 1) fibers[first + lane].state = RUNNING;
-      any = true;
-    }
+  for (int t = first; t < end; ++t) {
+    if (fibers[t].state != AT_SHUFFLE) continue;
+    const unsigned mask = fibers[t].mask;
+    bool complete = true;
+    for (int lane = 0; lane < WARP; ++lane)
+      if (mask >> lane & 1)
+        complete = complete && first + lane < end && fibers[first + lane].state == AT_SHUFFLE &&
+                   fibers[first + lane].mask == mask;
+    if (!complete) continue;
+    for (int lane = 0; lane < WARP; ++lane)
+      if (mask >> lane & 1) fibers[first + lane].state = RUNNING;
+    any = true;
   }
   return any;
 }
@@ -89,8 +88,24 @@ static bool release_barrier(int threads) {
   return true;
 }
 
+// Runs a warp's threads until each is done or at a barrier.
+static void run_warp(int first, int end, bool backwards) {
+  for (bool ran = true; ran; ran = ran || release_shuffles(first, end)) {
+    ran = false;
+    for (int n = first; n < end; ++n) {
+      const int t = backwards ? first + end - 1 - n : n;
+      if (fibers[t].state != RUNNING) continue;
+      current = t;
+      threadIdx = {t % blockDim.x, t / blockDim.x, 0};
+      swapcontext(&scheduler, &fibers[t].context);
+      ran = true;
+    }
+  }
+}
+
 static void run_block() {
-  const int threads = (int)(blockDim.x * blockDim.y);
+  static unsigned round;
+  const int threads = (int)(blockDim.x * blockDim.y), warps = (threads + WARP - 1) / WARP;
   for (int t = 0; t < threads; ++t) {
     getcontext(&fibers[t].context);
     fibers[t].context.uc_stack.ss_sp = stacks[t];
@@ -99,20 +114,15 @@ static void run_block() {
     makecontext(&fibers[t].context, entry, 0);
     fibers[t].state = RUNNING;
   }
-  for (int done = 0; done < threads;) {
-    done = 0;
-    bool ran = false;
-    for (int t = 0; t < threads; ++t) {
-      if (fibers[t].state == RUNNING) {
-        current = t;
-        threadIdx = {t % blockDim.x, t / blockDim.x, 0};
-        swapcontext(&scheduler, &fibers[t].context);
-        ran = true;
-      }
-      done += fibers[t].state == DONE;
+  for (;; ++round) {
+    for (int n = 0; n < warps; ++n) {
+      const int warp = (round & 1 ? warps - 1 - n + (int)(round >> 1 & 0xffff) : n + (int)(round >> 1 & 0xffff)) % warps;
+      run_warp(warp * WARP, min(threads, warp * WARP + WARP), round & 2);
     }
-    if (done < threads && !ran && !release_shuffles(threads) && !release_barrier(threads))
-      fail("some threads wait at a barrier or shuffle that the others never reach");
+    int done = 0;
+    for (int t = 0; t < threads; ++t) done += fibers[t].state == DONE;
+    if (done == threads) return;
+    if (!release_barrier(threads)) fail("some threads wait at a barrier or shuffle that the others never reach");
   }
 }
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from minivae.device import device_of
-from minivae.kernels import blocks, elements, launch
+from minivae.kernels import launch
 from minivae.tensor import op
+from minivae.work import blocks, elements
 
 ONE_BLOCK, PARTS = 1 << 16, 256     # elements that one block sums, and into how many parts more are cut
 

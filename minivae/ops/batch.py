@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from minivae.device import Device
-from minivae.kernels import launch, rows
+from minivae.kernels import launch
+from minivae.work import rows
 
 
 class DeviceImages:

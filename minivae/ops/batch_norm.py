@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from minivae.device import device_of
-from minivae.kernels import columns, launch, slabs
+from minivae.kernels import launch
 from minivae.tensor import op
+from minivae.work import columns, slabs
 
 ACTIVATIONS = {name: number for number, name in enumerate(
     ("identity", "relu", "tanh", "hard_tanh", "softplus", "sigmoid"))}   # as kernels/activation.cuh numbers them

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from minivae.device import device_of
-from minivae.kernels import launch, pixels, rows
+from minivae.kernels import launch
 from minivae.tensor import op
+from minivae.work import pixels, rows
 
 
 class _Columns(NamedTuple):

@@ -1,4 +1,4 @@
-"""Dense products; the library's matrix product is the kernel."""
+"""Dense products; the device's matrix product is the kernel."""
 
 from __future__ import annotations
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from minivae.device import device_of
-from minivae.kernels import launch, rows
+from minivae.kernels import launch
 from minivae.ops.arithmetic import weight_of_mean
 from minivae.tensor import op
+from minivae.work import rows
 
 
 @op

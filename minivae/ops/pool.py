@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from minivae.device import device_of
-from minivae.kernels import launch, pixels
+from minivae.kernels import launch
 from minivae.tensor import op
+from minivae.work import pixels
 
 
 @op

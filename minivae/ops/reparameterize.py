@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from minivae.device import Device, device_of
-from minivae.kernels import launch, rows
+from minivae.kernels import launch
 from minivae.tensor import op
+from minivae.work import rows
 
 
 class Noise(NamedTuple):

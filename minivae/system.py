@@ -1,0 +1,46 @@
+"""What this machine and this installation are like."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+from pathlib import Path
+
+MOST_THREADS = 256      # beyond this a pool of threads gains nothing
+
+
+def kernel_folder() -> Path:
+    """The folder of the CUDA sources: inside the installed package, or beside it in a checkout."""
+    installed = Path(__file__).parent / "_kernels"
+    return installed if installed.is_dir() else Path(__file__).parent.parent / "kernels"
+
+
+def default_threads() -> int:
+    """$MINIVAE_THREADS or $OMP_NUM_THREADS, else the processors this process may run on."""
+    for variable in ("MINIVAE_THREADS", "OMP_NUM_THREADS"):
+        value = os.environ.get(variable, "")
+        if value.isdigit() and int(value) > 0:
+            return min(int(value), MOST_THREADS)
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(count, MOST_THREADS)
+
+
+def has_nvidia_driver() -> bool:
+    """Whether the library of an NVIDIA driver can be loaded."""
+    for name in ("libcuda.so.1", "nvcuda.dll"):
+        try:
+            ctypes.CDLL(name)
+            return True
+        except OSError:
+            continue
+    return False
+
+
+def processor_name() -> str:
+    """The processor's model name, as far as the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(ln.split(":", 1)[1].strip() for ln in lines if ln.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
