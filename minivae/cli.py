@@ -11,12 +11,15 @@ from minivae import __version__
 from minivae.errors import MinivaeError
 
 # Names that the command line offers, written out here so that --help does not load the library.
-ARCHITECTURES = ("ff",)
+ARCHITECTURES = ("ff", "conv")
 OPTIMIZERS = ("sgd", "rmsprop", "adam")
 SCHEDULES = ("constant", "cosine")
 LIKELIHOODS = ("squared-error", "bernoulli")
-LARGE_COUNT = 20_000    # training images from which on these defaults hold, rather than those of runs.Settings
-LARGE = {"epochs": 10, "batch_size": 1000, "learning_rate": 2e-3, "schedule": "constant"}
+# What holds where nothing is said, by architecture: on few images, and from LARGE_COUNT training images on.
+LARGE_COUNT = 20_000
+SMALL = {"ff": {"epochs": 60, "batch_size": 100}, "conv": {"epochs": 20, "batch_size": 100}}
+LARGE = {"ff": {"epochs": 10, "batch_size": 1000, "learning_rate": 2e-3, "schedule": "constant"},
+         "conv": {"epochs": 10, "batch_size": 128}}
 
 device_option = click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N",
                              help="Where to compute; auto takes a working GPU, else the CPU.")
@@ -43,19 +46,23 @@ def cli() -> None:
 
 
 @cli.command()
-@click.option("--arch", type=click.Choice(ARCHITECTURES), default="ff", show_default=True, help="Architecture.")
+@click.option("--arch", type=click.Choice(ARCHITECTURES), default="ff", show_default=True,
+              help="ff: feed-forward, dense layers only; conv: convolutional.")
 @click.option("--data", default="digits", show_default=True, metavar="NAME|PATH",
               help="digits (built in), mnist, fashion-mnist, or a folder of IDX files.")
-@click.option("--epochs", type=int, help="Passes over the training images.  [default: 60; 10 for 20,000 images and more]")
-@click.option("--batch-size", type=int, help="Images a step.  [default: 100; 1000 for 20,000 images and more]")
+@click.option("--epochs", type=int, help="Passes over the training images.  [default: 60 (ff), 20 (conv); 10 for 20,000 "
+              "images and more]")
+@click.option("--batch-size", type=int, help="Images a step.  [default: 100; for 20,000 images and more 1000 (ff), 128 (conv)]")
 @click.option("--optimizer", type=click.Choice(OPTIMIZERS), default="rmsprop", show_default=True,
               help="rmsprop is the rescaled, centred one with Nesterov's momentum.")
-@click.option("--learning-rate", type=float, help="At the start.  [default: 0.001; 0.002 for 20,000 images and more]")
+@click.option("--learning-rate", type=float, help="At the start.  [default: 0.001; ff on 20,000 images and more 0.002]")
 @click.option("--schedule", type=click.Choice(SCHEDULES), help="How the learning rate goes on; cosine ends at 0.  "
-              "[default: cosine; constant for 20,000 images and more]")
-@click.option("--hidden", type=Sizes(), default="512,512,256", show_default=True, metavar="SIZES",
-              help="Sizes of the encoder's layers; the decoder has them reversed.")
-@click.option("--code", type=int, default=384, show_default=True, help="Numbers in a code.")
+              "[default: cosine; ff on 20,000 images and more constant]")
+@click.option("--hidden", type=Sizes(), metavar="SIZES",
+              help="Sizes of the encoder's dense layers.  [default: 512,512,256 (ff), 512 (conv)]")
+@click.option("--channels", type=Sizes(), metavar="SIZES",
+              help="Channels of the encoder's convolutions, each with a pool by 2 (conv).  [default: 64,128]")
+@click.option("--code", type=int, help="Numbers in a code.  [default: 384 (ff), 512 (conv)]")
 @click.option("--likelihood", type=click.Choice(LIKELIHOODS), default="squared-error", show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same run.")
 @device_option
@@ -72,6 +79,7 @@ def train(device: str, out: str | None, **options) -> None:
     """
     from minivae import data, kernels, training
     from minivae.device import select
+    from minivae.models import ARCHITECTURES as CLASSES
     from minivae.report import TerminalReport, last_line
     from minivae.runs import Run, Settings
 
@@ -79,7 +87,9 @@ def train(device: str, out: str | None, **options) -> None:
     count = len(dataset.train_images)
     if Path(options["data"]).is_dir() and options["data"] not in data.NAMES:
         options["data"] = str(Path(options["data"]).resolve())      # the run can then be used from anywhere
-    defaults = LARGE if count >= LARGE_COUNT else {"batch_size": min(Settings.batch_size, count)}
+    arch = options["arch"]
+    defaults = {**CLASSES[arch].SIZES, **(LARGE if count >= LARGE_COUNT else SMALL)[arch]}
+    defaults["batch_size"] = min(defaults["batch_size"], count)
     settings = Settings(**{**defaults, **{name: value for name, value in options.items() if value is not None}})
     training.check(settings, dataset)
     where, why = select(device)

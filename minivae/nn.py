@@ -139,13 +139,17 @@ class Flat:
                 p._fresh = False
 
 
-def glorot(rng: np.random.Generator, inputs: int, outputs: int, heads: int = 1) -> np.ndarray:
+def glorot(rng: np.random.Generator, inputs: int, outputs: int, heads: int = 1,
+           shape: tuple[int, ...] | None = None) -> np.ndarray:
     """Uniform weights in +-sqrt(6 / (inputs + outputs)) (Glorot & Bengio 2010, eq. 16), float64.
 
-    With `heads` > 1 the columns hold that many layers side by side, each of outputs / heads units.
+    Args:
+        inputs, outputs: how many numbers a unit takes, and how many units each number goes to.
+        heads: the columns hold that many layers side by side, each of outputs / heads units.
+        shape: of the weights; by default (inputs, outputs).
     """
     limit = math.sqrt(6 / (inputs + outputs // heads))
-    return rng.uniform(-limit, limit, (inputs, outputs))
+    return rng.uniform(-limit, limit, shape or (inputs, outputs))
 
 
 class BatchNorm(Module):
@@ -176,7 +180,7 @@ class BatchNorm(Module):
     def __call__(self, x: Tensor) -> Tensor:
         if self._gathered is not None:
             merge_moments(self._gathered, self._seen, x.data)
-            self._seen += x.shape[0]
+            self._seen += x.data.size // x.shape[-1]
         fixed = None if self.training else self.moments
         if fixed is None and not self.training:
             raise MinivaeError("batch norm has no fixed-point statistics yet: compute them over the training data first")
@@ -197,3 +201,29 @@ class Dense(Module):
 
     def __call__(self, x: Tensor) -> Tensor:
         return self.norm(ops.linear(x, self.weight))
+
+
+class Conv(Module):
+    """act(BN(x * W)): a convolution that keeps the image's size, or with `up` one that doubles it.
+
+    Doubling is perforated upsampling (each pixel at the top left of a 2 x 2 cell, zeros elsewhere) followed by the
+    convolution, done as one transposed convolution of stride 2 at a quarter of the arithmetic.
+
+    Args:
+        inputs, outputs: channels.
+        size: of the square kernel, odd.
+        up: whether to double height and width.
+    """
+
+    def __init__(self, inputs: int, outputs: int, activation: str, rng: np.random.Generator, device: Device,
+                 dtype=np.float32, size: int = 3, up: bool = False):
+        weight = glorot(rng, inputs * size * size, outputs * size * size, shape=(size, size, inputs, outputs))
+        self.weight = Parameter(device.from_host(weight.astype(dtype)))
+        self.norm = BatchNorm(outputs, device, dtype, activation)
+        self.up, self.pad = up, size // 2
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self.up:
+            height, width = x.shape[1:3]
+            return self.norm(ops.conv2d_transpose(x, self.weight, stride=2, pad=self.pad, out_shape=(2 * height, 2 * width)))
+        return self.norm(ops.conv2d(x, self.weight, pad=self.pad))

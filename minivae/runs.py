@@ -39,6 +39,7 @@ class Settings:
     schedule: str = "cosine"
     hidden: tuple[int, ...] = (512, 512, 256)
     code: int = 384
+    channels: tuple[int, ...] = ()
     likelihood: str = "squared-error"
     seed: int = 0
 
@@ -175,4 +176,4 @@ def build(settings: Settings, image_shape: tuple[int, int, int], device: Device)
         UsageError: settings that no model can have.
     """
     return ARCHITECTURES[settings.arch](image_shape, device, hidden=settings.hidden, code=settings.code,
-                                        likelihood=settings.likelihood, seed=settings.seed)
+                                        channels=settings.channels, likelihood=settings.likelihood, seed=settings.seed)

@@ -26,15 +26,20 @@ class FeedForward(VAE):
         image_shape: (height, width, channels).
         hidden: sizes of the encoder's layers; the decoder has them reversed.
         code, likelihood, device, dtype: see VAE.
+        channels: none; they belong to another architecture.
         seed: of the initial weights.
 
     Raises:
-        UsageError: a size below 1, or an unknown likelihood.
+        UsageError: a size below 1, channels, or an unknown likelihood.
     """
 
+    SIZES = {"hidden": HIDDEN, "code": CODE, "channels": ()}
+
     def __init__(self, image_shape: tuple[int, int, int], device: Device, *, hidden: Sequence[int] = HIDDEN,
-                 code: int = CODE, likelihood: str = "squared-error", seed: int = 0, dtype=np.float32):
+                 code: int = CODE, channels: Sequence[int] = (), likelihood: str = "squared-error", seed: int = 0, dtype=np.float32):
         super().__init__(image_shape, code, likelihood, device, dtype)
+        if channels:
+            raise UsageError("--channels belongs to --arch conv; the feed-forward model has --hidden only")
         if not hidden or min(hidden) < 1:
             raise UsageError(f"the layer sizes are {','.join(map(str, hidden)) or 'none'}, but the model needs at least "
                              "one layer and each at least 1 unit")

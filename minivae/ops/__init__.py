@@ -7,6 +7,7 @@ from minivae.ops.linear import linear
 from minivae.ops.loss import bernoulli, squared_error
 from minivae.ops.pool import max_pool2d, upsample2d
 from minivae.ops.reparameterize import reparameterize
+from minivae.ops.shape import reshape
 
 __all__ = ["add", "batch_norm", "bernoulli", "conv2d", "conv2d_transpose", "linear", "max_pool2d", "mean", "reparameterize",
-           "squared_error", "upsample2d"]
+           "reshape", "squared_error", "upsample2d"]

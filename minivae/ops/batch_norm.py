@@ -28,7 +28,8 @@ def _partial_moments(x):
 
 
 def merge_moments(running, seen: int, x) -> None:
-    """Add the rows of x (rows, channels) to `running` (2, channels): mean and variance over `seen` rows."""
+    """Add the rows of x (..., channels) to `running` (2, channels): mean and variance over `seen` rows."""
+    x = x.reshape(-1, x.shape[-1])
     partial, cut = _partial_moments(x)
     launch("batch_norm_merge", columns(x.shape[1], 1), x, partial, running, *x.shape, cut, seen)
 
@@ -38,18 +39,19 @@ def batch_norm(needs, x, gamma, beta, *, activation: str = "identity", fixed=Non
     """act(gamma (x - mean) / sqrt(variance + epsilon) + beta), moments over all rows (Ioffe & Szegedy 2015).
 
     Args:
-        x: (rows, channels).
+        x: (..., channels): everything before the channels counts as rows.
         gamma, beta: (channels,).
         activation: a key of ACTIVATIONS.
         fixed: (2, channels), mean and variance to use instead of the batch's own; no gradient goes there.
 
     Returns:
-        y: (rows, channels).
+        y: of x's shape.
 
     Raises:
         ValueError: no rows, shapes that do not fit, or an unknown activation.
     """
     _check(x, gamma, beta, fixed)
+    shape, x = x.shape, x.reshape(-1, x.shape[-1])
     (rows, cols), device = x.shape, device_of(x)
     act, given = _number(activation), int(fixed is not None)
     partial, cut = _partial_moments(x) if fixed is None else (fixed, 1)
@@ -58,6 +60,7 @@ def batch_norm(needs, x, gamma, beta, *, activation: str = "identity", fixed=Non
     launch("batch_norm_forward", across, x, partial, gamma, beta, y, used, rows, cols, cut, epsilon, act, given)
 
     def backward(dy, into):
+        dy = dy.reshape(x.shape)
         cut, sums = slabs(device, rows, cols), x
         if cut:
             sums = device.empty((cut, 2, cols), x.dtype)
@@ -66,15 +69,15 @@ def batch_norm(needs, x, gamma, beta, *, activation: str = "identity", fixed=Non
         dgamma, dbeta = (device.empty((cols,), x.dtype) if place is None else place for place in into[1:])
         launch("batch_norm_backward", across, dy, x, used, gamma, beta, sums, dx, dgamma, dbeta,
                rows, cols, cut, epsilon, act, given)
-        return dx, dgamma, dbeta
+        return dx.reshape(shape), dgamma, dbeta
 
-    return y, backward
+    return y.reshape(shape), backward
 
 
 def _check(x, gamma, beta, fixed) -> None:
-    if x.ndim != 2 or x.shape[0] == 0:
+    if x.ndim < 2 or x.size == 0:
         raise ValueError(f"batch_norm: takes (rows, channels) with at least one row, got shape {x.shape}")
-    cols = x.shape[1]
+    cols = x.shape[-1]
     if gamma.shape != (cols,) or beta.shape != (cols,) or (fixed is not None and fixed.shape != (2, cols)):
         raise ValueError(f"batch_norm: x {x.shape} needs gamma and beta of shape ({cols},) and fixed moments of "
                          f"shape (2, {cols})")
