@@ -28,8 +28,7 @@ extern "C" __global__ void max_pool(const real* __restrict__ x, real* __restrict
     const int64 first = corner(i, out_height, out_width, size);
     for_channels(channels, [&](auto pack, int c) {
       constexpr int W = decltype(pack)::value;
-      real best[W];
-      int place[W];
+      real best[W], place[W];      // of one width, so that both are chosen by the same mask
       { const In<W> in(x + first * channels + c); LANES(k) { best[k] = in[k]; place[k] = 0; } }
       for (int p = 1; p < size * size; ++p) {
         const In<W> in(x + (first + (int64)(p / size) * out_width * size + p % size) * channels + c);
@@ -37,7 +36,7 @@ extern "C" __global__ void max_pool(const real* __restrict__ x, real* __restrict
           const real value = in[k];
           const bool wins = value > best[k] || (value != value && best[k] == best[k]);
           best[k] = wins ? value : best[k];
-          place[k] = wins ? p : place[k];
+          place[k] = wins ? (real)p : place[k];
         }
       }
       Out<W> out(y + i * channels + c);

@@ -74,7 +74,8 @@ BAD_ARGUMENTS = [
     (["train", "--hidden", "12,0"], 2, "layer sizes are 12,0"), (["train", "--arch", "gan"], 2, "'ff'"),
     (["train", "--device", "tpu"], 2, "auto, cpu, cuda or cuda:N"), (["sample", "nowhere"], 2, "there is no run in nowhere"),
     (["reconstruct", "nowhere"], 2, "there is no run"), (["train", "--out", "/proc/x"], 1, "cannot make the run folder"),
-    (["nonsense"], 2, "No such command"),
+    (["nonsense"], 2, "No such command"), (["train", "--channels", "8"], 2, "--channels belongs to --arch conv"),
+    (["train", "--arch", "conv", "--channels", "8,8,8"], 2, "cannot be pooled 3 times by 2: take height 24 or 32"),
 ]
 
 
@@ -195,6 +196,17 @@ def test_a_folder_of_ones_own(tmp_path, rng):
     _idx(tmp_path / "t10k-labels-idx1-ubyte", np.zeros(19, np.uint8))
     code, _, err = minivae("train", "--data", tmp_path, cwd=tmp_path)
     assert code == 1 and "20" in err and "19" in err and "Traceback" not in err
+
+
+def test_train_the_convolutional_model(tmp_path):
+    """--arch conv with sizes of one's own: trains, saves, and samples again from the checkpoint."""
+    code, out, err = minivae("train", "--arch", "conv", "--channels", "4,8", "--hidden", "16", "--code", 4, "--epochs", 1,
+                             "--batch-size", 500, "--out", "run", "--device", "cpu", cwd=tmp_path)
+    assert code == 0, err
+    assert LAST.match(out.splitlines()[-1])
+    picture = (tmp_path / "run/samples.png").read_bytes()
+    code, _, err = minivae("sample", "run", "--device", "cpu", cwd=tmp_path)
+    assert code == 0 and (tmp_path / "run/samples.png").read_bytes() == picture, err
 
 
 def test_names_of_the_built_in_sets_are_known():
