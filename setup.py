@@ -1,6 +1,11 @@
 """Packaging. kernels/ is installed as the package's data, so that an installed minivae finds its sources."""
 
+import re
+from pathlib import Path
+
 from setuptools import setup
+
+VERSION = re.search(r'__version__ = "(.+)"', (Path(__file__).parent / "minivae" / "__init__.py").read_text())[1]
 
 TEST = [
     "pytest>=8",            # runs the tests
@@ -10,7 +15,7 @@ TEST = [
 
 setup(
     name="minivae",
-    version="0.1.0",
+    version=VERSION,
     description="Variational autoencoders from scratch: own autodiff, own CUDA kernels, fast on a GPU and on a CPU",
     python_requires=">=3.11",
     packages=["minivae", "minivae.ops", "minivae.models", "minivae.digits",

@@ -5,11 +5,7 @@
 // Bytes moved per column element, of sizeof(real): 1 read + 1 write; col2im reads each column element once.
 #include "portable.cuh"
 #include "math.cuh"
-
-// Calls body(Int<W>, c) for packs of a pixel's channels, shared out to the threads of a block along x.
-template <class Body> DEVICE void for_channels(int channels, Body body) {
-  for_packs(channels, threadIdx.x, blockDim.x, channels % WIDTH == 0, [&](auto w, int64 c) { body(w, (int)c); });
-}
+#include "image.cuh"
 
 // One block takes a share of the columns' rows; its threads along y the taps, along x the channels.
 extern "C" __global__ void im2col(const real* __restrict__ x, real* __restrict__ columns, int64 rows, int height,
@@ -43,7 +39,7 @@ extern "C" __global__ void col2im(const real* __restrict__ columns, real* __rest
                                   int width, int channels, int kernel_height, int kernel_width, int stride, int pad,
                                   int out_height, int out_width) {
   const int taps = kernel_height * kernel_width;
-  const Share share = share_of(pixels, (int64)blockIdx.x * blockDim.y + threadIdx.y, (int64)gridDim.x * blockDim.y);
+  const Share share = pixels_of(pixels);
   for (int64 i = share.first; i < share.last; ++i) {
     const int64 image = i / (height * width);
     const int place = (int)(i % (height * width));

@@ -4,15 +4,7 @@
 // its backward pass 1 write + the same / size^2 read.
 #include "portable.cuh"
 #include "math.cuh"
-
-// Which of the images' pixels a thread works on: threads along y the pixels, along x the channels.
-DEVICE Share pixels_of(int64 pixels) {
-  return share_of(pixels, (int64)blockIdx.x * blockDim.y + threadIdx.y, (int64)gridDim.x * blockDim.y);
-}
-
-template <class Body> DEVICE void for_channels(int channels, Body body) {
-  for_packs(channels, threadIdx.x, blockDim.x, channels % WIDTH == 0, [&](auto w, int64 c) { body(w, (int)c); });
-}
+#include "image.cuh"
 
 // The input pixel at the window's top left, for output pixel i.
 DEVICE int64 corner(int64 i, int out_height, int out_width, int size) {

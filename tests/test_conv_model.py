@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from gradients import check_model
 
 from minivae import fixed_point
 from minivae.errors import UsageError
@@ -33,22 +34,7 @@ def test_sizes(cpu):
 def test_gradient_of_the_whole_cost(device, rng, shape, likelihood):
     """Finite differences in float64 with respect to all parameters at once, and to each alone."""
     model = _small(device, shape, likelihood=likelihood)
-    (x, example), parameters = _batch(device, rng, model), [p for _, p in model.parameters()]
-    values = [device.to_host(p.data) for p in parameters]
-
-    def cost_at(arrays):
-        for p, a in zip(parameters, arrays, strict=True):
-            p.data = device.from_host(a)
-        return model.cost(x, example, Noise(1, 1)).total
-
-    cost_at(values).backward()
-    found, step = [device.to_host(p.grad) for p in parameters], 1e-7
-    moves = [rng.standard_normal(v.shape) for v in values]
-    for chosen in [range(len(values)), *([i] for i in range(len(values)))]:
-        backward = sum((moves[i] * found[i]).sum() for i in chosen)
-        ahead, behind = (cost_at([v + h * m * (i in chosen) for i, (v, m) in enumerate(zip(values, moves, strict=True))]).item()
-                         for h in (step, -step))
-        assert backward == pytest.approx((ahead - behind) / (2 * step), rel=1e-5, abs=1e-6)
+    check_model(model, *_batch(device, rng, model), rng, step=1e-7)
 
 
 def test_same_bits_for_any_number_of_threads(cpu, threads, rng):

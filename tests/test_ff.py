@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from gradients import check_model
 
 from minivae import fixed_point
 from minivae.check import directional_error
@@ -68,29 +69,7 @@ def test_cost_is_the_formula(device, rng, likelihood):
 def test_gradient_of_the_whole_cost(device, rng, likelihood):
     """Finite differences in float64 with respect to all parameters at once, and to each alone."""
     model = _small(device, likelihood=likelihood)
-    x, example = _batch(device, rng)
-    parameters = [p for _, p in model.parameters()]
-    values = [device.to_host(p.data) for p in parameters]
-
-    def gradients():
-        for p, v in zip(parameters, values, strict=True):
-            p.data = device.from_host(v)
-            p.clear_grad()
-        model.cost(x, example, Noise(1, 1)).total.backward()
-        return [device.to_host(p.grad) for p in parameters]
-
-    def cost_at(arrays):
-        for p, a in zip(parameters, arrays, strict=True):
-            p.data = device.from_host(a)
-        return model.cost(x, example, Noise(1, 1)).total.item()
-
-    found, step = gradients(), 1e-6
-    moves = [rng.standard_normal(v.shape) for v in values]
-    for chosen in [range(len(values)), *([i] for i in range(len(values)))]:
-        backward = sum((moves[i] * found[i]).sum() for i in chosen)
-        ahead, behind = (cost_at([v + h * m * (i in chosen) for i, (v, m) in enumerate(zip(values, moves, strict=True))])
-                         for h in (step, -step))
-        assert backward == pytest.approx((ahead - behind) / (2 * step), rel=2e-6, abs=1e-7)
+    check_model(model, *_batch(device, rng), rng, step=1e-6)
 
 
 def test_gradient_with_fixed_statistics(device, rng):
