@@ -23,8 +23,11 @@ constexpr int64_t KC = 512, NC = 4096;         // of k and of n at a time
 constexpr int64_t SMALL = 1 << 15;             // multiplications below which one thread is faster
 
 template <class T> struct Simd {
-  typedef T Vector __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(T)), may_alias));
+  typedef T Vector __attribute__((vector_size(VECTOR_BYTES)));
   static constexpr int LANES = VECTOR_BYTES / sizeof(T), NR = 2 * LANES;
+  // Memory need not be aligned: a copy of known size is one unaligned access under any compiler.
+  static Vector load(const T* from) { Vector v; memcpy(&v, from, sizeof v); return v; }
+  static void store(T* to, const Vector& v) { memcpy(to, &v, sizeof v); }
 };
 
 // Lane j of a where j & STEP is 0, else lane j - STEP of b (HIGH == 0); the same with lane j + STEP of a (HIGH == 1).
@@ -110,7 +113,7 @@ void tile(int64_t depth, const T* a, int64_t a_row, const T* b, T* c, int64_t ld
 #pragma GCC unroll 16
   for (int i = 0; i < ROWS; ++i) sum[i][0] = sum[i][1] = Vector{};
   for (int64_t k = 0; k < depth; ++k, a += DIRECT ? 1 : ROWS, b += NR) {
-    const Vector b0 = *(const Vector*)b, b1 = *(const Vector*)(b + LANES);
+    const Vector b0 = Simd<T>::load(b), b1 = Simd<T>::load(b + LANES);
 #pragma GCC unroll 16
     for (int i = 0; i < ROWS; ++i) {
       const T ai = DIRECT ? a[i * a_row] : a[i];
@@ -121,9 +124,9 @@ void tile(int64_t depth, const T* a, int64_t a_row, const T* b, T* c, int64_t ld
   if (columns == NR) {
 #pragma GCC unroll 16
     for (int i = 0; i < ROWS; ++i) {
-      Vector *c0 = (Vector*)(c + i * ldc), *c1 = (Vector*)(c + i * ldc + LANES);
-      *c0 = add ? *c0 + sum[i][0] : sum[i][0];
-      *c1 = add ? *c1 + sum[i][1] : sum[i][1];
+      T *c0 = c + i * ldc, *c1 = c0 + LANES;
+      Simd<T>::store(c0, add ? Simd<T>::load(c0) + sum[i][0] : sum[i][0]);
+      Simd<T>::store(c1, add ? Simd<T>::load(c1) + sum[i][1] : sum[i][1]);
     }
     return;
   }
