@@ -8,7 +8,7 @@ DEVICE real block_sum(real value) {
   __shared__ real warp[32];
   const int threads = blockDim.x * blockDim.y;
   const int thread = threadIdx.y * blockDim.x + threadIdx.x, lane = thread & 31;
-  // Blocks are whole warps or a power of two below 32 (kernels.py sees to it): lanes below
+  // Blocks are whole warps or a power of two below 32 (work.py sees to it): lanes below
   // `width` exist in every warp.
   const int width = threads < 32 ? threads : 32;
   const unsigned mask = width == 32 ? 0xffffffffu : (1u << width) - 1u;
@@ -40,7 +40,7 @@ struct LaneSum {
 
 // How a block covers a (rows, cols) matrix when columns are reduced: blockIdx.x and threadIdx.x
 // choose the columns, blockIdx.y the slab of rows, threadIdx.y every blockDim.y-th row of it.
-// Calls body(Int<W>, column) for each pack of columns of this thread; every thread of the block
+// Calls body(Int<W>, column, live) for each pack of columns of this thread; every thread of the block
 // makes the same number of calls with the same W, so body may use barriers.  `live` is false
 // for a thread with no columns in that call.
 template <class Body> DEVICE void for_columns(int cols, Body body) {

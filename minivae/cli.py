@@ -125,8 +125,9 @@ def sample(run: str, count: int, seed: int, out: str | None, device: str) -> Non
     from minivae.device import select
     from minivae.runs import Run
 
-    model, _ = Run(run).load(select(device)[0])
-    path = out or Run(run).folder / "samples.png"
+    trained = Run(run)
+    model, _ = trained.load(select(device)[0])
+    path = out or trained.folder / "samples.png"
     pictures.save(training.draw_samples(model, count, seed), path)
     click.echo(f"{count} samples in {path}")
 
@@ -145,12 +146,13 @@ def reconstruct(run: str, count: int, data: str | None, out: str | None, device:
     from minivae.errors import UsageError
     from minivae.runs import Run
 
-    model, settings = Run(run).load(select(device)[0])
+    trained = Run(run)
+    model, settings = trained.load(select(device)[0])
     dataset = sets.load(data or settings.data)
     if dataset.image_shape != model.image_shape:
         raise UsageError(f"the model of {run} takes images of {model.image_shape}, but {data or settings.data} holds "
                          f"{dataset.image_shape}")
-    path = out or Run(run).folder / "reconstructions.png"
+    path = out or trained.folder / "reconstructions.png"
     shown = dataset.test_images[:count]
     pictures.save(training.draw_reconstructions(model, shown), path)
     click.echo(f"{len(shown)} images and their reconstructions in {path}")

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from minivae import compiler
-from minivae.download import fetch
 from minivae.errors import MinivaeError, UsageError
 from minivae.idx import broken, read_idx
 
@@ -183,6 +182,7 @@ def _find(name: str) -> list[Path]:
 
 def _download(name: str, folder: Path) -> list[Path]:
     """Fetch into `folder` what it lacks; an earlier run may have got some of the files."""
+    from minivae.download import fetch      # the network's modules, a third of the start-up, only where needed
     source, present = SOURCES[name], _present(folder)
     for stem, sha256 in zip(STEMS, source.sha256, strict=True):
         if stem in present:

@@ -1,8 +1,8 @@
 """Kernels: find, read the signature, compile, cache, check the arguments, launch.
 
-Together with work.py the one place with grids, blocks and pointers. Each kernel's parameter list is read from its source, and
-every launch is checked against it on either device, since CUDA itself checks nothing: a wrong call
-fails on a laptop as it would on a GPU.
+Together with work.py the one place with grids, blocks and pointers. Each kernel's parameter list is read from its
+source, and every launch is checked against it on either device, since CUDA itself checks nothing: a wrong
+call fails on a laptop as it would on a GPU.
 """
 
 from __future__ import annotations
@@ -94,14 +94,14 @@ def signatures(stem: str) -> dict[str, tuple[Parameter, ...]]:
 @cache
 def _stem_of(kernel: str) -> str:
     for stem in stems():
-        text = (kernel_folder() / f"{stem}.cu").read_text()
-        if f"void {kernel}(" in text:
+        if kernel in signatures(stem):
             return stem
     raise KeyError(f"no kernel {kernel!r} in {kernel_folder()}")
 
 
 # ---- compiling ----
 
+@cache
 def host_source(stem: str, emulate: bool = False) -> str:
     """A kernel file as C++ with a launch entry for each kernel.
 

@@ -113,7 +113,7 @@ class Run:
         path = self.folder / "settings.toml"
         try:
             found = tomllib.loads(path.read_text())
-            return _checked({k: tuple(v) if isinstance(v, list) else v for k, v in found.items()})
+            return _checked(_with_tuples(found))
         except (FileNotFoundError, NotADirectoryError):
             raise UsageError(f"there is no run in {self.folder} (it has no settings.toml); name the folder that "
                              "minivae train wrote") from None
@@ -140,7 +140,7 @@ class Run:
         """
         settings = self.settings()
         arrays, facts = checkpoint.load(self.checkpoint)
-        trained = {k: tuple(v) if isinstance(v, list) else v for k, v in facts["settings"].items()}
+        trained = _with_tuples(facts["settings"])
         if differ := sorted(k for k, v in asdict(settings).items() if trained.get(k) != v):
             raise MinivaeError(f"{self.folder / 'settings.toml'} is not what the checkpoint was trained with: {differ[0]} was "
                                f"{trained.get(differ[0])!r}; put that back")
@@ -148,6 +148,11 @@ class Run:
         model.load_state({k: v for k, v in arrays.items() if not k.startswith("optimizer.")}, device)
         model.train(False)
         return model, settings
+
+
+def _with_tuples(found: dict) -> dict:
+    """Settings as TOML or JSON give them, lists as the tuples that they were."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
 
 
 def _checked(found: dict) -> Settings:

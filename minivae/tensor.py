@@ -123,7 +123,7 @@ def op(function: Callable) -> Callable:
     def apply(*inputs, **settings):
         tensors = [x if isinstance(x, Tensor) else None for x in inputs]
         arrays = [x.data if t is not None else x for x, t in zip(inputs, tensors, strict=True)]
-        needs = tuple(_recording and t is not None and (t.requires_grad or t._node is not None) for t in tensors)
+        needs = tuple(_recording and t is not None and t.requires_grad for t in tensors)
         outputs, backward = function(needs, *arrays, **settings)
         several = isinstance(outputs, tuple)
         results = [Tensor(data) for data in (outputs if several else (outputs,))]
@@ -136,6 +136,11 @@ def op(function: Callable) -> Callable:
         return tuple(results) if several else results[0]
 
     return apply
+
+
+def place_for(like, place):
+    """Where an op writes the gradient of the input `like`: the `place` that `into` names, or a new array."""
+    return device_of(like).empty(like.shape, like.dtype) if place is None else place
 
 
 def _backward(root: Node, output: int, like) -> None:

@@ -83,7 +83,7 @@ class Trainer:
         self.test_images = DeviceImages(dataset.test_images, device, self.model.dtype)
         self.steps_an_epoch = len(dataset.train_images) // settings.batch_size
         self.steps = self.steps_an_epoch * settings.epochs
-        self._totals = device.zeros((4,), self.model.dtype)
+        self._totals = device.zeros((3,), self.model.dtype)
         self._saved = -math.inf
 
     def step(self, number: int) -> None:
@@ -139,7 +139,7 @@ class Trainer:
 
     def _score(self, steps: int) -> float:
         """The mean cost of the epoch's first `steps` steps; waits for the device."""
-        reconstruction, kl, bad, _ = self.device.to_host(self._totals).tolist()
+        reconstruction, kl, bad = self.device.to_host(self._totals).tolist()
         if bad >= 0:
             raise self._diverged(int(bad))
         return (reconstruction + kl) / steps

@@ -56,7 +56,7 @@ def slabs(device: Device, count: int, width: int) -> int:
         if count <= MAX_THREADS:
             return 0
         packs = -(-width // 4)
-        across = min(_power_of_two(packs), 32)
+        across = _across(packs)
         return max(1, min(512 // -(-packs // across), count // (4 * MAX_THREADS // across)))
     if count <= CPU_ROWS:
         return 0
@@ -82,14 +82,19 @@ def geometry(work: Work, cuda: bool, itemsize: int) -> tuple[tuple[int, int], tu
         return (max(1, min(64, work.count, work.count * work.width // 4096)), 1), one
     if work.kind == "pixels":
         if cuda:
-            across = min(_power_of_two(-(-work.width // width)), 32)
+            across = _across(-(-work.width // width))
             down = MAX_THREADS // across
             return (min(-(-work.count // down), 65536), 1), (across, down)
         return (max(1, min(64, work.count * work.width // 4096)), 1), one
     if cuda:
-        across = min(_power_of_two(packs), 32)
+        across = _across(packs)
         return (-(-packs // across), work.slabs), (across, MAX_THREADS // across)
     return (packs, work.slabs), one
+
+
+def _across(packs: int) -> int:
+    """How many of a GPU block's threads stand along x, where the others stand along y: at most a warp."""
+    return min(_power_of_two(packs), 32)
 
 
 def _power_of_two(n: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from minivae.device import device_of
 from minivae.kernels import launch
-from minivae.tensor import op
+from minivae.tensor import op, place_for
 from minivae.work import columns, slabs
 
 ACTIVATIONS = {name: number for number, name in enumerate(
@@ -66,7 +66,7 @@ def batch_norm(needs, x, gamma, beta, *, activation: str = "identity", fixed=Non
             sums = device.empty((cut, 2, cols), x.dtype)
             launch("batch_norm_backward_sums", across, dy, x, used, gamma, beta, sums, rows, cols, epsilon, act, given)
         dx = dy         # in place: a third of the bytes, and they are in the cache
-        dgamma, dbeta = (device.empty((cols,), x.dtype) if place is None else place for place in into[1:])
+        dgamma, dbeta = place_for(gamma, into[1]), place_for(beta, into[2])
         launch("batch_norm_backward", across, dy, x, used, gamma, beta, sums, dx, dgamma, dbeta,
                rows, cols, cut, epsilon, act, given)
         return dx.reshape(shape), dgamma, dbeta

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from minivae.device import device_of
 from minivae.kernels import launch
-from minivae.tensor import op
+from minivae.tensor import op, place_for
 from minivae.work import pixels, rows
 
 
@@ -91,7 +91,7 @@ def conv2d(needs, x, w, *, stride: int = 1, pad: int = 0):
     def backward(dy, into):
         dy = dy.reshape(y_shape)
         dx = device.empty(x.shape, x.dtype) if needs[0] else None
-        dw = _place(device, w, into[1]) if needs[1] else None
+        dw = place_for(w, into[1]) if needs[1] else None
         for first, last in shape.chunks(device, x.dtype):
             columns, dy_rows = shape.buffer(device, x.dtype, first, last), shape.rows_of(dy, first, last)
             if needs[1]:
@@ -170,10 +170,6 @@ def _inputs_third(device, flat, shape):
     w = device.empty(shape, flat.dtype)
     w[...] = flat.reshape(inputs, kh, kw, outputs).transpose(1, 2, 0, 3)
     return w
-
-
-def _place(device, like, place):
-    return device.empty(like.shape, like.dtype) if place is None else place
 
 
 def _check(name: str, x, w, stride: int, pad: int) -> None:

@@ -73,4 +73,4 @@ def _work_and_shape(small):
     """What a launch over the smaller images covers, and their sizes as the kernels take them."""
     images, height, width, channels = small.shape
     count = images * height * width
-    return pixels(count, channels), (count, height, width, channels)
+    return pixels(count, channels), (count, width, channels)
