@@ -7,30 +7,42 @@
 #include "math.cuh"
 #include "image.cuh"
 
-// One block takes a share of the columns' rows; its threads along y the taps, along x the channels.
+// to[0 .. count - 1] = 0, shared out to the threads along x.
+DEVICE void fill_zeros(real* to, int count, bool aligned) {
+  for_packs(count, threadIdx.x, blockDim.x, aligned, [&](auto pack, int64 i) {
+    constexpr int W = decltype(pack)::value;
+    Out<W> out(to + i);
+    LANES(k) out[k] = 0;
+    out.store();
+  });
+}
+
+// A thread owns rows of columns and fills them by runs: the taps of one kernel row are neighbours in the image too.
 extern "C" __global__ void im2col(const real* __restrict__ x, real* __restrict__ columns, int64 rows, int height,
                                   int width, int channels, int kernel_height, int kernel_width, int stride, int pad,
                                   int out_height, int out_width) {
-  const int taps = kernel_height * kernel_width;
-  const Share share = share_of(rows, blockIdx.x, gridDim.x);
-  for (int64 r = share.first; r < share.last; ++r) {
-    const int64 image = r / (out_height * out_width);
-    const int place = (int)(r % (out_height * out_width));
-    const int top = place / out_width * stride - pad, left = place % out_width * stride - pad;
-    for (int tap = threadIdx.y; tap < taps; tap += blockDim.y) {
-      const int h = top + tap / kernel_width, w = left + tap % kernel_width;
-      const bool inside = h >= 0 && h < height && w >= 0 && w < width;
-      const real* from = x + ((image * height + (inside ? h : 0)) * width + (inside ? w : 0)) * channels;
-      real* to = columns + (r * taps + tap) * channels;
-      for_channels(channels, [&](auto pack, int c) {
+  const int run = kernel_width * channels;
+  const bool aligned = channels % WIDTH == 0;
+  for_places(rows, out_height, out_width, [&](int64 r, int64 image, int out_h, int out_w) {
+    const int top = out_h * stride - pad, left = out_w * stride - pad;
+    const int first = min(max(-left, 0) * channels, run), last = max(min(kernel_width, width - left) * channels, first);
+    for (int a = 0; a < kernel_height; ++a) {
+      const int h = top + a;
+      const bool inside = h >= 0 && h < height;
+      const int begin = inside ? first : run, end = inside ? last : run;
+      real* to = columns + (r * kernel_height + a) * run;
+      const real* from = x + ((image * height + (inside ? h : 0)) * width + left) * channels;
+      fill_zeros(to, begin, aligned);
+      for_packs(end - begin, threadIdx.x, blockDim.x, aligned, [&](auto pack, int64 i) {
         constexpr int W = decltype(pack)::value;
-        const In<W> in(from + c);
-        Out<W> out(to + c);
-        LANES(k) out[k] = inside ? in[k] : (real)0;
+        const In<W> in(from + begin + i);
+        Out<W> out(to + begin + i);
+        LANES(k) out[k] = in[k];
         out.store();
       });
+      fill_zeros(to + end, run - end, aligned);
     }
-  }
+  });
 }
 
 // x[pixel] = the sum of the column elements that im2col would have filled from it: a thread owns the pixel's
@@ -39,11 +51,8 @@ extern "C" __global__ void col2im(const real* __restrict__ columns, real* __rest
                                   int width, int channels, int kernel_height, int kernel_width, int stride, int pad,
                                   int out_height, int out_width) {
   const int taps = kernel_height * kernel_width;
-  const Share share = pixels_of(pixels);
-  for (int64 i = share.first; i < share.last; ++i) {
-    const int64 image = i / (height * width);
-    const int place = (int)(i % (height * width));
-    const int h = place / width + pad, w = place % width + pad;
+  for_places(pixels, height, width, [&](int64 i, int64 image, int row, int column) {
+    const int h = row + pad, w = column + pad;
     for_channels(channels, [&](auto pack, int c) {
       constexpr int W = decltype(pack)::value;
       real sum[W];
@@ -63,5 +72,5 @@ extern "C" __global__ void col2im(const real* __restrict__ columns, real* __rest
       LANES(k) out[k] = sum[k];
       out.store();
     });
-  }
+  });
 }

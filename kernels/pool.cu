@@ -36,14 +36,15 @@ extern "C" __global__ void max_pool(const real* __restrict__ x, real* __restrict
       const In<W> in(x + window.at(p));
       LANES(k) {
         const real value = in[k];
-        const bool wins = value > best[k] || (value != value && best[k] == best[k]);
+        const bool wins = (best[k] == best[k]) & !(value <= best[k]);
         best[k] = wins ? value : best[k];
         place[k] = wins ? (real)p : place[k];
       }
     }
     Out<W> out(y + i);
     Out<W, uint8> which(chosen + i);
-    LANES(k) { out[k] = best[k]; which[k] = (uint8)place[k]; }
+    LANES(k) out[k] = best[k];
+    LANES(k) which[k] = (uint8)place[k];      // a loop of its own: with two sizes of element none is vectorized
     out.store(); which.store();
   });
 }

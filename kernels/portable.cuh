@@ -21,13 +21,19 @@ typedef long long int64;
 #if defined(__CUDACC__)
 #define DEVICE __device__ __forceinline__
 #define UNROLL _Pragma("unroll")
+#define UNROLL_16 _Pragma("unroll")
 #define MAX_THREADS 256                       // no kernel is launched with more threads a block
 constexpr int WIDTH = 16 / sizeof(real);
 #else
+#if !defined(__clang__)
+// GCC 12 takes two rounds of an outer loop at once before it looks at the lanes, and then leaves them scalar (max_pool: 5x).
+#pragma GCC optimize("no-loop-unroll-and-jam")
+#endif
 #include <math.h>
 #include <string.h>
 #define DEVICE inline __attribute__((always_inline))
 #define UNROLL MINIVAE_IVDEP                  // lanes are independent: vectorize without alias checks
+#define UNROLL_16 _Pragma("GCC unroll 16")    // up to 16 rounds written out, where each may need the last
 #define MAX_THREADS 1
 #if defined(__clang__)
 #define MINIVAE_IVDEP _Pragma("clang loop vectorize(assume_safety)")

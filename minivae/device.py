@@ -57,8 +57,7 @@ class CpuDevice:
         library = compiler.load(compiler.build("host", source))
         size, pointer = ctypes.c_int64, ctypes.c_void_p
         for gemm in (library.gemm_float, library.gemm_double):
-            gemm.argtypes = [size, size, size, pointer, size, size, pointer, size, size, pointer,
-                             ctypes.c_int]
+            gemm.argtypes = [size] * 4 + [pointer, size, size, size] * 2 + [pointer, size, ctypes.c_int]
             gemm.restype = ctypes.c_int
         library.pool_configure(self._threads, SPINS)
         return library
@@ -96,20 +95,21 @@ class CpuDevice:
                accumulate: bool = False) -> np.ndarray:
         """The product a (m, k) @ b (k, n) -> (m, n), or with `accumulate` out + a @ b; a and b may be transposed views.
 
+        With three axes a batch of products: (batch, m, k) @ (batch, k, n) -> (batch, m, n).
+
         Raises:
             ValueError: shapes that do not fit, or dtypes that differ.
         """
         shape = _product_shape(a, b, out)
         if out is None:
             out = self.empty(shape, a.dtype)
-        (m, n), k, item = shape, a.shape[1], a.itemsize
+        (m, n), k, count = shape[-2:], a.shape[-1], shape[0] if len(shape) == 3 else 1
         if k == 0 and not accumulate:
             out.fill(0)
         elif out.size:
             a, b = _row_or_column_major(a), _row_or_column_major(b)
-            failed = self.gemm[a.dtype.char](m, n, k, address(a), *(s // item for s in a.strides),
-                                             address(b), *(s // item for s in b.strides), address(out), int(accumulate))
-            if failed:
+            if self.gemm[a.dtype.char](count, m, n, k, address(a), *_strides(a), address(b), *_strides(b),
+                                       address(out), m * n, int(accumulate)):
                 raise MemoryError(f"no memory to multiply {a.shape} by {b.shape}")
         return out
 
@@ -171,6 +171,8 @@ class CudaDevice:
     def matmul(self, a, b, out=None, accumulate: bool = False):
         """The product a (m, k) @ b (k, n) -> (m, n), or with `accumulate` out + a @ b; a and b may be transposed views.
 
+        With three axes a batch of products: (batch, m, k) @ (batch, k, n) -> (batch, m, n).
+
         Raises:
             ValueError: shapes that do not fit, or dtypes that differ.
         """
@@ -195,9 +197,9 @@ class CudaDevice:
 Device = CpuDevice | CudaDevice
 
 
-def _product_shape(a, b, out) -> tuple[int, int]:
-    shape = (a.shape[0], b.shape[1])
-    if a.shape[1] != b.shape[0] or a.dtype != b.dtype or (
+def _product_shape(a, b, out) -> tuple[int, ...]:
+    shape = (*a.shape[:-1], b.shape[-1])
+    if a.ndim not in (2, 3) or a.shape[:-2] != b.shape[:-2] or a.shape[-1] != b.shape[-2] or a.dtype != b.dtype or (
             out is not None and (out.shape != shape or out.dtype != a.dtype or not out.flags.c_contiguous)):
         into = "" if out is None else f" into {out.shape} {out.dtype}"
         raise ValueError(f"matmul: cannot multiply {a.shape} {a.dtype} by {b.shape} {b.dtype}{into}")
@@ -206,7 +208,13 @@ def _product_shape(a, b, out) -> tuple[int, int]:
 
 def _row_or_column_major(a: np.ndarray) -> np.ndarray:
     """a, copied where neither its rows nor its columns are contiguous."""
-    return a if a.itemsize in a.strides or a.size == 0 else np.ascontiguousarray(a)
+    return a if a.itemsize in a.strides[-2:] or a.size == 0 else np.ascontiguousarray(a)
+
+
+def _strides(a: np.ndarray) -> tuple[int, int, int]:
+    """Elements from one matrix to the next, from row to row and from column to column."""
+    item = a.itemsize
+    return (0 if a.ndim == 2 else a.strides[0] // item), a.strides[-2] // item, a.strides[-1] // item
 
 
 _HEADER = object.__basicsize__      # bytes before the first field of a PyArrayObject, its data pointer

@@ -83,3 +83,10 @@ def threads(cpu):
 
     yield set_threads
     cpu.threads = before
+
+
+@pytest.fixture(params=[False, True], ids=["whole", "pieces"])
+def pieces(request, device, monkeypatch):
+    """With the columns of the whole batch at once, and of four images at a time."""
+    if request.param:
+        monkeypatch.setattr(type(device), "column_bytes", 1)

@@ -40,16 +40,9 @@ def _flat(x):
     return ops.reshape(x, shape=(x.shape[0], -1))
 
 
-def _cost(device, rng, y_shape):
+def cost_of(device, rng, y_shape):
     target = device.from_host(rng.standard_normal((y_shape[0], int(np.prod(y_shape[1:])))))
     return lambda y: ops.mean(ops.squared_error(_flat(y), target))
-
-
-@pytest.fixture(params=[False, True], ids=["whole", "pieces"])
-def pieces(request, device, monkeypatch):
-    """With the columns of the whole batch at once, and of four images at a time."""
-    if request.param:
-        monkeypatch.setattr(type(device), "column_bytes", 1)
 
 
 @pytest.mark.usefixtures("pieces")
@@ -67,7 +60,7 @@ def test_conv2d(device, rng, case, dtype, tolerance):
 def test_gradient_of_conv2d(device, rng, case):
     n, h, width, c, o, kh, kw, stride, pad = case
     inputs = [rng.standard_normal((n, h, width, c)), rng.standard_normal((kh, kw, c, o))]
-    cost = _cost(device, rng, reference(*inputs, stride, pad).shape)
+    cost = cost_of(device, rng, reference(*inputs, stride, pad).shape)
     assert directional_error(lambda x, w: cost(ops.conv2d(x, w, stride=stride, pad=pad)), inputs, device=device) < 1e-6
 
 
@@ -86,7 +79,7 @@ def test_conv2d_transpose(device, rng, case, extra):
     y = ops.conv2d_transpose(device.from_host(x), device.from_host(w), stride=stride, pad=pad, out_shape=out)
     expected = reference_transpose(x, w, stride, pad, out)
     np.testing.assert_allclose(device.to_host(y.data), expected, rtol=1e-11, atol=1e-11)
-    cost = _cost(device, rng, expected.shape)
+    cost = cost_of(device, rng, expected.shape)
     assert directional_error(lambda a, b: cost(ops.conv2d_transpose(a, b, stride=stride, pad=pad, out_shape=out)), [x, w],
                              device=device) < 1e-6
 

@@ -1,8 +1,9 @@
-// gemm.cpp - matrix products on the pool: C (m, n) = op(A) (m, k) op(B) (k, n), or C +=; row major.
-// Follows Goto & van de Geijn 2008 ("Anatomy of high-performance matrix multiplication"): KC rows of op(B) are packed
-// into panels of NR columns; MR rows of op(A) meet panel after panel while they lie in the first-level cache, and MR x NR
-// sums stay in registers.  Row-major A needs no packing: its elements are broadcast from where they are.
-// Every element is summed over k in the same order whatever the number of threads, so the result has the same bits.
+// gemm.cpp - matrix products on the pool: C (m, n) = op(A) (m, k) op(B) (k, n), or C +=; row major; one, or a batch.
+// Follows Goto & van de Geijn 2008 ("Anatomy of high-performance matrix multiplication"): KC rows and NR columns of op(B)
+// are packed into a panel; a block of op(A)'s rows, which fits the second-level cache, meets it while it is near, and
+// MR x NR sums stay in registers.  Row-major A needs no packing: its elements are broadcast from where they are.
+// Each thread packs for itself, so a product is one round of the pool.  Every element is summed over k in the same order
+// whatever the number of threads, so the result has the same bits.
 // Appended to pool.cpp.
 #include <algorithm>
 #include <cstring>
@@ -18,8 +19,8 @@ constexpr int VECTOR_BYTES = 32, MR = 6;       // 12 of 16
 #else
 constexpr int VECTOR_BYTES = 16, MR = 8;       // 16 of 32
 #endif
-constexpr int STRIPS = 4;                      // strips of MR rows that are packed together: whole cache lines
 constexpr int64_t KC = 512, NC = 4096;         // of k and of n at a time
+constexpr int64_t BLOCK = 16 * MR;             // rows of op(A) at a time: up to 384 KiB in float32
 constexpr int64_t SMALL = 1 << 15;             // multiplications below which one thread is faster
 
 template <class T> struct Simd {
@@ -65,14 +66,12 @@ template <class T> struct Product {
   T* c;                                        // (m, n), rows ldc elements apart
   int64_t ldc;
   bool accumulate;                             // C += rather than C =
-  int parts_m, parts_n;
-  T* packed;                                   // op(B)'s rows k0 .. k0 + depth - 1 as (panels, depth, NR), columns
-  int64_t k0, depth;                           // past n zero
+  int64_t k0, depth;                           // the part of k that is worked on
 };
 
-template <class T> void pack_panel(const Product<T>& p, int64_t panel) {
+// Columns panel * NR .. of op(B) as (depth, NR); those past n are zero.
+template <class T> void pack_panel(const Product<T>& p, int64_t panel, T* to) {
   constexpr int NR = Simd<T>::NR, LANES = Simd<T>::LANES;
-  T* to = p.packed + panel * p.depth * NR;
   const int64_t first = panel * NR, count = std::min<int64_t>(NR, p.n - first);
   const T* b = p.b + p.k0 * p.b_row + first * p.b_col;
   if (p.b_col == 1) {
@@ -98,15 +97,10 @@ template <class T> void pack_panel(const Product<T>& p, int64_t panel) {
     }
 }
 
-template <class T> void pack_panels(int part, int parts, void* argument) {
-  const Product<T>& p = *(const Product<T>*)argument;
-  const int64_t panels = (p.n + Simd<T>::NR - 1) / Simd<T>::NR;
-  for (int64_t j = panels * part / parts; j < panels * (part + 1) / parts; ++j) pack_panel(p, j);
-}
-
 // c (ROWS, NR) (+)= a (ROWS, depth) b (depth, NR).  a is a packed strip (depth, ROWS), or with DIRECT the matrix.
+// A function of its own: inlined, GCC 12 runs out of registers for the rows' addresses, and a third of the speed is lost.
 template <class T, int ROWS, bool DIRECT>
-void tile(int64_t depth, const T* a, int64_t a_row, const T* b, T* c, int64_t ldc, bool add, int64_t columns) {
+__attribute__((noinline)) void tile(int64_t depth, const T* a, int64_t a_row, const T* b, T* c, int64_t ldc, bool add, int64_t columns) {
   typedef typename Simd<T>::Vector Vector;
   constexpr int LANES = Simd<T>::LANES, NR = Simd<T>::NR;
   Vector sum[ROWS][2];
@@ -136,26 +130,16 @@ void tile(int64_t depth, const T* a, int64_t a_row, const T* b, T* c, int64_t ld
     for (int64_t j = 0; j < columns; ++j) c[i * ldc + j] = add ? c[i * ldc + j] + whole[i][j] : whole[i][j];
 }
 
-// The panels that a thread works on: first .. last - 1.
-struct Panels { int64_t first, last; };
-
-// ROWS rows of C from `row` on; `strip` is those rows of op(A), packed, or null.
-template <class T, int ROWS> void strip_of_rows(const Product<T>& p, int64_t row, const Panels& panels, const T* strip) {
-  constexpr int NR = Simd<T>::NR;
-  for (int64_t j = panels.first; j < panels.last; ++j) {
-    const T* b = p.packed + j * p.depth * NR;
-    T* c = p.c + row * p.ldc + j * NR;
-    const int64_t columns = std::min<int64_t>(NR, p.n - j * NR);
-    if (strip) tile<T, ROWS, false>(p.depth, strip, 0, b, c, p.ldc, p.accumulate || p.k0 > 0, columns);
-    else tile<T, ROWS, true>(p.depth, p.a + row * p.a_row + p.k0, p.a_row, b, c, p.ldc, p.accumulate || p.k0 > 0, columns);
-  }
-}
-
+// `rows` <= ROWS rows of C from `row` on, in the columns of a packed panel; `strip` is those rows of op(A), packed, or null.
 template <class T, int ROWS>
-void rows_of_strip(const Product<T>& p, int64_t row, int64_t rows, const Panels& panels, const T* strip) {
+void strip_by_panel(const Product<T>& p, int64_t row, int64_t rows, const T* strip, int64_t panel, const T* packed) {
   if constexpr (ROWS > 0) {
-    if (rows == ROWS) strip_of_rows<T, ROWS>(p, row, panels, strip);
-    else rows_of_strip<T, ROWS - 1>(p, row, rows, panels, strip);
+    if (rows < ROWS) return strip_by_panel<T, ROWS - 1>(p, row, rows, strip, panel, packed);
+    const int64_t first = panel * Simd<T>::NR, columns = std::min<int64_t>(Simd<T>::NR, p.n - first);
+    T* c = p.c + row * p.ldc + first;
+    const bool add = p.accumulate || p.k0 > 0;
+    if (strip) tile<T, ROWS, false>(p.depth, strip, 0, packed, c, p.ldc, add, columns);
+    else tile<T, ROWS, true>(p.depth, p.a + row * p.a_row + p.k0, p.a_row, packed, c, p.ldc, add, columns);
   }
 }
 
@@ -172,67 +156,113 @@ template <class T> void pack_strips(const Product<T>& p, int64_t row, int64_t ro
   }
 }
 
-template <class T> void multiply_part(const Product<T>& p, int part) {
-  const int i = part / p.parts_n, j = part % p.parts_n;
-  const int64_t count = (p.n + Simd<T>::NR - 1) / Simd<T>::NR;
-  const Panels panels = {count * j / p.parts_n, count * (j + 1) / p.parts_n};
-  const int64_t first = p.m * i / p.parts_m, last = p.m * (i + 1) / p.parts_m;
-  static thread_local T strips[STRIPS * MR * KC];
-  for (int64_t row = first; row < last; row += STRIPS * MR) {
-    const int64_t rows = std::min<int64_t>(STRIPS * MR, last - row);
-    if (p.a_col != 1) pack_strips(p, row, rows, strips);
-    for (int64_t s = 0; s < rows; s += MR)
-      rows_of_strip<T, MR>(p, row + s, std::min<int64_t>(MR, rows - s), panels, p.a_col != 1 ? strips + s * KC : nullptr);
-  }
-}
-
-template <class T> void multiply(int part, int parts, void* argument) {
-  const Product<T>& p = *(const Product<T>*)argument;
-  for (int i = part; i < p.parts_m * p.parts_n; i += parts) multiply_part(p, i);
-}
-
-// Columns of C are taken NC at a time, so that the packed part of op(B) is bounded: 8 MiB in float32.
-template <class T> void product(Product<T> p) {
-  const bool small = p.m * p.n * p.k < SMALL;
-  const int threads = wanted_threads;
-  p.parts_m = small ? 1 : (int)std::max<int64_t>(1, std::min<int64_t>(threads, p.m / (2 * MR)));
-  p.parts_n = small ? 1 : threads / p.parts_m;
-  // One place for all products: it stays in the cache.
+// Memory of this thread that stays, and stays in its cache: `count` vectors, number `which` of such places.
+template <class T, int which> T* place_of(size_t count) {
   static thread_local std::vector<typename Simd<T>::Vector> place;
-  const size_t panels = (std::min(NC, p.n) + Simd<T>::NR - 1) / Simd<T>::NR;
-  place.resize(std::max(place.size(), panels * std::min(KC, p.k) * 2));
-  p.packed = (T*)place.data();
-  const Product<T> whole = p;
-  for (int64_t n0 = 0; n0 < whole.n; n0 += NC) {
-    p.n = std::min(NC, whole.n - n0);
-    p.b = whole.b + n0 * p.b_col;
-    p.c = whole.c + n0;
-    for (p.k0 = 0; p.k0 < p.k; p.k0 += KC) {
-      p.depth = std::min(KC, p.k - p.k0);
-      if (small) {
-        pack_panels<T>(0, 1, &p);
-        multiply<T>(0, 1, &p);
-      } else {
-        pool_run(pack_panels<T>, &p);
-        pool_run(multiply<T>, &p);
-      }
+  if (place.size() < count) place.resize(count);
+  return (T*)place.data();
+}
+
+// A product by this thread alone, for `depth` of k.  Where all rows are one block, each panel is used once and overwrites
+// the last; else the first block packs all panels for the others.
+template <class T> void multiply_depth(const Product<T>& p) {
+  constexpr int NR = Simd<T>::NR;
+  const int64_t panels = (p.n + NR - 1) / NR;
+  const bool keep = p.m > BLOCK, transposed = p.a_col != 1;
+  T* const packed = place_of<T, 0>((keep ? panels : 1) * p.depth * 2);
+  T* const strips = transposed ? place_of<T, 1>(BLOCK * KC / Simd<T>::LANES) : nullptr;
+  for (int64_t block = 0; block < p.m; block += BLOCK) {
+    const int64_t rows = std::min(BLOCK, p.m - block);
+    if (transposed) pack_strips(p, block, rows, strips);
+    for (int64_t j = 0; j < panels; ++j) {
+      T* const panel = packed + (keep ? j * p.depth * NR : 0);
+      if (block == 0) pack_panel(p, j, panel);
+      for (int64_t s = 0; s < rows; s += MR)
+        strip_by_panel<T, MR>(p, block + s, std::min<int64_t>(MR, rows - s), strips ? strips + s * KC : nullptr, j, panel);
     }
   }
 }
 
+// A product by this thread alone.  NC columns of C at a time bound the packed part of op(B): 8 MiB in float32.
+template <class T> void multiply(Product<T> p) {
+  const Product<T> whole = p;
+  const int64_t blocks = (p.k + KC - 1) / KC;     // of nearly equal depth
+  for (int64_t n0 = 0; n0 < whole.n; n0 += NC) {
+    p.n = std::min(NC, whole.n - n0);
+    p.b = whole.b + n0 * p.b_col;
+    p.c = whole.c + n0;
+    for (int64_t block = 0; block < blocks; ++block) {
+      p.k0 = p.k * block / blocks;
+      p.depth = p.k * (block + 1) / blocks - p.k0;
+      multiply_depth(p);
+    }
+  }
+}
+
+// `count` products of one shape, one after the other in memory, each cut into parts_m x parts_n parts.
+template <class T> struct Batch {
+  Product<T> first;
+  int64_t count, a_next, b_next, c_next;       // elements from one matrix to the next
+  int64_t parts_m, parts_n;
+  std::atomic<bool> failed;
+
+  void part(int64_t i) const {
+    const int64_t row_part = i / parts_n % parts_m, column_part = i % parts_n, number = i / (parts_m * parts_n);
+    const int64_t panels = (first.n + Simd<T>::NR - 1) / Simd<T>::NR, strips = (first.m + MR - 1) / MR;
+    const int64_t row = strips * row_part / parts_m * MR, column = panels * column_part / parts_n * Simd<T>::NR;
+    Product<T> p = first;
+    p.m = std::min(first.m, strips * (row_part + 1) / parts_m * MR) - row;
+    p.n = std::min(first.n, panels * (column_part + 1) / parts_n * Simd<T>::NR) - column;
+    p.a += number * a_next + row * p.a_row;
+    p.b += number * b_next + column * p.b_col;
+    p.c += number * c_next + row * p.ldc + column;
+    multiply(p);
+  }
+};
+
+template <class T> void multiply_share(int part, int parts, void* argument) {
+  Batch<T>& batch = *(Batch<T>*)argument;
+  const int64_t all = batch.count * batch.parts_m * batch.parts_n;
+  try {
+    for (int64_t i = all * part / parts; i < all * (part + 1) / parts; ++i) batch.part(i);
+  } catch (const std::bad_alloc&) {
+    batch.failed = true;
+  }
+}
+
+// Into how many parts to cut the rows, where rows times columns make `parts`: the largest part should be small, and
+// what it packs of op(B), some PACKING rows' worth of multiplications.
+template <class T> int64_t row_parts(const Product<T>& p, int64_t parts) {
+  constexpr int64_t PACKING = 6, NR = Simd<T>::NR;
+  const int64_t strips = (p.m + MR - 1) / MR, panels = (p.n + NR - 1) / NR;
+  int64_t best = 1, least = INT64_MAX;
+  for (int64_t i = 1; i <= parts; ++i) {
+    if (parts % i) continue;
+    const int64_t rows = (strips + i - 1) / i * MR, j = parts / i, columns = (panels + j - 1) / j * NR;
+    const int64_t cost = (rows + PACKING) * columns;
+    if (cost < least) best = i, least = cost;
+  }
+  return best;
+}
+
 // 0, or 1 where there was no memory to pack into.
-template <class T> int guarded_product(const Product<T>& p) {
-  try { product<T>(p); return 0; } catch (const std::bad_alloc&) { return 1; }
+template <class T> int products(Product<T> p, int64_t count, int64_t a_next, int64_t b_next, int64_t c_next) {
+  const int64_t parts = (wanted_threads + count - 1) / count, rows = row_parts(p, parts);
+  Batch<T> batch = {p, count, a_next, b_next, c_next, rows, parts / rows, {false}};
+  if (p.m * p.n * p.k * count < SMALL) multiply_share<T>(0, 1, &batch);
+  else pool_run(multiply_share<T>, &batch);
+  return batch.failed;
 }
 
 }  // namespace
 
-extern "C" int gemm_float(int64_t m, int64_t n, int64_t k, const float* a, int64_t a_row, int64_t a_col,
-                           const float* b, int64_t b_row, int64_t b_col, float* c, int accumulate) {
-  return guarded_product<float>({m, n, k, a, a_row, a_col, b, b_row, b_col, c, n, accumulate != 0, 1, 1, nullptr, 0, 0});
-}
-
-extern "C" int gemm_double(int64_t m, int64_t n, int64_t k, const double* a, int64_t a_row, int64_t a_col,
-                            const double* b, int64_t b_row, int64_t b_col, double* c, int accumulate) {
-  return guarded_product<double>({m, n, k, a, a_row, a_col, b, b_row, b_col, c, n, accumulate != 0, 1, 1, nullptr, 0, 0});
-}
+#define MINIVAE_GEMM(name, T)                                                                                      \
+  extern "C" int name(int64_t count, int64_t m, int64_t n, int64_t k,                                              \
+                      const T* a, int64_t a_next, int64_t a_row, int64_t a_col,                                    \
+                      const T* b, int64_t b_next, int64_t b_row, int64_t b_col,                                    \
+                      T* c, int64_t c_next, int accumulate) {                                                      \
+    return products<T>({m, n, k, a, a_row, a_col, b, b_row, b_col, c, n, accumulate != 0, 0, 0},    \
+                       count, a_next, b_next, c_next);                                                             \
+  }
+MINIVAE_GEMM(gemm_float, float)
+MINIVAE_GEMM(gemm_double, double)

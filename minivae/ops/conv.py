@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from minivae.device import device_of
 from minivae.kernels import launch
+from minivae.ops import winograd
 from minivae.tensor import op, place_for
-from minivae.work import pixels, rows
+from minivae.work import pixels
 
 
 class _Columns(NamedTuple):
@@ -42,7 +43,7 @@ class _Columns(NamedTuple):
 
     def fill(self, x, columns) -> None:
         """columns = im2col(x)."""
-        launch("im2col", rows(len(columns), self.taps), x, columns, len(columns), *self[1:])
+        launch("im2col", pixels(len(columns), self.kernel_width * self.channels), x, columns, len(columns), *self[1:])
 
     def gather(self, columns, x) -> None:
         """x = col2im(columns)."""
@@ -80,6 +81,8 @@ def conv2d(needs, x, w, *, stride: int = 1, pad: int = 0):
     out = [out_size(size, k, stride, pad) for size, k in zip(x.shape[1:3], w.shape[:2], strict=True)]
     if min(out) < 1:
         raise ValueError(f"conv2d: a kernel of {w.shape[:2]} is larger than an image of {x.shape[1:3]} with pad {pad}")
+    if winograd.suits(w, stride):
+        return winograd.convolve(needs, x, w, pad, tuple(out))
     shape = _Columns(*x.shape, *w.shape[:2], stride, pad, *out)
     device, flat = device_of(x), w.reshape(-1, w.shape[3])
     y = device.empty((shape.images * shape.out_height * shape.out_width, w.shape[3]), x.dtype)
