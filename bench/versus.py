@@ -28,13 +28,14 @@ import click  # noqa: E402
 import numpy as np  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
-from timing import NumpyBlas, Part, Products, report_of, time_all  # noqa: E402
+from timing import NumpyBlas, Products, report_of  # noqa: E402
 
 import minivae  # noqa: E402
 from minivae import data  # noqa: E402
 from minivae.device import CpuDevice, cpu, default_threads, processor_name  # noqa: E402
 from minivae.errors import MinivaeError  # noqa: E402
 from minivae.runs import Settings  # noqa: E402
+from minivae.timing import Part, time_all  # noqa: E402
 from minivae.training import Trainer  # noqa: E402
 
 MINIVAE, TORCH, PRODUCTS = "minivae", "PyTorch eager", "NumPy's products"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -23,6 +24,15 @@ LARGE = {"ff": {"epochs": 10, "batch_size": 1000, "learning_rate": 2e-3, "schedu
 
 device_option = click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N",
                              help="Where to compute; auto takes a working GPU, else the CPU.")
+
+
+def announced(name: str):
+    """The device of that name; says which it is, and why where the name left it open."""
+    from minivae.device import select
+
+    where, why = select(name)
+    click.echo(f"device: {where.describe()}; {why}" if name == "auto" else f"device: {where.describe()}")
+    return where
 
 
 class Sizes(click.ParamType):
@@ -78,7 +88,6 @@ def train(device: str, out: str | None, **options) -> None:
       minivae train --arch ff --data fashion-mnist --epochs 20 --device cuda
     """
     from minivae import data, kernels, training
-    from minivae.device import select
     from minivae.models import ARCHITECTURES as CLASSES
     from minivae.report import TerminalReport, last_line
     from minivae.runs import Run, Settings
@@ -92,8 +101,7 @@ def train(device: str, out: str | None, **options) -> None:
     defaults["batch_size"] = min(defaults["batch_size"], count)
     settings = Settings(**{**defaults, **{name: value for name, value in options.items() if value is not None}})
     training.check(settings, dataset)
-    where, why = select(device)
-    click.echo(f"device: {where.describe()}; {why}" if device == "auto" else f"device: {where.describe()}")
+    where = announced(device)
     kernels.prepare(where)
     trainer = training.Trainer(settings, dataset, where)
     trainer.run = run = Run.create(settings, out)
@@ -156,6 +164,43 @@ def reconstruct(run: str, count: int, data: str | None, out: str | None, device:
     shown = dataset.test_images[:count]
     pictures.save(training.draw_reconstructions(model, shown), path)
     click.echo(f"{len(shown)} images and their reconstructions in {path}")
+
+
+@cli.command()
+@click.option("--arch", type=click.Choice((*ARCHITECTURES, "both")), default="both", show_default=True)
+@click.option("--batch-size", type=int, help="Examples an iteration.  [default: 1000 (ff), 128 (conv)]")
+@click.option("--repeat", type=click.IntRange(1), default=10, show_default=True, help="Rounds, each with a sample of all.")
+@click.option("--profile", is_flag=True, help="Also say where the time goes, by operation.")
+@click.option("--json", "file", metavar="FILE", help="Leave all numbers there.")
+@device_option
+def bench(arch: str, batch_size: int | None, repeat: int, profile: bool, file: str | None, device: str) -> None:
+    """Time a training iteration on the built-in digits.
+
+    The architectures and their matrix products alone take turns in one process, after a warm-up. A GPU is timed by its
+    own events. On a CPU, MINIVAE_THREADS sets the number of threads. Nothing else should run meanwhile.
+
+    \b
+    Examples:
+      minivae bench
+      minivae bench --arch conv --profile --device cuda
+      minivae bench --batch-size 128 --repeat 30 --json times.json
+    """
+    import json
+
+    from rich.console import Console
+
+    from minivae import bench_report
+    from minivae import bench as measuring
+    from minivae.files import replacing
+
+    with replacing(file) if file is not None else nullcontext() as out:     # before anything is timed
+        where = announced(device)
+        archs = ARCHITECTURES if arch == "both" else (arch,)
+        click.echo(f"timing {' and '.join(archs)} in turn; rounds: {repeat} ...")
+        report = measuring.measure(archs, where, batch_size=batch_size, repeat=repeat, profiled=profile)
+        bench_report.show(Console(highlight=False), report)
+        if out:
+            out.write(json.dumps(report, indent=1).encode())
 
 
 def main() -> None:

@@ -4,13 +4,14 @@ A Device makes arrays, moves them, and multiplies matrices. On a CPU arrays are 
 run on our own thread pool; on a GPU arrays are CuPy's and products cuBLAS's.
 
 What minivae uses of CuPy, all of it here and in kernels.py: empty, zeros, asarray, asnumpy, matmul, add,
-ndarray, RawModule, cuda.Device, cuda.runtime.getDeviceCount,
-cuda.runtime.getDeviceProperties, get_default_memory_pool.
+ndarray, RawModule, cuda.Device, cuda.Event, cuda.get_current_stream, cuda.get_elapsed_time,
+cuda.runtime.getDeviceCount, cuda.runtime.getDeviceProperties, get_default_memory_pool, lib.stride_tricks.as_strided.
 """
 
 from __future__ import annotations
 
 import ctypes
+import time
 from functools import cache, cached_property
 
 import numpy as np
@@ -19,6 +20,7 @@ from minivae import compiler
 from minivae.errors import MinivaeError, UsageError
 from minivae.memory import MemoryPool
 from minivae.system import default_threads, has_nvidia_driver, kernel_folder, processor_name
+from minivae.trace import recorded
 
 SPINS = 20_000          # how often an idle pool thread looks for work before it sleeps: some 0.3 ms
 
@@ -91,6 +93,7 @@ class CpuDevice:
         """A copy of a device array as a NumPy array; waits until it is computed."""
         return np.array(array)
 
+    @recorded
     def matmul(self, a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None,
                accumulate: bool = False) -> np.ndarray:
         """The product a (m, k) @ b (k, n) -> (m, n), or with `accumulate` out + a @ b; a and b may be transposed views.
@@ -117,6 +120,26 @@ class CpuDevice:
     def bytes_held(self) -> int:
         """Bytes of memory taken for arrays so far, in use or kept for reuse."""
         return self.memory.held
+
+    def release(self) -> None:
+        """Give memory that is kept for reuse back to the system."""
+        self.memory.release()
+
+    def mark(self) -> float:
+        """Now, on this device's clock; for milliseconds()."""
+        return time.perf_counter()
+
+    def milliseconds(self, began: float, ended: float) -> float:
+        """The time between two marks."""
+        return (ended - began) * 1e3
+
+    def address_of(self, array: np.ndarray) -> int:
+        """The address of an array's first element."""
+        return address(array)
+
+    def view(self, flat: np.ndarray, first: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> np.ndarray:
+        """An array over `flat` from its element `first` on, of that shape and with strides in bytes."""
+        return np.lib.stride_tricks.as_strided(flat[first:], shape, strides)
 
     def describe(self) -> str:
         """One line that says what runs where."""
@@ -168,6 +191,7 @@ class CudaDevice:
         """A copy of a device array as a NumPy array; waits until it is computed."""
         return self.cupy.asnumpy(array)
 
+    @recorded
     def matmul(self, a, b, out=None, accumulate: bool = False):
         """The product a (m, k) @ b (k, n) -> (m, n), or with `accumulate` out + a @ b; a and b may be transposed views.
 
@@ -187,6 +211,29 @@ class CudaDevice:
     def bytes_held(self) -> int:
         """Bytes of memory taken for arrays so far, in use or kept for reuse."""
         return self.cupy.get_default_memory_pool().total_bytes()
+
+    def release(self) -> None:
+        """Give memory that is kept for reuse back to the system."""
+        self.cupy.get_default_memory_pool().free_all_blocks()
+
+    def mark(self):
+        """Now, on this device's clock: when the GPU has done all it was told so far; for milliseconds()."""
+        event = self.cupy.cuda.Event()
+        event.record(self.cupy.cuda.get_current_stream())
+        return event
+
+    def milliseconds(self, began, ended) -> float:
+        """The time between two marks; waits for the second."""
+        ended.synchronize()
+        return self.cupy.cuda.get_elapsed_time(began, ended)
+
+    def address_of(self, array) -> int:
+        """The address of an array's first element."""
+        return array.data.ptr
+
+    def view(self, flat, first: int, shape: tuple[int, ...], strides: tuple[int, ...]):
+        """An array over `flat` from its element `first` on, of that shape and with strides in bytes."""
+        return self.cupy.lib.stride_tricks.as_strided(flat[first:], shape, strides)
 
     def describe(self) -> str:
         """One line that says what runs where."""

@@ -15,7 +15,7 @@ from functools import cache
 
 import numpy as np
 
-from minivae import compiler
+from minivae import compiler, trace
 from minivae.device import Device, address, device_of, driver_answer
 from minivae.system import kernel_folder
 from minivae.work import MAX_GRID_Y, Work, geometry
@@ -284,4 +284,7 @@ def launch(name: str, work: Work, *args) -> None:
         if dtype not in REAL_NAMES:
             raise TypeError(f"kernel {name}: arrays must be float32 or float64, got {dtype}")
         kernel = _kernels[key] = Kernel(device, name, dtype)
-    kernel(work, *args)
+    if trace.active is None or work.count == 0:
+        kernel(work, *args)
+    else:
+        trace.active.launch(name, lambda: kernel(work, *args))

@@ -34,7 +34,7 @@ class MemoryPool:
     """A pool of host memory by exact size; arrays of 4 KiB and more are 64-byte aligned.
 
     Attributes:
-        held: bytes taken from the system so far; constant once a training loop has made one step.
+        held: bytes taken from the system, in use or kept for reuse; constant once a training loop has made one step.
     """
 
     def __init__(self) -> None:
@@ -51,6 +51,11 @@ class MemoryPool:
         free = self._free.get(size)
         return np.asarray(_Block(self, free.pop() if free else self._take(size), size,
                                  shape, dtype.str))
+
+    def release(self) -> None:
+        """Give all memory that no array uses back to the system."""
+        self.held -= sum(size * len(owners) for size, owners in self._free.items())
+        self._free.clear()
 
     def _take(self, size: int) -> tuple[np.ndarray, int]:
         """New memory from the system: its owner and its first aligned address."""

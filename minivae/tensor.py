@@ -14,6 +14,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 
+from minivae import trace
 from minivae.device import device_of
 from minivae.kernels import launch
 from minivae.work import elements
@@ -92,21 +93,22 @@ class Node:
         parents: for each input a Tensor that is a leaf, (Node, output number), or None if no
             gradient is wanted.
         outputs: (shape, dtype) of each output.
+        flops: of the backward pass, for a trace; 0 where none is running.
         grads: the gradient of each output so far.
     """
 
-    __slots__ = ("order", "name", "backward", "parents", "outputs", "grads")
+    __slots__ = ("order", "name", "backward", "parents", "outputs", "flops", "grads")
 
-    def __init__(self, name: str, backward: Callable, parents: list, outputs: list):
+    def __init__(self, name: str, backward: Callable, parents: list, outputs: list, flops: int):
         self.order = next(_order)
-        self.name, self.backward, self.parents, self.outputs = name, backward, parents, outputs
+        self.name, self.backward, self.parents, self.outputs, self.flops = name, backward, parents, outputs, flops
         self.grads: list = [None] * len(outputs)
 
     def __lt__(self, other: Node) -> bool:
         return self.order > other.order     # heapq gives the latest first
 
 
-def op(function: Callable) -> Callable:
+def op(function: Callable | None = None, *, flops: Callable[..., int] | None = None) -> Callable:
     """Make an operation of Tensors out of a function of arrays.
 
     `function(needs, *arrays, **settings)` gets which of its inputs need a gradient and the inputs' arrays. It returns
@@ -116,21 +118,29 @@ def op(function: Callable) -> Callable:
     arrays of the shapes that broadcasting made of the inputs. The gradients that it gets are its own to overwrite or
     pass on; it must not keep what it returns, nor return views that overlap.
 
+    `@op(flops=...)` is for bilinear operations: `flops(*arrays, **settings)` says how many floating-point operations
+    one forward pass takes by the operation's definition, for traces. Each gradient of such an operation takes as many.
+
     The operation takes Tensors or arrays (which need no gradient) and returns Tensors.
     """
+
+    if function is None:
+        return functools.partial(op, flops=flops)
+    name = function.__name__
 
     @functools.wraps(function)
     def apply(*inputs, **settings):
         tensors = [x if isinstance(x, Tensor) else None for x in inputs]
         arrays = [x.data if t is not None else x for x, t in zip(inputs, tensors, strict=True)]
         needs = tuple(_recording and t is not None and t.requires_grad for t in tensors)
-        outputs, backward = function(needs, *arrays, **settings)
+        cost = 0 if flops is None or trace.active is None else flops(*arrays, **settings)
+        outputs, backward = trace.under(name, trace.FORWARD, cost, function)(needs, *arrays, **settings)
         several = isinstance(outputs, tuple)
         results = [Tensor(data) for data in (outputs if several else (outputs,))]
         if any(needs):
             parents = [None if not need else (t if t._node is None else (t._node, t._output))
                        for t, need in zip(tensors, needs, strict=True)]
-            node = Node(function.__name__, backward, parents, [(r.shape, r.dtype) for r in results])
+            node = Node(name, backward, parents, [(r.shape, r.dtype) for r in results], sum(needs) * cost)
             for number, result in enumerate(results):
                 result._node, result._output, result.requires_grad = node, number, True
         return tuple(results) if several else results[0]
@@ -157,7 +167,7 @@ def _backward(root: Node, output: int, like) -> None:
         node.parents = node.backward = node.grads = None      # freed on the way
         grads = [device.zeros(*made) if g is None else g for g, made in zip(grads, node.outputs, strict=True)]
         into = _places(parents)
-        found = backward(*grads, into)
+        found = trace.under(node.name, trace.BACKWARD, node.flops, backward)(*grads, into)
         del grads, backward
         for number, (parent, grad) in enumerate(zip(parents, _owned(_sequence(found)), strict=True)):
             if parent is None:

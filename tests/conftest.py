@@ -9,6 +9,7 @@ os.environ.setdefault("MINIVAE_THREADS", "1")     # pytest-xdist already uses ev
 import numpy as np
 import pytest
 
+from minivae import data
 from minivae import device as devices
 from minivae.errors import MinivaeError
 
@@ -66,6 +67,14 @@ def device(request):
 def fast_device(request):
     """The devices that are fast enough for whole trainings."""
     return _fast(request.param)
+
+
+@pytest.fixture(scope="session")
+def few_digits():
+    """64 of the digits to train on, 8 to test with."""
+    whole = data.load("digits")
+    return data.Dataset("digits", whole.train_images[:64], whole.train_labels[:64], whole.test_images[:8],
+                        whole.test_labels[:8])
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The command line, as a person uses it: in processes of its own."""
 
+import json
 import os
 import re
 import shutil
@@ -76,6 +77,10 @@ BAD_ARGUMENTS = [
     (["reconstruct", "nowhere"], 2, "there is no run"), (["train", "--out", "/proc/x"], 1, "cannot make the run folder"),
     (["nonsense"], 2, "No such command"), (["train", "--channels", "8"], 2, "--channels belongs to --arch conv"),
     (["train", "--arch", "conv", "--channels", "8,8,8"], 2, "cannot be pooled 3 times by 2: take height 24 or 32"),
+    (["bench", "--batch-size", "4001"], 2, "take at most 4000"), (["bench", "--batch-size", "0"], 2, "--batch-size is 0"),
+    (["bench", "--json", "no/such/folder/x.json"], 1, "cannot write"), (["bench", "--json", "."], 1, "no regular file"),
+    (["bench", "--arch", "gan"], 2, "'both'"), (["bench", "--repeat", "0"], 2, "--repeat"),
+    (["bench", "--batch-size", "4001", "--json", "x.json"], 2, "take at most 4000"),
 ]
 
 
@@ -209,12 +214,32 @@ def test_train_the_convolutional_model(tmp_path):
     assert code == 0 and (tmp_path / "run/samples.png").read_bytes() == picture, err
 
 
+def test_bench(tmp_path):
+    """The table, the line that compares, a table of where the time goes; all numbers in a file."""
+    arguments = ["bench", "--batch-size", 4, "--repeat", 1, "--device", "cpu"]
+    code, out, err = minivae(*arguments, "--profile", "--json", "times.json", cwd=tmp_path)
+    assert code == 0, err
+    assert out.startswith("device: cpu (")
+    for label in ("ms, median", "examples/s", "GFLOP", "GFLOP/s", "time / products alone", "kernel launches",
+                  "working memory, MB"):
+        assert len(re.findall(rf"│ {label} +│ +[\d,.]+ │ +[\d,.]+ │", out)) == 1
+    times, sizes = r"[\d.]+ \([\d.]+ - [\d.]+; ", r"4 against 4 examples\); "
+    assert re.search(f"^conv/ff per iteration: {times}{sizes}their arithmetic: 14.53$", out, re.MULTILINE)
+    for row in ("conv2d_transpose backward", "rmsprop_nesterov", "outside: Python, copies", "all"):
+        assert row in out.split("conv: where the time goes")[1]
+    report = json.loads((tmp_path / "times.json").read_text())
+    assert [p.name for p in tmp_path.iterdir()] == ["times.json"]
+    assert report["architectures"].keys() == report["profiles"].keys() == {"ff", "conv"}
+    code, out, err = minivae(*arguments, "--arch", "ff", cwd=tmp_path)
+    assert code == 0 and "conv" not in out.replace("convolutions", ""), err
+
+
 def test_names_of_the_built_in_sets_are_known():
     assert "digits" in data.NAMES and "fashion-mnist" in data.NAMES and "mnist" in data.NAMES
 
 
 def test_help():
     """Every command explains itself without loading the library."""
-    for arguments in ([], ["train"], ["sample"], ["reconstruct"]):
+    for arguments in ([], ["train"], ["sample"], ["reconstruct"], ["bench"]):
         code, out, _ = minivae(*arguments, "--help", cwd=ROOT)
         assert code == 0 and out.startswith("Usage: ")

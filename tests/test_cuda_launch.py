@@ -1,4 +1,4 @@
-"""What the launcher hands to CuPy, without a GPU: types, shapes and order, against a recorder in CuPy's place."""
+"""What the launcher and the clock hand to CuPy, without a GPU: against a recorder in CuPy's place."""
 
 import types
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minivae import device as devices
-from minivae import kernels
+from minivae import kernels, timing, trace
 from minivae.errors import MinivaeError, UsageError
 from minivae.work import columns, elements, rows
 
@@ -41,9 +41,24 @@ def launched(monkeypatch):
         def use(self):
             calls.append(("use", self.index))
 
+    class Event:
+        now = 0.0       # the GPU's clock, in ms
+
+        def record(self, stream):
+            assert stream == "current"
+            self.at, self.done = self.now, False
+
+        def synchronize(self):
+            self.done = True
+
+    def get_elapsed_time(began, ended):
+        assert ended.done, "CUDA fails where the second event has not come yet"
+        return ended.at - began.at
+
     cupy = types.SimpleNamespace(
         ndarray=FakeArray, RawModule=RawModule, zeros=lambda *_: np.zeros(4), __version__="14.2.0",
-        cuda=types.SimpleNamespace(Device=Device, runtime=types.SimpleNamespace(getDeviceCount=lambda: 2)))
+        cuda=types.SimpleNamespace(Device=Device, Event=Event, get_current_stream=lambda: "current",
+                                   get_elapsed_time=get_elapsed_time, runtime=types.SimpleNamespace(getDeviceCount=lambda: 2)))
     monkeypatch.setattr(devices, "_import_cupy", lambda: cupy)
     monkeypatch.setattr(devices, "_gpus", {})
     assert devices.select("cuda:1")[0].name == "cuda:1" and calls.pop() == ("use", 1)
@@ -114,3 +129,31 @@ def test_a_gpu_that_fails_when_first_used(launched, monkeypatch):
     assert found is devices.cpu() and "busy" in why and "\n" not in why
     with pytest.raises(MinivaeError, match=r"no working GPU \(cudaErrorDevicesUnavailable.*take --device cpu"):
         devices.select("cuda")
+
+
+def test_a_gpu_is_timed_by_its_events(launched, monkeypatch):
+    """The time between events on the stream, whatever the time that the launches took."""
+    device, event = devices.gpu(1), devices._import_cupy().cuda.Event
+
+    def step():
+        event.now += 7.5
+
+    monkeypatch.setattr(timing, "PAUSE", 0)
+    assert timing.time_part(timing.Part("gpu", step, device=device)).ms == pytest.approx(7.5)
+
+
+def test_a_trace_puts_events_around_each_launch(launched, monkeypatch):
+    device, event, x = devices.gpu(1), devices._import_cupy().cuda.Event, _array(8)
+    real = kernels.Kernel.__call__
+
+    def slow(self, *args):
+        event.now += 0.25
+        real(self, *args)
+
+    monkeypatch.setattr(kernels.Kernel, "__call__", slow)
+    with trace.recording(device) as record:
+        event.now += 1.0
+        kernels.launch("add", elements(8), x, x, x, 8)
+        kernels.launch("fill", elements(8), x, x, 8, 0.5)
+    assert [call.kernel for call in record.calls] == ["add", "fill"] == [call[0] for call in launched]
+    assert [device.milliseconds(call.began, call.ended) for call in record.calls] == [0.25, 0.25]

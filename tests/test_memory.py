@@ -17,6 +17,19 @@ def test_freed_memory_comes_back():
     assert c.ctypes.data != at and pool.held == 2 * held
 
 
+def test_release_gives_back_what_no_array_uses():
+    """`held` is then what live arrays use; an array that lives on is untouched and its memory comes back later."""
+    pool = MemoryPool()
+    a, b = pool.empty((100, 200), np.float32), pool.empty((300, 200), np.float32)
+    a[...] = 7
+    del b
+    pool.release()
+    assert pool.held == a.nbytes and (a == 7).all()
+    at = a.ctypes.data
+    del a
+    assert pool.empty((100, 200), np.float32).ctypes.data == at and pool.held == 80_000
+
+
 def test_memory_lives_as_long_as_any_view():
     pool = MemoryPool()
     a = pool.empty((100, 200), np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from minivae.device import device_of
@@ -61,7 +62,13 @@ def out_size(size: int, kernel: int, stride: int, pad: int) -> int:
     return (size + 2 * pad - kernel) // stride + 1
 
 
-@op
+def _flops(x, w, *, stride: int = 1, pad: int = 0) -> int:
+    """Of conv2d by its definition: every output takes every tap, those outside the image too."""
+    places = math.prod(out_size(size, k, stride, pad) for size, k in zip(x.shape[1:3], w.shape[:2], strict=True))
+    return 2 * len(x) * places * w.size
+
+
+@op(flops=_flops)
 def conv2d(needs, x, w, *, stride: int = 1, pad: int = 0):
     """y[n, i, j, o] = sum x[n, i stride + a - pad, j stride + b - pad, c] w[a, b, c, o], zeros outside the image.
 
@@ -109,7 +116,12 @@ def conv2d(needs, x, w, *, stride: int = 1, pad: int = 0):
     return y.reshape(shape.images, shape.out_height, shape.out_width, w.shape[3]), backward
 
 
-@op
+def _transpose_flops(x, w, **_) -> int:
+    """Of conv2d_transpose by its definition: every input pixel goes to every tap."""
+    return 2 * math.prod(x.shape[:3]) * w.size
+
+
+@op(flops=_transpose_flops)
 def conv2d_transpose(needs, x, w, *, stride: int = 1, pad: int = 0, out_shape: tuple[int, int] | None = None):
     """The transpose of conv2d: y[n, i stride + a - pad, j stride + b - pad, o] += x[n, i, j, c] w[a, b, c, o].
 

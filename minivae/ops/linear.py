@@ -6,7 +6,7 @@ from minivae.device import device_of
 from minivae.tensor import op
 
 
-@op
+@op(flops=lambda x, w: 2 * len(x) * w.size)
 def linear(needs, x, w):
     """y = x w, without a bias: a batch norm follows every product here and would cancel it.
 
