@@ -32,7 +32,7 @@ extern "C" __global__ void im2col(const real* __restrict__ x, real* __restrict__
       const int begin = inside ? first : run, end = inside ? last : run;
       real* to = columns + (r * kernel_height + a) * run;
       const real* from = x + ((image * height + (inside ? h : 0)) * width + left) * channels;
-      fill_zeros(to, begin, aligned);
+      if (begin > 0) fill_zeros(to, begin, aligned);
       for_packs(end - begin, threadIdx.x, blockDim.x, aligned, [&](auto pack, int64 i) {
         constexpr int W = decltype(pack)::value;
         const In<W> in(from + begin + i);
@@ -40,7 +40,7 @@ extern "C" __global__ void im2col(const real* __restrict__ x, real* __restrict__
         LANES(k) out[k] = in[k];
         out.store();
       });
-      fill_zeros(to + end, run - end, aligned);
+      if (end < run) fill_zeros(to + end, run - end, aligned);
     }
   });
 }

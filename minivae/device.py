@@ -10,20 +10,16 @@ cuda.runtime.getDeviceCount, cuda.runtime.getDeviceProperties, get_default_memor
 
 from __future__ import annotations
 
-import ctypes
 import time
 from functools import cache, cached_property
 
 import numpy as np
 
-from minivae import compiler
 from minivae.errors import MinivaeError, UsageError
+from minivae.host import Host, address
 from minivae.memory import MemoryPool
-from minivae.system import default_threads, has_nvidia_driver, kernel_folder, processor_name
+from minivae.system import default_threads, has_nvidia_driver, processor_name
 from minivae.trace import recorded
-
-SPINS = 20_000          # how often an idle pool thread looks for work before it sleeps: some 0.3 ms
-
 
 class CpuDevice:
     """The processor: NumPy arrays, kernels compiled by the machine's C++ compiler.
@@ -49,25 +45,12 @@ class CpuDevice:
     def threads(self, count: int) -> None:
         self._threads = count
         if "host" in self.__dict__:
-            self.host.pool_configure(count, SPINS)
+            self.host.configure(count)
 
     @cached_property
-    def host(self) -> ctypes.CDLL:
-        """The compiled thread pool and matrix products (kernels/host/pool.cpp and gemm.cpp)."""
-        folder = kernel_folder() / "host"
-        source = (folder / "pool.cpp").read_text() + (folder / "gemm.cpp").read_text()
-        library = compiler.load(compiler.build("host", source))
-        size, pointer = ctypes.c_int64, ctypes.c_void_p
-        for gemm in (library.gemm_float, library.gemm_double):
-            gemm.argtypes = [size] * 4 + [pointer, size, size, size] * 2 + [pointer, size, ctypes.c_int]
-            gemm.restype = ctypes.c_int
-        library.pool_configure(self._threads, SPINS)
-        return library
-
-    @cached_property
-    def gemm(self) -> dict:
-        """The products of gemm.cpp by dtype.char."""
-        return {"f": self.host.gemm_float, "d": self.host.gemm_double}
+    def host(self) -> Host:
+        """The thread pool and the matrix products, compiled at the first use."""
+        return Host(self._threads)
 
     def owns(self, array) -> bool:
         """Whether an array lives on this device."""
@@ -106,14 +89,10 @@ class CpuDevice:
         shape = _product_shape(a, b, out)
         if out is None:
             out = self.empty(shape, a.dtype)
-        (m, n), k, count = shape[-2:], a.shape[-1], shape[0] if len(shape) == 3 else 1
-        if k == 0 and not accumulate:
+        if a.shape[-1] == 0 and not accumulate:
             out.fill(0)
         elif out.size:
-            a, b = _row_or_column_major(a), _row_or_column_major(b)
-            if self.gemm[a.dtype.char](count, m, n, k, address(a), *_strides(a), address(b), *_strides(b),
-                                       address(out), m * n, int(accumulate)):
-                raise MemoryError(f"no memory to multiply {a.shape} by {b.shape}")
+            self.host.multiply(a, b, out, accumulate)
         return out
 
     @property
@@ -251,29 +230,6 @@ def _product_shape(a, b, out) -> tuple[int, ...]:
         into = "" if out is None else f" into {out.shape} {out.dtype}"
         raise ValueError(f"matmul: cannot multiply {a.shape} {a.dtype} by {b.shape} {b.dtype}{into}")
     return shape
-
-
-def _row_or_column_major(a: np.ndarray) -> np.ndarray:
-    """a, copied where neither its rows nor its columns are contiguous."""
-    return a if a.itemsize in a.strides[-2:] or a.size == 0 else np.ascontiguousarray(a)
-
-
-def _strides(a: np.ndarray) -> tuple[int, int, int]:
-    """Elements from one matrix to the next, from row to row and from column to column."""
-    item = a.itemsize
-    return (0 if a.ndim == 2 else a.strides[0] // item), a.strides[-2] // item, a.strides[-1] // item
-
-
-_HEADER = object.__basicsize__      # bytes before the first field of a PyArrayObject, its data pointer
-
-
-def address(array: np.ndarray) -> int:
-    """The address of a NumPy array's first element.
-
-    Read from where NumPy's C interface puts it: array.ctypes.data says the same ten times more slowly, and a
-    training step asks for two hundred addresses.
-    """
-    return ctypes.c_void_p.from_address(id(array) + _HEADER).value
 
 
 def _import_cupy():

@@ -16,7 +16,8 @@ from functools import cache
 import numpy as np
 
 from minivae import compiler, trace
-from minivae.device import Device, address, device_of, driver_answer
+from minivae.device import Device, device_of, driver_answer
+from minivae.host import address
 from minivae.system import kernel_folder
 from minivae.work import MAX_GRID_Y, Work, geometry
 
@@ -186,7 +187,7 @@ class Kernel:
         self.function.restype = None
         self.function.argtypes = [*before, *(
             ctypes.c_void_p if p.pointer else t[1] for p, t in zip(self.parameters, self.types, strict=True))]
-        self.run = None if device.emulates else ctypes.cast(device.host.pool_run, ctypes.c_void_p)
+        self.run = None if device.emulates else device.host.run
 
     def __call__(self, work: Work, *args) -> None:
         if len(args) != len(self.checks):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from convolutions import cost_of, reference
 
 from minivae import ops
 from minivae.check import directional_error
@@ -9,19 +10,6 @@ from minivae.check import directional_error
 # images, height, width, channels, outputs, kernel height, kernel width, stride, pad
 CASES = [(1, 1, 1, 1, 1, 1, 1, 1, 0), (2, 5, 7, 3, 4, 3, 3, 1, 1), (1, 6, 5, 1, 2, 5, 5, 1, 2), (3, 8, 8, 4, 5, 3, 3, 2, 1),
          (2, 9, 7, 2, 3, 2, 3, 3, 0), (5, 4, 4, 8, 8, 1, 1, 1, 0), (2, 7, 7, 33, 3, 3, 3, 1, 1), (9, 6, 6, 5, 4, 3, 5, 2, 2)]
-
-
-def reference(x, w, stride, pad):
-    """Convolution by its definition, one tap at a time."""
-    n, h, width, _ = x.shape
-    kh, kw, _, outputs = w.shape
-    padded = np.pad(x.astype(np.float64), ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-    oh, ow = (h + 2 * pad - kh) // stride + 1, (width + 2 * pad - kw) // stride + 1
-    y = np.zeros((n, oh, ow, outputs))
-    for a in range(kh):
-        for b in range(kw):
-            y += padded[:, a:a + oh * stride:stride, b:b + ow * stride:stride][:, :oh, :ow] @ w[a, b].astype(np.float64)
-    return y
 
 
 def reference_transpose(x, w, stride, pad, out_shape):
@@ -34,15 +22,6 @@ def reference_transpose(x, w, stride, pad, out_shape):
             y[:, i * stride:i * stride + kh, j * stride:j * stride + kw] += np.einsum(
                 "nc,abco->nabo", x[:, i, j].astype(np.float64), w.astype(np.float64))
     return y[:, pad:pad + out_shape[0], pad:pad + out_shape[1]]
-
-
-def _flat(x):
-    return ops.reshape(x, shape=(x.shape[0], -1))
-
-
-def cost_of(device, rng, y_shape):
-    target = device.from_host(rng.standard_normal((y_shape[0], int(np.prod(y_shape[1:])))))
-    return lambda y: ops.mean(ops.squared_error(_flat(y), target))
 
 
 @pytest.mark.usefixtures("pieces")

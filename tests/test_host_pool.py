@@ -15,7 +15,7 @@ def pooled():
     """A CPU device with three threads, whatever the tests' own number."""
     cpu = devices.cpu()
     before, cpu.threads = cpu.threads, 3
-    cpu.host.pool_configure(3, 50)       # so few spins that workers sleep between any two launches
+    cpu.host.configure(3, 50)       # so few spins that workers sleep between any two launches
     yield cpu
     cpu.threads = before
 

@@ -30,6 +30,21 @@ def test_products_of_all_layouts(device, rng, shape, dtype, tolerance):
         np.testing.assert_allclose(device.to_host(device.matmul(x, y)), exact, rtol=tolerance, atol=tolerance * k)
 
 
+@pytest.mark.parametrize("batch", [1, 3, 16])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (17, 33, 5), (100, 64, 48), (49, 520, 66)], ids=str)
+def test_batches_of_products(device, rng, batch, shape):
+    """Each matrix of a batch by its partner, in all layouts, and added to what is there."""
+    m, k, n = shape
+    a, b, c = (rng.standard_normal((batch, *s)) for s in ((m, k), (k, n), (m, n)))
+    da, db = device.from_host(a), device.from_host(b)
+    at, bt = (device.from_host(x.transpose(0, 2, 1).copy()).transpose(0, 2, 1) for x in (a, b))
+    for x, y in ((da, db), (at, db), (da, bt), (at, bt)):
+        np.testing.assert_allclose(device.to_host(device.matmul(x, y)), a @ b, rtol=1e-11, atol=1e-11)
+        out = device.from_host(c)
+        device.matmul(x, y, out=out, accumulate=True)
+        np.testing.assert_allclose(device.to_host(out), c + a @ b, rtol=1e-11, atol=1e-11)
+
+
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_gradient(device, rng, shape):
     m, k, n = shape
@@ -48,15 +63,19 @@ def test_same_bits_for_any_number_of_threads(cpu, threads, rng, shape):
     results = []
     for count in (1, 2, 3, 5):
         threads(count)
-        results.append([cpu.to_host(cpu.matmul(a, b)), cpu.to_host(cpu.matmul(at, b))])
+        results.append([cpu.to_host(cpu.matmul(a, b)), cpu.to_host(cpu.matmul(at, b)),
+                        cpu.to_host(cpu.matmul(np.stack([a, 2 * a, 3 * a]), np.stack([b, b, b])))])
     for other in results[1:]:
-        np.testing.assert_array_equal(results[0], other)
+        for one, another in zip(results[0], other, strict=True):
+            np.testing.assert_array_equal(one, another)
 
 
 def test_misfits_are_named(device):
     a = device.zeros((2, 3), np.float32)
     with pytest.raises(ValueError, match=r"cannot multiply \(2, 3\) float32 by \(2, 3\) float32"):
         device.matmul(a, a)
+    with pytest.raises(ValueError, match=r"\(2, 2, 3\) float32 by \(3, 3, 2\)"):
+        device.matmul(device.zeros((2, 2, 3), np.float32), device.zeros((3, 3, 2), np.float32))
     with pytest.raises(ValueError, match="float64"):
         device.matmul(a, device.zeros((3, 2), np.float64))
     with pytest.raises(ValueError, match=r"into \(3, 3\)"):

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from convolutions import cost_of, reference
 
 from minivae import ops
 from minivae.check import directional_error
 from minivae.ops import winograd
-from tests.test_conv import cost_of, reference
 
 # images, height, width, channels, outputs, pad
 CASES = [(1, 1, 1, 16, 16, 1), (2, 5, 7, 16, 17, 1), (3, 4, 4, 16, 64, 0), (9, 3, 6, 20, 16, 2), (2, 8, 3, 33, 16, 1)]
