@@ -7,22 +7,11 @@
 #include "math.cuh"
 #include "image.cuh"
 
-// to[0 .. count - 1] = 0, shared out to the threads along x.
-DEVICE void fill_zeros(real* to, int count, bool aligned) {
-  for_packs(count, threadIdx.x, blockDim.x, aligned, [&](auto pack, int64 i) {
-    constexpr int W = decltype(pack)::value;
-    Out<W> out(to + i);
-    LANES(k) out[k] = 0;
-    out.store();
-  });
-}
-
 // A thread owns rows of columns and fills them by runs: the taps of one kernel row are neighbours in the image too.
 extern "C" __global__ void im2col(const real* __restrict__ x, real* __restrict__ columns, int64 rows, int height,
                                   int width, int channels, int kernel_height, int kernel_width, int stride, int pad,
                                   int out_height, int out_width) {
   const int run = kernel_width * channels;
-  const bool aligned = channels % WIDTH == 0;
   for_places(rows, out_height, out_width, [&](int64 r, int64 image, int out_h, int out_w) {
     const int top = out_h * stride - pad, left = out_w * stride - pad;
     const int first = min(max(-left, 0) * channels, run), last = max(min(kernel_width, width - left) * channels, first);
@@ -32,15 +21,17 @@ extern "C" __global__ void im2col(const real* __restrict__ x, real* __restrict__
       const int begin = inside ? first : run, end = inside ? last : run;
       real* to = columns + (r * kernel_height + a) * run;
       const real* from = x + ((image * height + (inside ? h : 0)) * width + left) * channels;
-      if (begin > 0) fill_zeros(to, begin, aligned);
-      for_packs(end - begin, threadIdx.x, blockDim.x, aligned, [&](auto pack, int64 i) {
+      for_packs(run, threadIdx.x, blockDim.x, channels % WIDTH == 0, [&](auto pack, int64 i) {
         constexpr int W = decltype(pack)::value;
-        const In<W> in(from + begin + i);
-        Out<W> out(to + begin + i);
-        LANES(k) out[k] = in[k];
+        Out<W> out(to + i);
+        if (i >= begin && i + W <= end) {
+          const In<W> in(from + i);
+          LANES(k) out[k] = in[k];
+        } else {      // on a GPU all of it is outside: a pack that may be read at once is of one pixel
+          for (int k = 0; k < W; ++k) out[k] = i + k >= begin && i + k < end ? from[i + k] : (real)0;
+        }
         out.store();
       });
-      if (end < run) fill_zeros(to + end, run - end, aligned);
     }
   });
 }

@@ -19,10 +19,10 @@ struct Input {
     v[0] = a - c; v[STEP] = b + c; v[2 * STEP] = c - b; v[3 * STEP] = b - d;
   }
 };
-struct InputTransposed {
+template <int HALF> struct InputTransposed {      // the first two of the four results, or the last two
   template <int STEP> DEVICE static void axis(real* v) {
     const real a = v[0], b = v[STEP], c = v[2 * STEP], d = v[3 * STEP];
-    v[0] = a; v[STEP] = b - c + d; v[2 * STEP] = b + c - a; v[3 * STEP] = -d;
+    v[0] = HALF ? b + c - a : a; v[STEP] = HALF ? -d : b - c + d;
   }
 };
 struct Output {
@@ -50,27 +50,48 @@ struct WeightsTransposed {
   }
 };
 
-// A 4 x 4 tile of packs.
+#define SIXTEEN(f) f(0), f(1), f(2), f(3), f(4), f(5), f(6), f(7), f(8), f(9), f(10), f(11), f(12), f(13), f(14), f(15)
+
+// A tile's packs in the 16 matrices, `apart` elements from one to the next: to be read, and to be written.
+template <int W> struct Reads {
+  In<W> pack[16];
+#define AT(i) In<W>(from + i * apart)
+  DEVICE Reads(const real* from, int64 apart) : pack{SIXTEEN(AT)} {}
+#undef AT
+  DEVICE real operator()(int i, int k) const { return pack[i][k]; }
+};
+template <int W> struct Writes {
+  Out<W> pack[16];
+#define AT(i) Out<W>(to + i * apart)
+  DEVICE Writes(real* to, int64 apart) : pack{SIXTEEN(AT)} {}
+#undef AT
+  DEVICE real& operator()(int i, int k) { return pack[i][k]; }
+  DEVICE void store() { UNROLL_16 for (int i = 0; i < 16; ++i) pack[i].store(); }
+};
+
+// A tile's packs at hand.
 template <int W> struct Tile {
   real at[16][W];
-
-  // Transforms all columns, then all rows; what a transform needs less than four of leaves the others unused.
-  template <class Transform> DEVICE void transform() {
-    LANES(k) {
-      real v[16];
-      UNROLL_16 for (int i = 0; i < 16; ++i) v[i] = at[i][k];
-      UNROLL_16 for (int i = 0; i < 4; ++i) Transform::template axis<4>(v + i);
-      UNROLL_16 for (int i = 0; i < 4; ++i) Transform::template axis<1>(v + 4 * i);
-      UNROLL_16 for (int i = 0; i < 16; ++i) at[i][k] = v[i];
-    }
+  DEVICE real operator()(int i, int k) const { return at[i][k]; }
+  DEVICE real& operator()(int i, int k) { return at[i][k]; }
+  // Takes pack i from memory, or zeros.
+  DEVICE void load(int i, const real* from, bool there = true) {
+    if (there) { const In<W> in(from); LANES(k) at[i][k] = in[k]; }
+    else LANES(k) at[i][k] = 0;
   }
-  DEVICE void clear() { UNROLL_16 for (int i = 0; i < 16; ++i) LANES(k) at[i][k] = 0; }
-  DEVICE void load(int i, const real* from) { const In<W> in(from); LANES(k) at[i][k] = in[k]; }
   DEVICE void store(int i, real* to) const { Out<W> out(to); LANES(k) out[k] = at[i][k]; out.store(); }
-  // From and to the 16 matrices, `apart` elements from one to the next.
-  DEVICE void load_all(const real* from, int64 apart) { UNROLL_16 for (int i = 0; i < 16; ++i) load(i, from + i * apart); }
-  DEVICE void store_all(real* to, int64 apart) const { UNROLL_16 for (int i = 0; i < 16; ++i) store(i, to + i * apart); }
 };
+
+// to = from with all columns transformed, then all rows; with less than four numbers along an axis the others are unused.
+template <int W, class Transform, class From, class To> DEVICE void transform(const From& from, To& to) {
+  LANES(k) {
+    real v[16];
+    UNROLL_16 for (int i = 0; i < 16; ++i) v[i] = from(i, k);
+    UNROLL_16 for (int i = 0; i < 4; ++i) Transform::template axis<4>(v + i);
+    UNROLL_16 for (int i = 0; i < 4; ++i) Transform::template axis<1>(v + 4 * i);
+    UNROLL_16 for (int i = 0; i < 16; ++i) to(i, k) = v[i];
+  }
+}
 
 // Calls body(Int<W>, i) for packs i .. of `count` channel pairs; each tap's weights begin `count` after the last's.
 template <class Body> DEVICE void for_taps(int64 count, Body body) {
@@ -80,20 +101,22 @@ template <class Body> DEVICE void for_taps(int64 count, Body body) {
 // The weights of all channel pairs, `count` numbers a tap: u = G w G^T, (16, count).
 extern "C" __global__ void winograd_weights(const real* __restrict__ w, real* __restrict__ u, int64 count) {
   for_taps(count, [&](auto pack, int64 i) {
-    Tile<decltype(pack)::value> tile;
-    tile.clear();
-    UNROLL_16 for (int tap = 0; tap < 9; ++tap) tile.load(tap / 3 * 4 + tap % 3, w + tap * count + i);
-    tile.template transform<Weights>();
-    tile.store_all(u + i, count);
+    constexpr int W = decltype(pack)::value;
+    Tile<W> tile;
+    UNROLL_16 for (int p = 0; p < 16; ++p)
+      tile.load(p, w + (p / 4 * 3 + p % 4) * count + i, p / 4 < 3 && p % 4 < 3);
+    Writes<W> out(u + i, count);
+    transform<W, Weights>(tile, out);
+    out.store();
   });
 }
 
 // dw from du.
 extern "C" __global__ void winograd_weights_backward(const real* __restrict__ du, real* __restrict__ dw, int64 count) {
   for_taps(count, [&](auto pack, int64 i) {
-    Tile<decltype(pack)::value> tile;
-    tile.load_all(du + i, count);
-    tile.template transform<WeightsTransposed>();
+    constexpr int W = decltype(pack)::value;
+    Tile<W> tile;
+    transform<W, WeightsTransposed>(Reads<W>(du + i, count), tile);
     UNROLL_16 for (int tap = 0; tap < 9; ++tap) tile.store(tap / 3 * 4 + tap % 3, dw + tap * count + i);
   });
 }
@@ -113,16 +136,32 @@ extern "C" __global__ void winograd_input(const real* __restrict__ x, real* __re
                                           int tiles_wide, int height, int width, int channels, int pad) {
   const Grid grid = {tiles, tiles_high, tiles_wide, height, width, channels};
   for_tiles(grid, [&](auto pack, int c, int64 t, int64 image, int row, int column) {
-    Tile<decltype(pack)::value> tile;
-    tile.clear();
+    constexpr int W = decltype(pack)::value;
+    Tile<W> tile;
     UNROLL_16 for (int i = 0; i < 16; ++i) {
       const int h = 2 * row - pad + i / 4, w = 2 * column - pad + i % 4;
-      if (h >= 0 && h < height && w >= 0 && w < width)
-        tile.load(i, x + ((image * height + h) * width + w) * channels + c);
+      tile.load(i, x + ((image * height + h) * width + w) * channels + c, h >= 0 && h < height && w >= 0 && w < width);
     }
-    tile.template transform<Input>();
-    tile.store_all(v + t * channels + c, tiles * channels);
+    Writes<W> out(v + t * channels + c, tiles * channels);
+    transform<W, Input>(tile, out);
+    out.store();
   });
+}
+
+// Adds to sum the 2 x 2 pixels that the tile at (row, column) has in its lower half (UNDER) and right half (RIGHT).
+template <int UNDER, int RIGHT, int W>
+DEVICE void add_quarter(real (&sum)[4][W], const real* dv, int64 image, int row, int column, int tiles_high, int tiles_wide,
+                        int channels, int64 apart) {
+  if (row < 0 || row >= tiles_high || column < 0 || column >= tiles_wide) return;
+  const real* from = dv + ((image * tiles_high + row) * tiles_wide + column) * channels;
+  const Reads<W> in(from, apart);
+  LANES(k) {
+    real v[16];
+    UNROLL_16 for (int i = 0; i < 16; ++i) v[i] = in(i, k);
+    UNROLL_16 for (int i = 0; i < 4; ++i) InputTransposed<UNDER>::template axis<4>(v + i);
+    UNROLL_16 for (int i = 0; i < 2; ++i) InputTransposed<RIGHT>::template axis<1>(v + 4 * i);
+    UNROLL_16 for (int p = 0; p < 4; ++p) sum[p][k] += v[p / 2 * 4 + p % 2];
+  }
 }
 
 // dx from dv: a thread owns 2 x 2 pixels, the first quarter of one tile, and gathers from the up to four tiles that
@@ -136,18 +175,10 @@ extern "C" __global__ void winograd_input_backward(const real* __restrict__ dv, 
     constexpr int W = decltype(pack)::value;
     real sum[4][W];
     UNROLL_16 for (int p = 0; p < 4; ++p) LANES(k) sum[p][k] = 0;
-    UNROLL_16 for (int up = 0; up < 2; ++up)
-      UNROLL_16 for (int left = 0; left < 2; ++left) {
-        const int r = row - up, s = column - left;
-        if (r < 0 || r >= tiles_high || s < 0 || s >= tiles_wide) continue;
-        Tile<W> tile;
-        tile.load_all(dv + ((image * tiles_high + r) * tiles_wide + s) * channels + c, apart);
-        tile.template transform<InputTransposed>();
-        UNROLL_16 for (int p = 0; p < 4; ++p) {
-          const real* from = tile.at[(2 * up + p / 2) * 4 + 2 * left + p % 2];
-          LANES(k) sum[p][k] += from[k];
-        }
-      }
+    add_quarter<0, 0, W>(sum, dv + c, image, row, column, tiles_high, tiles_wide, channels, apart);
+    add_quarter<0, 1, W>(sum, dv + c, image, row, column - 1, tiles_high, tiles_wide, channels, apart);
+    add_quarter<1, 0, W>(sum, dv + c, image, row - 1, column, tiles_high, tiles_wide, channels, apart);
+    add_quarter<1, 1, W>(sum, dv + c, image, row - 1, column - 1, tiles_high, tiles_wide, channels, apart);
     UNROLL_16 for (int p = 0; p < 4; ++p) {
       const int h = 2 * row - pad + p / 2, w = 2 * column - pad + p % 2;
       if (h < 0 || h >= height || w < 0 || w >= width) continue;
@@ -163,9 +194,9 @@ extern "C" __global__ void winograd_output(const real* __restrict__ m, real* __r
                                            int tiles_wide, int height, int width, int channels) {
   const Grid grid = {tiles, tiles_high, tiles_wide, height, width, channels};
   for_tiles(grid, [&](auto pack, int c, int64 t, int64 image, int row, int column) {
-    Tile<decltype(pack)::value> tile;
-    tile.load_all(m + t * channels + c, tiles * channels);
-    tile.template transform<Output>();
+    constexpr int W = decltype(pack)::value;
+    Tile<W> tile;
+    transform<W, Output>(Reads<W>(m + t * channels + c, tiles * channels), tile);
     UNROLL_16 for (int p = 0; p < 4; ++p) {
       const int h = 2 * row + p / 2, w = 2 * column + p % 2;
       if (h < height && w < width) tile.store(p / 2 * 4 + p % 2, y + ((image * height + h) * width + w) * channels + c);
@@ -178,13 +209,14 @@ extern "C" __global__ void winograd_output_backward(const real* __restrict__ dy,
                                                     int tiles_high, int tiles_wide, int height, int width, int channels) {
   const Grid grid = {tiles, tiles_high, tiles_wide, height, width, channels};
   for_tiles(grid, [&](auto pack, int c, int64 t, int64 image, int row, int column) {
-    Tile<decltype(pack)::value> tile;
-    tile.clear();
-    UNROLL_16 for (int p = 0; p < 4; ++p) {
-      const int h = 2 * row + p / 2, w = 2 * column + p % 2;
-      if (h < height && w < width) tile.load(p / 2 * 4 + p % 2, dy + ((image * height + h) * width + w) * channels + c);
+    constexpr int W = decltype(pack)::value;
+    Tile<W> tile;
+    UNROLL_16 for (int p = 0; p < 16; ++p) {
+      const int h = 2 * row + p / 4, w = 2 * column + p % 4;
+      tile.load(p, dy + ((image * height + h) * width + w) * channels + c, p / 4 < 2 && p % 4 < 2 && h < height && w < width);
     }
-    tile.template transform<OutputTransposed>();
-    tile.store_all(dm + t * channels + c, tiles * channels);
+    Writes<W> out(dm + t * channels + c, tiles * channels);
+    transform<W, OutputTransposed>(tile, out);
+    out.store();
   });
 }
