@@ -39,8 +39,8 @@ def use_threads(count: int) -> None:
     except OSError as error:
         raise MinivaeError(f"cannot count JAX's threads: {error}") from error
     if names.count(POOL_THREAD) != count:
-        raise MinivaeError(f"JAX cannot be held to {count} threads here: it has {names.count(POOL_THREAD)} that are called "
-                           f"{POOL_THREAD}; choose another number with --threads")
+        raise MinivaeError(f"JAX cannot be held to {count} threads here: it has {names.count(POOL_THREAD)} that are "
+                           f"called {POOL_THREAD}; choose another number with --threads")
 
 
 def versions() -> dict[str, str]:
@@ -50,7 +50,8 @@ def versions() -> dict[str, str]:
 
 def convolution(x, w, pad: int):
     """What minivae's conv2d computes, with stride 1."""
-    return lax.conv_general_dilated(x, w, (1, 1), ((pad, pad), (pad, pad)), dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    return lax.conv_general_dilated(x, w, (1, 1), ((pad, pad), (pad, pad)),
+                                    dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
 def upsampled_convolution(x, w):
@@ -175,7 +176,7 @@ class Peer:
             self.parameters = _copies(values)
 
     def gradients(self, x: np.ndarray, eps: np.ndarray) -> tuple[list[float], dict[str, np.ndarray]]:
-        """([cost, reconstruction, KL], gradients by minivae's names) of images (rows, pixels) and noise (rows, code)."""
+        """([cost, reconstruction, KL], gradients by minivae's names) of images (rows, pixels), noise (rows, code)."""
         with jax.enable_x64(self.wide):
             grads, costs = jax.jit(jax.grad(self.network.costs, has_aux=True))(self.parameters, x, eps)
             return [cost.item() for cost in costs], _to_host(grads)

@@ -73,7 +73,7 @@ def _compiler(threads: int) -> None:
     import torch
     try:
         torch.compile(lambda x: 2 * x + 1)(torch.ones(64))
-    except Exception as error:      # of many kinds: no C++ compiler, a compiler that fails, a folder not to be written
+    except Exception as error:      # of many kinds: no C++ compiler, one that fails, a folder not to be written
         said = str(error).strip().splitlines()
         raise MinivaeError("torch.compile does not work here, it needs a C++ compiler such as g++ "
                            f"({type(error).__name__}: {said[0] if said else 'no reason given'})") from error

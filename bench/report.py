@@ -40,8 +40,9 @@ def print_agreement(console: Console, arch: str, errors: list[Error]) -> None:
     for column in ("", "in", *HEADINGS.values(), "worst gradient"):
         table.add_column(column, justify="right" if column in HEADINGS.values() else "left", overflow="fold")
     for program, dtype in dict.fromkeys((error.program, error.dtype) for error in errors):
-        worst = [max((error for error in errors if (error.program, error.dtype, error.kind) == (program, dtype, kind)),
-                     key=lambda error: (not error.fine, error.value)) for kind in KINDS]
+        own = [error for error in errors if (error.program, error.dtype) == (program, dtype)]
+        worst = [max((error for error in own if error.kind == kind), key=lambda error: (not error.fine, error.value))
+                 for kind in KINDS]
         table.add_row(program, dtype, *(f"{error.value:.1e}" for error in worst), worst[KINDS.index("gradient")].name)
     console.print(table)
     for error in errors:

@@ -60,7 +60,7 @@ def time_part(part: Part) -> Sample:
     """One sample of the part."""
     part.before()
     # Idle threads of a library spin for a while before they sleep: up to some 30 ms in OpenBLAS, a few in
-    # PyTorch's OpenMP, 0.3 in minivae, less in XLA's pool. Until then they would take processors from the threads of this part.
+    # PyTorch's OpenMP, 0.3 in minivae. Until then they would take processors from the threads of this part.
     time.sleep(PAUSE)
     part.step()         # wakes this part's threads, and brings its data back into the caches
     began = clocks()

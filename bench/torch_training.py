@@ -38,7 +38,7 @@ class Peer:
                 p.copy_(self.model.from_minivae(name, values[name]))
 
     def gradients(self, x: np.ndarray, eps: np.ndarray) -> tuple[list[float], dict[str, np.ndarray]]:
-        """([cost, reconstruction, KL], gradients by minivae's names) of images (rows, pixels) and noise (rows, code)."""
+        """([cost, reconstruction, KL], gradients by minivae's names) of images (rows, pixels), noise (rows, code)."""
         costs = self.cost(self.model.images(torch.from_numpy(x)), torch.from_numpy(eps))
         costs[0].backward()
         return [cost.item() for cost in costs], self._on_the_outside(lambda p: p.grad)

@@ -20,7 +20,8 @@ from pathlib import Path
 
 # --threads alone decides: settings left in the environment could still bind threads to processors or let them
 # spin for ever. The libraries read them when they are loaded, hence before the imports below.
-THREAD_SETTINGS = ("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "MINIVAE_THREADS", "NPROC", "PJRT_NPROC", "XLA_FLAGS")
+THREAD_SETTINGS = ("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "MINIVAE_THREADS", "NPROC", "PJRT_NPROC",
+                   "XLA_FLAGS")
 for _name in [name for name in os.environ if name.startswith(THREAD_SETTINGS)]:
     del os.environ[_name]
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -123,8 +124,8 @@ def run(archs: list[str], batch_size: int | None, repeat: int, threads: int, ask
     """
     for name in asked:
         if all((arch, name) in peers.BY_DESIGN for arch in archs):
-            raise UsageError(f"{name} was asked for, but is not for {archs[0]}: {peers.BY_DESIGN[archs[0], name]}; leave "
-                             "it out of --peers, or take another --arch")
+            raise UsageError(f"{name} was asked for, but is not for {archs[0]}: {peers.BY_DESIGN[archs[0], name]}; "
+                             "leave it out of --peers, or take another --arch")
     device = cpu()
     device.threads = threads
     blas = NumpyBlas(threads)       # before PyTorch is loaded, whose BLAS is then left alone
@@ -152,8 +153,8 @@ def _names(context, parameter, value: str | None) -> tuple[str, ...]:
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--arch", type=click.Choice(list(BATCH_SIZES)), help="Which model.  [default: one after the other]")
 @click.option("--batch-size", type=click.IntRange(2), help="Images a step.  [default: 1000 (ff), 128 (conv)]")
-@click.option("--peers", "asked", callback=_names, metavar="NAMES", help=f"Some of {','.join(peers.TITLES)}; one that "
-              "cannot run is then an error.  [default: all that can]")
+@click.option("--peers", "asked", callback=_names, metavar="NAMES", help=f"Some of {','.join(peers.TITLES)}; one "
+              "that cannot run is then an error.  [default: all that can]")
 @click.option("--repeat", type=click.IntRange(1), default=30, show_default=True, help="Samples of each.")
 @click.option("--threads", type=click.IntRange(1), help="Threads of every part.  [default: all processors]")
 @click.option("--json", "file", type=click.File("w", lazy=False), metavar="FILE",
@@ -162,8 +163,8 @@ def main(arch: str | None, batch_size: int | None, asked: tuple[str, ...], repea
          file) -> None:
     """Time a training step: minivae, PyTorch, JAX, and the products alone in NumPy."""
     try:
-        found, agree = run([arch] if arch else list(BATCH_SIZES), batch_size, repeat, threads or default_threads(), asked,
-                           Console(highlight=False))
+        found, agree = run([arch] if arch else list(BATCH_SIZES), batch_size, repeat, threads or default_threads(),
+                           asked, Console(highlight=False))
     except MinivaeError as error:
         raise click.ClickException(str(error)) from None
     if file:
