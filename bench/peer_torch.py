@@ -1,12 +1,11 @@
-"""The feed-forward VAE and its training step in PyTorch eager, with the same arithmetic as minivae's.
+"""Both VAEs in PyTorch, computing what minivae's do.
 
-The fast choices of eager code are taken where they cost nothing in clarity: both heads in one product,
-in-place activations, sums by mse_loss, foreach operations in the optimizer.
+Each in its library's natural form: fused operations of its own, both heads in one product, in-place activations,
+sums by mse_loss. What differs in layout is settled when parameters are copied, so that a step pays nothing for it.
 """
 
 from __future__ import annotations
 
-import math
 from functools import partial
 
 import numpy as np
@@ -15,14 +14,13 @@ import torch.nn.functional as F
 from torch import nn
 
 from minivae.errors import MinivaeError
+from minivae.nn import Conv
 from minivae.ops.batch_norm import EPSILON
 
 # What may be done in place is: batch norm's backward pass does not look at its output.
 ACTIVATIONS = {"identity": nn.Identity(), "relu": partial(F.relu, inplace=True), "tanh": torch.tanh,
                "hard_tanh": partial(F.hardtanh, inplace=True)}
-KINKS = {"relu": (0.0,), "hard_tanh": (-1.0, 1.0)}      # where a slope jumps
-SHIFTS = np.linspace(-0.1, 0.1, 81, dtype=np.float32)   # values of beta among which avoid_kinks chooses
-NAMES = {"linear.weight": "weight", "norm.weight": "norm.gamma", "norm.bias": "norm.beta"}
+NAMES = {"product.weight": "weight", "norm.weight": "norm.gamma", "norm.bias": "norm.beta"}
 
 
 def use_threads(count: int) -> None:
@@ -44,38 +42,78 @@ def versions() -> dict[str, str]:
     return {"torch": torch.__version__, "torch's libraries": "; ".join(built_in) or "not told"}
 
 
-class Dense(nn.Module):
-    """act(BN(W x)); batch norm always takes the batch's own moments, as minivae's does in training."""
+class Layer(nn.Module):
+    """act(BN(product of x and W)), as minivae's layer of the same kind, sizes and activation.
 
-    def __init__(self, inputs: int, outputs: int, activation: str):
+    Batch norm always takes the batch's own moments, as minivae's does in training.
+    """
+
+    def __init__(self, like):
         super().__init__()
-        self.linear = nn.Linear(inputs, outputs, bias=False)
-        self.norm = nn.BatchNorm1d(outputs, eps=EPSILON, track_running_stats=False)
-        self.kind, self.activation = activation, ACTIVATIONS[activation]
+        *_, inputs, outputs = like.weight.shape
+        if isinstance(like, Conv):
+            self.product = _convolution(like, inputs, outputs)
+            self.norm = nn.BatchNorm2d(outputs, eps=EPSILON, track_running_stats=False)
+        else:
+            self.product = nn.Linear(inputs, outputs, bias=False)
+            self.norm = nn.BatchNorm1d(outputs, eps=EPSILON, track_running_stats=False)
+        self.activation = ACTIVATIONS[like.norm.activation]
 
     def forward(self, x):
-        return self.activation(self.norm(self.linear(x)))
+        return self.activation(self.norm(self.product(x)))
 
 
-class FeedForward(nn.Module):
-    """A copy of a minivae FeedForward model with the squared error: its sizes, activations and parameters."""
+def _convolution(like, inputs: int, outputs: int) -> nn.Module:
+    if like.up:     # output pixel 2 i + a - pad gets x[i] w[a]; one more row and column than without output_padding
+        return nn.ConvTranspose2d(inputs, outputs, like.weight.shape[:2], stride=2, padding=like.pad,
+                                  output_padding=1, bias=False)
+    return nn.Conv2d(inputs, outputs, like.weight.shape[:2], padding=like.pad, bias=False)
 
-    def __init__(self, model, dtype=torch.float32):
+
+class VAE(nn.Module):
+    """What both models share: the cost, and how their parameters and minivae's correspond.
+
+    Args:
+        like: the minivae model whose sizes, activations and parameters to take; its cost is the squared error.
+        dtype: of the parameters.
+    """
+
+    def __init__(self, like, dtype=torch.float32):
         super().__init__()
-
-        def copy(layer) -> Dense:
-            return Dense(*layer.weight.shape, layer.norm.activation)
-
-        self.encoder = nn.Sequential(*map(copy, model.encoder))
-        self.heads = copy(model.heads)
-        self.decoder = nn.Sequential(*map(copy, model.decoder))
+        self.shapes = {name: p.shape for name, p in like.parameters()}
+        self.add_layers(like)
         self.to(dtype)
-        values = {name: model.device.to_host(p.data) for name, p in model.parameters()}
+        values = {name: like.device.to_host(p.data) for name, p in like.parameters()}
         with torch.no_grad():
             for name, parameter in self.by_minivae_name():
-                parameter.copy_(from_minivae(values.pop(name)))
+                parameter.copy_(self.from_minivae(name, values.pop(name)))
         if values:
             raise RuntimeError(f"the PyTorch model lacks {', '.join(values)}")
+
+    def add_layers(self, like) -> None:
+        """Make the layers of minivae's model `like`, under its names."""
+        raise NotImplementedError
+
+    def images(self, x):
+        """What the model takes, of images in minivae's layout (rows, pixels)."""
+        raise NotImplementedError
+
+    def encode(self, x):
+        """mu beside rho, (rows, 2 * code)."""
+        raise NotImplementedError
+
+    def decode(self, z):
+        """Images in the form in which they came in, of codes (rows, code)."""
+        raise NotImplementedError
+
+    def forward(self, x, eps):
+        """The means over the batch: (cost, reconstruction, KL)."""
+        mu, rho = self.encode(x).chunk(2, dim=1)
+        sigma = F.softplus(rho)
+        z = torch.addcmul(mu, sigma, eps)
+        kl = (0.5 * (mu.square() + sigma.square() - 1) - sigma.log()).sum() / len(x)
+        reconstruction = F.mse_loss(self.decode(z), x, reduction="sum") / len(x)
+        return reconstruction + kl, reconstruction, kl
 
     def by_minivae_name(self):
         """(the name of this parameter in minivae, parameter) of all parameters."""
@@ -83,131 +121,101 @@ class FeedForward(nn.Module):
             ending = next(ending for ending in NAMES if name.endswith(ending))
             yield name.removesuffix(ending) + NAMES[ending], parameter
 
-    def code(self, heads, eps=None):
-        """(z, the sum of all examples' KL divergences); eps None draws the noise."""
-        mu, rho = heads.chunk(2, dim=1)
-        sigma = F.softplus(rho)
-        z = torch.addcmul(mu, sigma, torch.randn_like(sigma) if eps is None else eps)
-        return z, (0.5 * (mu.square() + sigma.square() - 1) - sigma.log()).sum()
+    def arranged(self, name: str, array: np.ndarray) -> np.ndarray:
+        """An array of minivae's parameter of that name in the order and shape that it has here."""
+        if array.ndim == 4:     # (height, width, inputs, outputs)
+            return array.transpose((2, 3, 0, 1) if name.startswith("up.") else (3, 2, 0, 1))
+        return array.T
 
-    def forward(self, x, eps=None):
-        """The means over the batch: (cost, reconstruction, KL)."""
-        z, kl = self.code(self.heads(self.encoder(x)), eps)
-        reconstruction = F.mse_loss(self.decoder(z), x, reduction="sum") / len(x)
-        kl = kl / len(x)
-        return reconstruction + kl, reconstruction, kl
+    def from_minivae(self, name: str, array: np.ndarray):
+        """A tensor like the parameter of that minivae name, of a parameter or something of its shape."""
+        return torch.from_numpy(np.ascontiguousarray(self.arranged(name, array)))
 
-    @torch.no_grad()
-    def avoid_kinks(self, x, eps) -> None:
-        """Give every unit the beta that keeps it farthest from where its activation's slope jumps.
-
-        Else the gradients of two right programs differ by more than rounding: of two million outputs some
-        are zero but for rounding, and each one's gradient is there in one program and missing in the other.
-        """
-
-        def walk(layers, x):
-            for layer in layers:
-                nn.init.zeros_(layer.norm.bias)
-                layer.norm.bias.copy_(_safest(layer.norm(layer.linear(x)), KINKS.get(layer.kind, ())))
-                x = layer(x)
-            return x
-
-        z, _ = self.code(walk([*self.encoder, self.heads], x), eps)
-        walk(self.decoder, z)
+    def to_minivae(self, name: str, tensor) -> np.ndarray:
+        """The other way, as float64."""
+        shape = self.shapes[name]
+        found = np.empty(shape)
+        places = self.arranged(name, np.arange(found.size).reshape(shape))
+        found.reshape(-1)[places] = tensor.detach().numpy()
+        return found
 
 
-def _safest(u, kinks):
-    """For each column of u the one of SHIFTS that keeps all of it farthest from the kinks."""
-    best, found = torch.zeros_like(u[0]), torch.full_like(u[0], -math.inf)
-    for shift in SHIFTS.tolist() if kinks else ():
-        distance = torch.stack([(u + (shift - kink)).abs().amin(0) for kink in kinks]).amin(0)
-        best, found = torch.where(distance > found, shift, best), torch.maximum(distance, found)
-    return best
+class FeedForward(VAE):
+    """A copy of a minivae FeedForward model."""
+
+    def add_layers(self, like) -> None:
+        self.encoder = nn.Sequential(*map(Layer, like.encoder))
+        self.heads = Layer(like.heads)
+        self.decoder = nn.Sequential(*map(Layer, like.decoder))
+
+    def images(self, x):
+        return x
+
+    def encode(self, x):
+        return self.heads(self.encoder(x))
+
+    def decode(self, z):
+        return self.decoder(z)
 
 
-def from_minivae(array: np.ndarray):
-    """A parameter, or something of its shape, in PyTorch's layout: weights are (out, in) there."""
-    return torch.from_numpy(np.ascontiguousarray(array.T))
+class Convolutional(VAE):
+    """A copy of a minivae Convolutional model, on images (rows, channels, height, width).
 
-
-def to_minivae(tensor) -> np.ndarray:
-    """The other way, as float64."""
-    return tensor.detach().numpy().astype(np.float64).T
-
-
-class RMSProp:
-    """minivae's RMSProp (minivae/optim.py): rescaled and centred, with Nesterov's momentum.
-
-    Args:
-        parameters: of the model.
-        like: the minivae optimizer to take the settings from.
+    Its dense layers beside the convolutions have their rows and columns in the order in which PyTorch flattens
+    such images, not in minivae's (height, width, channels).
     """
 
-    def __init__(self, parameters, like):
-        self.parameters = list(parameters)
-        self.lr, self.limit = like.lr, like.limit
-        self.mu, self.decay, self.floor = like.momentum, like.decay, like.floor
-        self.state = {name: [torch.zeros_like(p) for p in self.parameters] for name in like.state}
+    def add_layers(self, like) -> None:
+        self.image_shape, self.small = like.image_shape, like.small
+        self.down = nn.ModuleList(map(Layer, like.down))
+        self.encoder = nn.Sequential(*map(Layer, like.encoder))
+        self.heads, self.decoder = Layer(like.heads), Layer(like.decoder)
+        self.up = nn.Sequential(*map(Layer, like.up))
 
-    def zero_grad(self) -> None:
-        """Forget the gradients; the next ones take new memory instead of being added."""
-        for p in self.parameters:
-            p.grad = None
+    def images(self, x):
+        return x.reshape(-1, *self.image_shape).permute(0, 3, 1, 2).clone(memory_format=torch.contiguous_format)
 
-    @torch.no_grad()
-    def step(self) -> None:
-        """Update all parameters; the gradients are used up."""
-        grads, (momentum, square, average) = self._rescaled(), self.state.values()
-        torch._foreach_mul_(square, self.decay)
-        torch._foreach_addcmul_(square, grads, grads, value=1 - self.decay)
-        torch._foreach_lerp_(average, grads, 1 - self.decay)
-        rms = torch._foreach_addcmul(square, average, average, value=-1)
-        torch._foreach_clamp_min_(rms, self.floor**2)       # before the root: also for v < 0
-        torch._foreach_sqrt_(rms)
-        torch._foreach_div_(grads, rms)
-        torch._foreach_mul_(momentum, self.mu)
-        torch._foreach_add_(momentum, grads, alpha=-self.lr)
-        torch._foreach_add_(self.parameters, momentum, alpha=self.mu)
-        torch._foreach_add_(self.parameters, grads, alpha=-self.lr)
+    def flat(self, x):
+        """Dense rows of the smallest images."""
+        return x.flatten(1)
 
-    def _rescaled(self) -> list:
-        # Reading the norm costs nothing on a CPU, and saves a pass over the gradients where they are short.
-        grads = [p.grad for p in self.parameters]
-        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(grads))).item()
-        if not math.isfinite(norm):
-            return torch._foreach_mul(self.parameters, 0.1)
-        if norm > self.limit:
-            torch._foreach_mul_(grads, self.limit / norm)
-        return grads
+    def unflat(self, x):
+        """The smallest images of dense rows."""
+        height, width, channels = self.small
+        return x.unflatten(1, (channels, height, width))
+
+    def encode(self, x):
+        for layer in self.down:
+            x = F.max_pool2d(layer(x), 2)
+        return self.heads(self.encoder(self.flat(x)))
+
+    def decode(self, z):
+        return self.up(self.unflat(self.decoder(z)))
+
+    def arranged(self, name: str, array: np.ndarray) -> np.ndarray:
+        order = np.arange(np.prod(self.small)).reshape(self.small).transpose(2, 0, 1).reshape(-1)
+        if name == "encoder.0.weight":
+            array = array[order]
+        elif name.startswith("decoder."):       # its columns, gamma and beta
+            array = array[..., order]
+        return super().arranged(name, array)
 
 
-class Stepper:
-    """Training steps over shuffled uint8 images.
+class ChannelsLast(Convolutional):
+    """The same with images and kernels in PyTorch's channels-last memory, where minivae's order costs nothing."""
 
-    Args:
-        model: a FeedForward.
-        optimizer: for its parameters.
-        images: uint8 (count, ...).
-        batch_size: rows a step; the rest of an epoch is left out, as minivae does.
-    """
+    def add_layers(self, like) -> None:
+        super().add_layers(like)
+        self.to(memory_format=torch.channels_last)
 
-    def __init__(self, model, optimizer: RMSProp, images: np.ndarray, batch_size: int):
-        self.model, self.optimizer, self.batch_size = model, optimizer, batch_size
-        self.images = torch.from_numpy(images.reshape(len(images), -1))
-        self.batches, self.total = iter(()), torch.zeros(())
+    def images(self, x):
+        return x.reshape(-1, *self.image_shape).permute(0, 3, 1, 2)
 
-    def step(self) -> None:
-        """One step; the cost is added up and not read, as in minivae."""
-        x = self._batch()
-        self.optimizer.zero_grad()
-        cost, _, _ = self.model(x)
-        cost.backward()
-        self.optimizer.step()
-        self.total += cost.detach()
+    def flat(self, x):
+        return x.permute(0, 2, 3, 1).flatten(1)
 
-    def _batch(self):
-        rows = next(self.batches, None)
-        if rows is None or len(rows) < self.batch_size:
-            self.batches = iter(torch.randperm(len(self.images)).split(self.batch_size))
-            rows = next(self.batches)
-        return self.images[rows].float().div_(255)
+    def unflat(self, x):
+        return x.unflatten(1, self.small).permute(0, 3, 1, 2)
+
+    def arranged(self, name: str, array: np.ndarray) -> np.ndarray:
+        return VAE.arranged(self, name, array)

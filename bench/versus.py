@@ -1,9 +1,10 @@
-"""Times one training step of the feed-forward VAE: minivae, PyTorch eager, and NumPy's matrix products alone.
+"""Times one training step of both VAEs: minivae, PyTorch, JAX, and NumPy's matrix products alone.
 
-    pip install torch
-    python bench/versus.py [--batch-size 1000] [--repeat 30] [--threads N] [--json FILE]
+    pip install torch jax
+    python bench/versus.py [--arch ff|conv] [--batch-size N] [--peers eager,channels-last,compile,jax]
+                           [--repeat 30] [--threads N] [--json FILE]
 
-First it checks that minivae and PyTorch compute the same (agreement.py), and exits with 1 where they do not.
+First it checks that minivae and its peers compute the same (agreement.py), and exits with 1 where they do not.
 Then it times the parts in turn, in one process and on the same number of threads, and prints medians and
 ratios; no time is ever right or wrong. The machine should have nothing else to do meanwhile.
 """
@@ -19,157 +20,155 @@ from pathlib import Path
 
 # --threads alone decides: settings left in the environment could still bind threads to processors or let them
 # spin for ever. The libraries read them when they are loaded, hence before the imports below.
-THREAD_SETTINGS = ("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "MINIVAE_THREADS")
+THREAD_SETTINGS = ("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "MINIVAE_THREADS", "NPROC", "PJRT_NPROC",
+                   "XLA_FLAGS")
 for _name in [name for name in os.environ if name.startswith(THREAD_SETTINGS)]:
     del os.environ[_name]
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+import agreement  # noqa: E402
 import click  # noqa: E402
 import numpy as np  # noqa: E402
+import peers  # noqa: E402
+import report  # noqa: E402
+from products import NumpyBlas, Products, products_of  # noqa: E402
 from rich.console import Console  # noqa: E402
-from rich.table import Table  # noqa: E402
-from timing import NumpyBlas, Products, report_of  # noqa: E402
 
 import minivae  # noqa: E402
 from minivae import data  # noqa: E402
 from minivae.device import CpuDevice, cpu, default_threads, processor_name  # noqa: E402
-from minivae.errors import MinivaeError  # noqa: E402
+from minivae.errors import MinivaeError, UsageError  # noqa: E402
+from minivae.models import ARCHITECTURES  # noqa: E402
 from minivae.runs import Settings  # noqa: E402
 from minivae.timing import Part, time_all  # noqa: E402
-from minivae.training import Trainer  # noqa: E402
+from minivae.training import Trainer, check  # noqa: E402
 
-MINIVAE, TORCH, PRODUCTS = "minivae", "PyTorch eager", "NumPy's products"
-OTHERS = 0.1        # processors in use by other programs from which on the times are to be doubted
-
-
-def new_trainer(batch_size: int, device: CpuDevice) -> Trainer:
-    """A fresh feed-forward VAE with its optimizer, on the built-in digits; it never comes to an end."""
-    settings = Settings(epochs=1_000_000, batch_size=batch_size, schedule="constant")
-    return Trainer(settings, data.load(settings.data), device)
+MINIVAE, PRODUCTS = "minivae", "NumPy's products"
+BATCH_SIZES = {"ff": 1000, "conv": 128}
 
 
-def minivae_part(trainer: Trainer) -> Part:
-    """Training steps as `minivae train` makes them."""
-    return Part(MINIVAE, lambda: trainer.step(trainer.optimizer.steps))
-
-
-def torch_part(peer_torch, trainer: Trainer) -> Part:
-    """The same steps from the same initial weights."""
-    model = peer_torch.FeedForward(trainer.model)
-    optimizer = peer_torch.RMSProp(model.parameters(), trainer.optimizer)
-    stepper = peer_torch.Stepper(model, optimizer, trainer.dataset.train_images, trainer.settings.batch_size)
-    return Part(TORCH, stepper.step)
-
-
-def products_of(trainer: Trainer) -> Products:
-    """The products of the trainer's step, in the order of the forward pass."""
-    model = trainer.model
-    layers = (*model.encoder, model.heads, *model.decoder)
-    return Products([layer.weight.shape for layer in layers], trainer.settings.batch_size)
-
-
-def facts(blas: NumpyBlas, peer_torch, device: CpuDevice) -> dict:
+def facts(blas: NumpyBlas, names: list[str], device: CpuDevice) -> dict:
     """What ran where."""
     found = {"minivae": minivae.__version__, "python": platform.python_version(), "numpy": np.__version__,
-             "numpy's BLAS": blas.name, **peer_torch.versions(), "system": platform.platform()}
+             "numpy's BLAS": blas.name, **peers.versions(names), "system": platform.platform()}
     for package in ("threadpoolctl", "click", "rich"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:        # there without its metadata
             found[package] = "?"
     return {"processor": processor_name(), "processors": os.cpu_count(), "minivae_device": device.describe(),
-            "versions": found}
+            "threads": device.threads, "versions": found}
 
 
-def print_agreement(console: Console, errors: list, tolerance: float) -> None:
-    """The largest error of each kind, and every one that is too large."""
-    table = Table(title="Relative error of float32 against float64 (PyTorch)")
-    for column in ("", "minivae", "PyTorch", "minivae's worst at"):
-        table.add_column(column, justify="left" if column in ("", "minivae's worst at") else "right")
-    kinds = {"cost": "cost", "gradient": "gradients", "change": "optimizer step"}
-    for kind, title in kinds.items():
-        group = [error for error in errors if error.kind == kind]
-        worst = max(group, key=lambda error: (not error.fine, error.minivae))
-        table.add_row(title, f"{worst.minivae:.1e}", f"{max(error.torch for error in group):.1e}", worst.name)
-    console.print(table)
-    for error in errors:
-        if not error.fine:
-            console.print(f"{kinds[error.kind]} of {error.name}: minivae is off by {error.minivae:.1e}, "
-                          f"more than {tolerance:g}")
+def settings_of(arch: str, batch_size: int | None) -> Settings:
+    """The architecture's own sizes, and a training that never comes to an end."""
+    return Settings(arch=arch, batch_size=batch_size or BATCH_SIZES[arch], epochs=1_000_000, schedule="constant",
+                    **ARCHITECTURES[arch].SIZES)
 
 
-def print_times(console: Console, report: dict) -> None:
-    """The table of medians, and the ratios."""
-    table = Table(title=f"One training step of {report['batch_size']} images on {report['threads']} threads, "
-                        f"{report['repeat']} rounds", caption=report["processor"])
-    for column in ("", "ms (median)", "10% - 90%", "GFLOP/s", "processors"):
-        table.add_column(column, justify="right" if column else "left")
-    for name, part in report["parts"].items():
-        table.add_row(name, f"{part['median']:.1f}", f"{part['p10']:.1f} - {part['p90']:.1f}",
-                      f"{part['gflop_per_s']:.0f}", f"{part['processors']:.2f}")
-    console.print(table)
-    console.print(f"GFLOP/s counts the matrix products only: {report['gflop_of_products']:.2f} GFLOP a step")
-    for name, ratio in report["ratios"].items():
-        console.print(f"{name}: [bold]{ratio['median']:.2f}[/]  ({ratio['p10']:.2f} - {ratio['p90']:.2f})")
-    others = max(part["processors_of_others"] or 0 for part in report["parts"].values())
-    if others > OTHERS:
-        console.print(f"[bold]Others used {others:.1f} processors meanwhile:[/] measure again without "
-                      "them; OpenMP's threads wait for each other, so PyTorch suffers most.")
-
-
-def import_peer():
-    """(peer_torch, agreement), which need PyTorch.
+def compare(arch: str, batch_size: int | None, repeat: int, names: list[str], blas: NumpyBlas, device: CpuDevice,
+            console: Console) -> tuple[dict, bool]:
+    """(all numbers of one architecture, whether all agree); nothing is timed where they do not.
 
     Raises:
-        MinivaeError: it is missing.
+        UsageError: a batch that the data cannot fill.
     """
-    try:
-        import torch  # noqa: F401 - first, so that no other missing import is mistaken for it
-    except ImportError as error:
-        raise MinivaeError(f"PyTorch is missing, to compare with: pip install torch ({error})") from error
-    import agreement
-    import peer_torch
-    return peer_torch, agreement
+    settings, dataset = settings_of(arch, batch_size), data.load()
+    check(settings, dataset)
+    for name in [name for name in names if (arch, name) in peers.BY_DESIGN]:
+        console.print(f"{name} is not for {arch}: {peers.BY_DESIGN[arch, name]}")
+        names = [other for other in names if other != name]
+    trainer = Trainer(settings, dataset, device)
+    titles = {peers.TITLES[name]: name for name in names}
+    singles = {title: peers.make(name, trainer.model, arch) for title, name in titles.items()}
+
+    def in_float64(title: str, like):
+        # Compiled anew it would be another program than the one that is timed, and take half a minute.
+        return None if titles[title] == "compile" else peers.make(titles[title], like, arch, np.float64)
+
+    errors = agreement.check(settings, dataset, device, in_float64, singles)
+    agree = all(error.fine for error in errors)
+    report.print_agreement(console, arch, errors)
+    found = {"batch_size": settings.batch_size, "repeat": repeat, "agree": agree,
+             "errors": [error._asdict() for error in errors]}
+    if agree:
+        found |= timed(trainer, singles, repeat, blas)
+    return found, agree
 
 
-def compare(batch_size: int, repeat: int, threads: int, console: Console) -> tuple[dict, bool]:
-    """(all numbers, whether minivae and PyTorch agree); nothing is timed where they do not."""
+def timed(trainer: Trainer, singles: dict, repeat: int, blas: NumpyBlas) -> dict:
+    """All parts' times and the ratios, every program from the trainer's initial weights."""
+    values = {name: trainer.device.to_host(p.data) for name, p in trainer.model.parameters()}
+    products = Products(products_of(trainer.model, trainer.settings.batch_size))
+    parts = [Part(MINIVAE, lambda: trainer.step(trainer.optimizer.steps))]
+    for title, peer in singles.items():
+        peer.load(values)
+        parts.append(Part(title, peer.stepper(trainer.optimizer, trainer.dataset.train_images,
+                                              trainer.settings.batch_size)))
+    parts.append(Part(PRODUCTS, products.step, before=blas.many, after=blas.one))
+    time_all(parts, repeat)
+    ratios = {f"{MINIVAE} / {part.name}": (MINIVAE, part.name) for part in parts[1:]}
+    medians = {part.name: float(np.median(part.ms)) for part in parts}
+    if of_pytorch := [peers.TITLES[name] for name in peers.PYTORCH if peers.TITLES[name] in medians]:
+        best = min(of_pytorch, key=medians.get)
+        ratios[f"{MINIVAE} / PyTorch's best ({best})"] = (MINIVAE, best)
+    return report.report_of(parts, products.gflop, ratios)
+
+
+def run(archs: list[str], batch_size: int | None, repeat: int, threads: int, asked: tuple[str, ...],
+        console: Console) -> tuple[dict, bool]:
+    """(all numbers, whether all agree), one architecture after the other.
+
+    Raises:
+        UsageError: a peer that was asked for cannot run, or none can.
+    """
+    for name in asked:
+        if all((arch, name) in peers.BY_DESIGN for arch in archs):
+            raise UsageError(f"{name} was asked for, but is not for {archs[0]}: {peers.BY_DESIGN[archs[0], name]}; "
+                             "leave it out of --peers, or take another --arch")
     device = cpu()
     device.threads = threads
-    blas = NumpyBlas(threads)
-    peer_torch, agreement = import_peer()
-    peer_torch.use_threads(threads)
-    errors = agreement.check(new_trainer(batch_size, device))
-    agree = all(error.fine for error in errors)
-    print_agreement(console, errors, agreement.TOLERANCE)
-    report = {"batch_size": batch_size, "threads": threads, "repeat": repeat,
-              **facts(blas, peer_torch, device), "agree": agree, "tolerance": agreement.TOLERANCE,
-              "errors": [error._asdict() for error in errors]}
-    if agree:
-        trainer = new_trainer(batch_size, device)
-        products = products_of(trainer)
-        parts = [minivae_part(trainer), torch_part(peer_torch, trainer),
-                 Part(PRODUCTS, products.step, before=blas.many, after=blas.one)]
-        time_all(parts, repeat)
-        report |= report_of(parts, products.gflop, [(MINIVAE, TORCH), (MINIVAE, PRODUCTS)])
-        print_times(console, report)
-    return report, agree
+    blas = NumpyBlas(threads)       # before PyTorch is loaded, whose BLAS is then left alone
+    names, unable = peers.choose(asked, threads)
+    for name, why in unable.items():
+        console.print(f"[bold]Left out:[/] {name}: {why}")
+    all_of_it = {**facts(blas, names, device), "left_out": unable, "models": {}}
+    agree = True
+    for arch in archs:
+        found, same = compare(arch, batch_size, repeat, names, blas, device, console)
+        all_of_it["models"][arch], agree = found, agree and same
+        if same:
+            report.print_times(console, arch, {**all_of_it, **found})
+    return all_of_it, agree
+
+
+def _names(context, parameter, value: str | None) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(part.strip() for part in value.split(","))) if value is not None else ()
+    for name in names:
+        if name not in peers.TITLES:
+            raise click.BadParameter(f"unknown peer {name!r}: take some of {','.join(peers.TITLES)}")
+    return names
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--batch-size", type=click.IntRange(2), default=1000, show_default=True, help="Images a step.")
+@click.option("--arch", type=click.Choice(list(BATCH_SIZES)), help="Which model.  [default: one after the other]")
+@click.option("--batch-size", type=click.IntRange(2), help="Images a step.  [default: 1000 (ff), 128 (conv)]")
+@click.option("--peers", "asked", callback=_names, metavar="NAMES", help=f"Some of {','.join(peers.TITLES)}; one "
+              "that cannot run is then an error.  [default: all that can]")
 @click.option("--repeat", type=click.IntRange(1), default=30, show_default=True, help="Samples of each.")
 @click.option("--threads", type=click.IntRange(1), help="Threads of every part.  [default: all processors]")
 @click.option("--json", "file", type=click.File("w", lazy=False), metavar="FILE",
               help="Leave all numbers there.")
-def main(batch_size: int, repeat: int, threads: int | None, file) -> None:
-    """Time a training step of the feed-forward VAE: minivae, PyTorch, and the products alone in NumPy."""
+def main(arch: str | None, batch_size: int | None, asked: tuple[str, ...], repeat: int, threads: int | None,
+         file) -> None:
+    """Time a training step: minivae, PyTorch, JAX, and the products alone in NumPy."""
     try:
-        report, agree = compare(batch_size, repeat, threads or default_threads(), Console(highlight=False))
+        found, agree = run([arch] if arch else list(BATCH_SIZES), batch_size, repeat, threads or default_threads(),
+                           asked, Console(highlight=False))
     except MinivaeError as error:
         raise click.ClickException(str(error)) from None
     if file:
-        json.dump(report, file, indent=1)
+        json.dump(found, file, indent=1)
     sys.exit(0 if agree else 1)
 
 

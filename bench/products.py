@@ -1,4 +1,4 @@
-"""What a comparison needs besides minivae.timing: NumPy's BLAS, its products alone, and a report."""
+"""A training step's matrix products alone, in NumPy: what the rest of a step comes on top of."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from minivae.errors import MinivaeError
-from minivae.timing import STEPS, Part, spread
 
 
 class NumpyBlas:
@@ -32,18 +31,38 @@ class NumpyBlas:
             raise MinivaeError(f"NumPy's BLAS does not take {threads} threads: choose fewer with --threads")
 
 
-class Products:
-    """A training step's matrix products: for each layer x W, x^T dy and, but for the first, dy W^T.
+def products_of(model, batch_size: int) -> list[tuple[int, int, int]]:
+    """(rows, inputs, outputs) of the products x W of a minivae model's layers, in the order of the forward pass.
 
-    Args:
-        shapes: (inputs, outputs) of the layers.
-        rows: the batch size.
+    A convolution's x are the columns of its images, a row for each pixel; a transposed one's y are columns, and its
+    rows the pixels that it takes.
     """
 
-    def __init__(self, shapes: list[tuple[int, int]], rows: int):
+    def product(layer, rows: int) -> tuple[int, int, int]:
+        *kernel, inputs, outputs = layer.weight.shape
+        taps = int(np.prod(kernel))
+        return (rows, inputs, taps * outputs) if getattr(layer, "up", False) else (rows, taps * inputs, outputs)
+
+    # A pool by 2 follows each convolution, and each transposed one doubles the size.
+    down, up = getattr(model, "down", ()), getattr(model, "up", ())
+    pixels = model.image_shape[0] * model.image_shape[1]
+    dense = (*model.encoder, model.heads, *(model.decoder if isinstance(model.decoder, list) else [model.decoder]))
+    return [*(product(layer, batch_size * pixels // 4**i) for i, layer in enumerate(down)),
+            *(product(layer, batch_size) for layer in dense),
+            *(product(layer, batch_size * pixels // 4**(len(up) - i)) for i, layer in enumerate(up))]
+
+
+class Products:
+    """For each layer x W, x^T dy and, but for the first, dy W^T.
+
+    Args:
+        shapes: (rows, inputs, outputs) of the products x W.
+    """
+
+    def __init__(self, shapes: list[tuple[int, int, int]]):
         rng = np.random.default_rng(0)
         self.calls = []
-        for number, (inputs, outputs) in enumerate(shapes):
+        for number, (rows, inputs, outputs) in enumerate(shapes):
             x, w, dy = (rng.standard_normal(shape, np.float32)
                         for shape in ((rows, inputs), (inputs, outputs), (rows, outputs)))
             y, dw, dx = np.empty_like(dy), np.empty_like(w), np.empty_like(x)
@@ -51,27 +70,6 @@ class Products:
         self.gflop = sum(2e-9 * a.shape[0] * a.shape[1] * b.shape[1] for a, b, _ in self.calls)
 
     def step(self) -> None:
+        """All of them, one after the other."""
         for a, b, out in self.calls:
             np.matmul(a, b, out=out)
-
-
-def report_of(parts: list[Part], gflop: float, ratios: list[tuple[str, str]]) -> dict:
-    """All numbers of the timing.
-
-    Args:
-        gflop: of a step's matrix products; the rest of a step is not counted.
-        ratios: names of parts, (numerator, denominator); taken in each round, so that a slow minute cancels.
-    """
-    ms = {part.name: part.ms for part in parts}
-    report = {"gflop_of_products": gflop, "steps_per_sample": STEPS, "parts": {}, "ratios": {}}
-    for part in parts:
-        own = float(np.mean([sample.own for sample in part.samples]))
-        known = [sample.others for sample in part.samples if sample.others is not None]
-        report["parts"][part.name] = {
-            "unit": "ms/step", **spread(part.ms), "gflop_per_s": float(gflop / np.median(part.ms) * 1e3),
-            "processors": own, "processors_of_others": float(np.mean(known)) if known else None,
-            "samples": [sample._asdict() for sample in part.samples]}
-    for above, below in ratios:
-        values = ms[above] / ms[below]
-        report["ratios"][f"{above} / {below}"] = {**spread(values), "samples": values.tolist()}
-    return report
