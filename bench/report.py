@@ -6,6 +6,7 @@ import numpy as np
 from agreement import KINDS, Error
 from rich.console import Console
 from rich.table import Table
+
 from minivae.timing import STEPS, Part, spread
 
 OTHERS = 0.1        # processors in use by other programs from which on the times are to be doubted

@@ -15,6 +15,7 @@ import json
 import os
 import platform
 import sys
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -36,15 +37,13 @@ from rich.console import Console  # noqa: E402
 
 import minivae  # noqa: E402
 from minivae import data  # noqa: E402
+from minivae.bench import BATCH_SIZES, DATA, endless, train_on  # noqa: E402
 from minivae.device import CpuDevice, cpu, default_threads, processor_name  # noqa: E402
 from minivae.errors import MinivaeError, UsageError  # noqa: E402
-from minivae.models import ARCHITECTURES  # noqa: E402
-from minivae.runs import Settings  # noqa: E402
 from minivae.timing import Part, time_all  # noqa: E402
 from minivae.training import Trainer, check  # noqa: E402
 
 MINIVAE, PRODUCTS = "minivae", "NumPy's products"
-BATCH_SIZES = {"ff": 1000, "conv": 128}
 
 
 def facts(blas: NumpyBlas, names: list[str], device: CpuDevice) -> dict:
@@ -60,12 +59,6 @@ def facts(blas: NumpyBlas, names: list[str], device: CpuDevice) -> dict:
             "threads": device.threads, "versions": found}
 
 
-def settings_of(arch: str, batch_size: int | None) -> Settings:
-    """The architecture's own sizes, and a training that never comes to an end."""
-    return Settings(arch=arch, batch_size=batch_size or BATCH_SIZES[arch], epochs=1_000_000, schedule="constant",
-                    **ARCHITECTURES[arch].SIZES)
-
-
 def compare(arch: str, batch_size: int | None, repeat: int, names: list[str], blas: NumpyBlas, device: CpuDevice,
             console: Console) -> tuple[dict, bool]:
     """(all numbers of one architecture, whether all agree); nothing is timed where they do not.
@@ -73,7 +66,7 @@ def compare(arch: str, batch_size: int | None, repeat: int, names: list[str], bl
     Raises:
         UsageError: a batch that the data cannot fill.
     """
-    settings, dataset = settings_of(arch, batch_size), data.load()
+    settings, dataset = endless(arch, batch_size or BATCH_SIZES[arch]), data.load(DATA)
     check(settings, dataset)
     for name in [name for name in names if (arch, name) in peers.BY_DESIGN]:
         console.print(f"{name} is not for {arch}: {peers.BY_DESIGN[arch, name]}")
@@ -100,7 +93,7 @@ def timed(trainer: Trainer, singles: dict, repeat: int, blas: NumpyBlas) -> dict
     """All parts' times and the ratios, every program from the trainer's initial weights."""
     values = {name: trainer.device.to_host(p.data) for name, p in trainer.model.parameters()}
     products = Products(products_of(trainer.model, trainer.settings.batch_size))
-    parts = [Part(MINIVAE, lambda: trainer.step(trainer.optimizer.steps))]
+    parts = [Part(MINIVAE, partial(train_on, trainer))]
     for title, peer in singles.items():
         peer.load(values)
         parts.append(Part(title, peer.stepper(trainer.optimizer, trainer.dataset.train_images,
