@@ -31,7 +31,7 @@ class CpuDevice:
     name = "cpu"
     cuda = False
     emulates = False        # whether kernels run thread by thread as on a GPU: for tests, see kernels/host/simt.h
-    column_bytes = 2 << 20      # of a convolution's columns at a time: they stay in the cache
+    column_bytes = 8 << 20      # of a convolution's columns at a time: they stay in the cache, and launches are few
 
     def __init__(self, threads: int | None = None):
         self.memory = MemoryPool()

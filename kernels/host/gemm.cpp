@@ -20,7 +20,8 @@ constexpr int VECTOR_BYTES = 32, MR = 6;       // 12 of 16
 constexpr int VECTOR_BYTES = 16, MR = 8;       // 16 of 32
 #endif
 constexpr int64_t KC = 512, NC = 4096;         // of k and of n at a time
-constexpr int64_t BLOCK = 16 * MR;             // rows of op(A) at a time: up to 384 KiB in float32
+constexpr int64_t BLOCK = 144;                 // rows of op(A) at a time: 288 KiB in float32; a multiple of MR
+constexpr int64_t GROUP = 4;                   // panels packed together: whole 256 bytes of op(B)'s rows
 constexpr int64_t SMALL = 1 << 15;             // multiplications below which one thread is faster
 
 template <class T> struct Simd {
@@ -97,6 +98,17 @@ template <class T> void pack_panel(const Product<T>& p, int64_t panel, T* to) {
     }
 }
 
+// `panels` panels of op(B) from number `panel` on.  Where its rows are contiguous they are walked once for all panels:
+// a cache line of each row at a time would wait for memory at every one.
+template <class T> void pack_panels(const Product<T>& p, int64_t panel, int64_t panels, T* to) {
+  constexpr int NR = Simd<T>::NR;
+  const int64_t whole = p.b_col == 1 ? std::clamp<int64_t>(p.n / NR - panel, 0, panels) : 0;
+  const T* b = p.b + p.k0 * p.b_row + panel * NR;
+  for (int64_t k = 0; k < p.depth; ++k, b += p.b_row)
+    for (int64_t j = 0; j < whole; ++j) memcpy(to + (j * p.depth + k) * NR, b + j * NR, NR * sizeof(T));
+  for (int64_t j = whole; j < panels; ++j) pack_panel(p, panel + j, to + j * p.depth * NR);
+}
+
 // c (ROWS, NR) (+)= a (ROWS, depth) b (depth, NR).  a is a packed strip (depth, ROWS), or with DIRECT the matrix.
 // A function of its own: inlined, GCC 12 runs out of registers for the rows' addresses, and a third of the speed is lost.
 template <class T, int ROWS, bool DIRECT>
@@ -163,20 +175,20 @@ template <class T, int which> T* place_of(size_t count) {
   return (T*)place.data();
 }
 
-// A product by this thread alone, for `depth` of k.  Where all rows are one block, each panel is used once and overwrites
-// the last; else the first block packs all panels for the others.
+// A product by this thread alone, for `depth` of k.  Where all rows are one block, each group of panels is used once and
+// overwrites the last; else the first block packs all panels for the others.
 template <class T> void multiply_depth(const Product<T>& p) {
   constexpr int NR = Simd<T>::NR;
   const int64_t panels = (p.n + NR - 1) / NR;
   const bool keep = p.m > BLOCK, transposed = p.a_col != 1;
-  T* const packed = place_of<T, 0>((keep ? panels : 1) * p.depth * 2);
+  T* const packed = place_of<T, 0>((keep ? panels : GROUP) * p.depth * 2);
   T* const strips = transposed ? place_of<T, 1>(BLOCK * KC / Simd<T>::LANES) : nullptr;
   for (int64_t block = 0; block < p.m; block += BLOCK) {
     const int64_t rows = std::min(BLOCK, p.m - block);
     if (transposed) pack_strips(p, block, rows, strips);
     for (int64_t j = 0; j < panels; ++j) {
-      T* const panel = packed + (keep ? j * p.depth * NR : 0);
-      if (block == 0) pack_panel(p, j, panel);
+      T* const panel = packed + (keep ? j : j % GROUP) * p.depth * NR;
+      if (block == 0 && j % GROUP == 0) pack_panels(p, j, std::min(GROUP, panels - j), panel);
       for (int64_t s = 0; s < rows; s += MR)
         strip_by_panel<T, MR>(p, block + s, std::min<int64_t>(MR, rows - s), strips ? strips + s * KC : nullptr, j, panel);
     }
