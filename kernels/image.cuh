@@ -6,9 +6,8 @@ DEVICE Share pixels_of(int64 pixels) {
   return share_of(pixels, (int64)blockIdx.x * blockDim.y + threadIdx.y, (int64)gridDim.x * blockDim.y);
 }
 
-// Calls body(i, image, row, column) for each place i of this thread's share of (images, height, width) places.
-template <class Body> DEVICE void for_places(int64 places, int height, int width, Body body) {
-  const Share share = pixels_of(places);
+// Calls body(i, image, row, column) for each place i of a share of (images, height, width) places.
+template <class Body> DEVICE void count_places(const Share& share, int height, int width, Body body) {
   int64 image = share.first / (height * width);
   int row = (int)(share.first - image * height * width) / width;
   int column = (int)(share.first - image * height * width) - row * width;
@@ -20,6 +19,11 @@ template <class Body> DEVICE void for_places(int64 places, int height, int width
     row = 0;
     ++image;
   }
+}
+
+// The same for this thread's share of all places.
+template <class Body> DEVICE void for_places(int64 places, int height, int width, Body body) {
+  count_places(pixels_of(places), height, width, body);
 }
 
 // Calls body(Int<W>, c) for packs of a pixel's channels, shared out to the threads along x.

@@ -61,30 +61,46 @@ template <int N> struct Int { static constexpr int value = N; };
 // The lanes of a pack; W is the pack's width in the enclosing scope.
 #define LANES(k) UNROLL for (int k = 0; k < W; ++k)
 
-// A pack read from memory: on a GPU one vector load into registers, on a CPU the memory itself.
+// A pack read from memory: on a GPU one vector load into registers, on a CPU the memory itself.  With a second
+// argument that is false nothing is read, and the lanes are zero.
 template <int W, class T = real> struct In {
 #if defined(__CUDACC__)
   struct alignas(W * sizeof(T)) Pack { T lane[W]; } pack;
   DEVICE explicit In(const T* from) : pack(*reinterpret_cast<const Pack*>(from)) {}
+  DEVICE In(const T* from, bool there) : pack() { if (there) pack = *reinterpret_cast<const Pack*>(from); }
+  DEVICE In() {}
   DEVICE T operator[](int k) const { return pack.lane[k]; }
 #else
+  static constexpr T ZEROS[WIDTH] = {};
   const T* from;
   DEVICE explicit In(const T* from) : from(from) {}
+  DEVICE In(const T* from, bool there) : from(there ? from : ZEROS) {}
+  DEVICE In() {}
   DEVICE T operator[](int k) const { return from[k]; }
 #endif
 };
 
-// A pack to be written: fill every lane, then call store() once.
+#if !defined(__CUDACC__)
+template <class T> struct Nowhere { static thread_local T pack[WIDTH]; };
+template <class T> thread_local T Nowhere<T>::pack[WIDTH];
+#endif
+
+// A pack to be written: fill every lane, then call store() once.  With a second argument that is false the pack goes
+// nowhere.
 template <int W, class T = real> struct Out {
 #if defined(__CUDACC__)
   struct alignas(W * sizeof(T)) Pack { T lane[W]; } pack;
   T* to;
   DEVICE explicit Out(T* to) : to(to) {}
+  DEVICE Out(T* to, bool there) : to(there ? to : nullptr) {}
+  DEVICE Out() {}
   DEVICE T& operator[](int k) { return pack.lane[k]; }
-  DEVICE void store() { *reinterpret_cast<Pack*>(to) = pack; }
+  DEVICE void store() { if (to != nullptr) *reinterpret_cast<Pack*>(to) = pack; }
 #else
   T* to;
   DEVICE explicit Out(T* to) : to(to) {}
+  DEVICE Out(T* to, bool there) : to(there ? to : Nowhere<T>::pack) {}
+  DEVICE Out() {}
   DEVICE T& operator[](int k) { return to[k]; }
   DEVICE void store() {}
 #endif

@@ -116,6 +116,13 @@ class CpuDevice:
         """The address of an array's first element."""
         return address(array)
 
+    def rows_apart(self, rows: int, row_bytes: int) -> int:
+        """How many rows apart to lay the matrices of a batch that a kernel walks side by side.
+
+        Whole multiples of 4 KiB would put a place of each matrix into the same few lines of the first-level cache.
+        """
+        return rows + (rows * row_bytes % 4096 == 0)
+
     def view(self, flat: np.ndarray, first: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> np.ndarray:
         """An array over `flat` from its element `first` on, of that shape and with strides in bytes."""
         return np.lib.stride_tricks.as_strided(flat[first:], shape, strides)
@@ -210,6 +217,10 @@ class CudaDevice:
         """The address of an array's first element."""
         return array.data.ptr
 
+    def rows_apart(self, rows: int, row_bytes: int) -> int:
+        """How many rows apart to lay the matrices of a batch: one behind the other, as cuBLAS takes them without a copy."""
+        return rows
+
     def view(self, flat, first: int, shape: tuple[int, ...], strides: tuple[int, ...]):
         """An array over `flat` from its element `first` on, of that shape and with strides in bytes."""
         return self.cupy.lib.stride_tricks.as_strided(flat[first:], shape, strides)
@@ -226,10 +237,14 @@ Device = CpuDevice | CudaDevice
 def _product_shape(a, b, out) -> tuple[int, ...]:
     shape = (*a.shape[:-1], b.shape[-1])
     if a.ndim not in (2, 3) or a.shape[:-2] != b.shape[:-2] or a.shape[-1] != b.shape[-2] or a.dtype != b.dtype or (
-            out is not None and (out.shape != shape or out.dtype != a.dtype or not out.flags.c_contiguous)):
+            out is not None and (out.shape != shape or out.dtype != a.dtype or not _contiguous_matrices(out))):
         into = "" if out is None else f" into {out.shape} {out.dtype}"
         raise ValueError(f"matmul: cannot multiply {a.shape} {a.dtype} by {b.shape} {b.dtype}{into}")
     return shape
+
+
+def _contiguous_matrices(out) -> bool:
+    return out.flags.c_contiguous or out.strides[-2:] == (out.shape[-1] * out.itemsize, out.itemsize)
 
 
 def _import_cupy():

@@ -40,8 +40,8 @@ class Host:
         self.library.pool_configure(threads, spins)
 
     def multiply(self, a: np.ndarray, b: np.ndarray, out: np.ndarray, accumulate: bool) -> None:
-        """out = a @ b, or += with `accumulate`: (m, k) @ (k, n), or a batch of such; shapes and dtypes fit, and out
-        is C-contiguous.
+        """out = a @ b, or += with `accumulate`: (m, k) @ (k, n), or a batch of such; shapes and dtypes fit, and out's
+        matrices are C-contiguous.
 
         Raises:
             MemoryError: no memory to pack the matrices into.
@@ -49,7 +49,7 @@ class Host:
         a, b = _row_or_column_major(a), _row_or_column_major(b)
         m, n = out.shape[-2:]
         if self._gemm[a.dtype.char](out.shape[0] if out.ndim == 3 else 1, m, n, a.shape[-1], address(a), *_strides(a),
-                                    address(b), *_strides(b), address(out), m * n, int(accumulate)):
+                                    address(b), *_strides(b), address(out), _strides(out)[0], int(accumulate)):
             raise MemoryError(f"no memory to multiply {a.shape} by {b.shape}")
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from minivae.device import device_of
 from minivae.kernels import launch
-from minivae.ops import winograd
+from minivae.ops import conv_direct, winograd
 from minivae.tensor import op, place_for
 from minivae.work import pixels
 
@@ -56,6 +56,36 @@ class _Columns(NamedTuple):
         each = self.out_height * self.out_width
         return y[first * each:last * each]
 
+    def convolve(self, device, x, w, y) -> None:
+        """y (places, outputs) = columns of x (images, height, width, channels) times w (taps, outputs), perhaps a view."""
+        if conv_direct.suits(*w.shape):
+            conv_direct.forward(device, x, w, y, self[1:])
+            return
+        for first, last in self.chunks(device, x.dtype):
+            columns = self.buffer(device, x.dtype, first, last)
+            self.fill(x[first:last], columns)
+            device.matmul(columns, w, out=self.rows_of(y, first, last))
+
+    def transpose(self, device, y, w, x) -> None:
+        """x (images, height, width, channels) = what y (places, outputs) times w (outputs, taps) adds to each pixel."""
+        for first, last in self.chunks(device, x.dtype):
+            columns = self.buffer(device, x.dtype, first, last)
+            device.matmul(self.rows_of(y, first, last), w, out=columns)
+            self.gather(columns, x[first:last])
+
+    def weights(self, device, x, dy, dw) -> None:
+        """dw (taps, outputs), contiguous or a transposed view, = the transposed columns of x times dy (places, outputs)."""
+        if conv_direct.suits(*dw.shape):
+            conv_direct.weights(device, x, dy, dw, self[1:])
+            return
+        for first, last in self.chunks(device, x.dtype):
+            columns, rows = self.buffer(device, x.dtype, first, last), self.rows_of(dy, first, last)
+            self.fill(x[first:last], columns)
+            if dw.flags.c_contiguous:
+                device.matmul(columns.T, rows, out=dw, accumulate=first > 0)
+            else:
+                device.matmul(rows.T, columns, out=dw.T, accumulate=first > 0)
+
 
 def out_size(size: int, kernel: int, stride: int, pad: int) -> int:
     """How many places a kernel has along an axis of `size`, padded by `pad` on both sides."""
@@ -93,23 +123,16 @@ def conv2d(needs, x, w, *, stride: int = 1, pad: int = 0):
     shape = _Columns(*x.shape, *w.shape[:2], stride, pad, *out)
     device, flat = device_of(x), w.reshape(-1, w.shape[3])
     y = device.empty((shape.images * shape.out_height * shape.out_width, w.shape[3]), x.dtype)
-    for first, last in shape.chunks(device, x.dtype):
-        columns = shape.buffer(device, x.dtype, first, last)
-        shape.fill(x[first:last], columns)
-        device.matmul(columns, flat, out=shape.rows_of(y, first, last))
+    shape.convolve(device, x, flat, y)
 
     def backward(dy, into):
         dy = dy.reshape(y_shape)
         dx = device.empty(x.shape, x.dtype) if needs[0] else None
         dw = place_for(w, into[1]) if needs[1] else None
-        for first, last in shape.chunks(device, x.dtype):
-            columns, dy_rows = shape.buffer(device, x.dtype, first, last), shape.rows_of(dy, first, last)
-            if needs[1]:
-                shape.fill(x[first:last], columns)
-                device.matmul(columns.T, dy_rows, out=dw.reshape(flat.shape), accumulate=first > 0)
-            if needs[0]:
-                device.matmul(dy_rows, flat.T, out=columns)
-                shape.gather(columns, dx[first:last])
+        if needs[1]:
+            shape.weights(device, x, dy, dw.reshape(flat.shape))
+        if needs[0]:
+            shape.transpose(device, dy, flat.T, dx)
         return dx, dw
 
     y_shape = y.shape
@@ -150,23 +173,19 @@ def conv2d_transpose(needs, x, w, *, stride: int = 1, pad: int = 0, out_shape: t
                          f"{w.shape[:2]} with stride {stride} and pad {pad}")
     x2, flat = x.reshape(-1, x.shape[3]), _inputs_first(device, w)
     y = device.empty((shape.images, *out_shape, outputs), x.dtype)
-    for first, last in shape.chunks(device, x.dtype):
-        columns = shape.buffer(device, x.dtype, first, last)
-        device.matmul(shape.rows_of(x2, first, last), flat, out=columns)
-        shape.gather(columns, y[first:last])
+    shape.transpose(device, x2, flat, y)
 
     def backward(dy, into):
         dx = device.empty(x2.shape, x.dtype) if needs[0] else None
-        dflat = device.empty(flat.shape, x.dtype) if needs[1] else None
-        for first, last in shape.chunks(device, x.dtype):
-            columns = shape.buffer(device, x.dtype, first, last)
-            shape.fill(dy[first:last], columns)
-            if needs[0]:
-                device.matmul(columns, flat.T, out=shape.rows_of(dx, first, last))
-            if needs[1]:
-                device.matmul(shape.rows_of(x2, first, last).T, columns, out=dflat, accumulate=first > 0)
-        dw = None if dflat is None else _inputs_third(device, dflat, w.shape)
-        return None if dx is None else dx.reshape(x.shape), dw
+        dw = None
+        if needs[0]:
+            shape.convolve(device, dy, flat.T, dx)
+            dx = dx.reshape(x.shape)
+        if needs[1]:
+            dflat = device.empty(flat.shape, x.dtype)
+            shape.weights(device, dy, x2, dflat.T)
+            dw = _inputs_third(device, dflat, w.shape)
+        return dx, dw
 
     return y, backward
 

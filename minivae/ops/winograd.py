@@ -1,7 +1,7 @@
-"""3 x 3 convolutions of stride 1 by minimal filtering, F(2 x 2, 3 x 3) (kernels/winograd.cu).
+"""3 x 3 convolutions of stride 1 by minimal filtering, F(4 x 4, 3 x 3) (kernels/winograd.cu).
 
-Winograd 1980; Lavin & Gray 2016, "Fast algorithms for convolutional neural networks", section 4.1: 16 multiplications
-for a tile of 2 x 2 outputs and a pair of channels instead of 36. ops/conv.py takes this way where `suits` says so.
+Winograd 1980; Lavin & Gray 2016, "Fast algorithms for convolutional neural networks", section 4.3: 36 multiplications
+for a tile of 4 x 4 outputs and a pair of channels instead of 144. ops/conv.py takes this way where `suits` says so.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from minivae.kernels import launch
 from minivae.tensor import place_for
 from minivae.work import elements, pixels
 
+TILE, POINTS = 4, 36     # outputs along an axis of a tile, and numbers of a transformed tile, as in the kernels
 LEAST_CHANNELS = 16     # with fewer the transforms cost more than the products save
 
 
@@ -22,7 +23,7 @@ def suits(w, stride: int) -> bool:
 
 
 class _Tiles(NamedTuple):
-    """How images and their convolutions are cut into tiles of 2 x 2 outputs, a few images at a time."""
+    """How images and their convolutions are cut into tiles of 4 x 4 outputs, a few images at a time."""
 
     height: int         # of the inputs
     width: int
@@ -34,45 +35,50 @@ class _Tiles(NamedTuple):
 
     @property
     def high(self) -> int:
-        return -(-self.out_height // 2)
+        return -(-self.out_height // TILE)
 
     @property
     def wide(self) -> int:
-        return -(-self.out_width // 2)
+        return -(-self.out_width // TILE)
 
     def chunks(self, device, dtype, images: int) -> list[tuple[int, int]]:
         """(first image, last image) of pieces whose tiles fit the device's column buffer."""
-        each = 16 * self.high * self.wide * max(self.inputs, self.outputs) * dtype.itemsize
+        each = POINTS * self.high * self.wide * max(self.inputs, self.outputs) * dtype.itemsize
         # Whole fours: then every piece of an array begins at a multiple of 16 bytes, as kernels ask for.
         count = max(4, device.column_bytes // each // 4 * 4)
         return [(first, min(first + count, images)) for first in range(0, images, count)]
 
+    def count(self, images: int) -> int:
+        """How many tiles that many images have."""
+        return images * self.high * self.wide
+
     def buffer(self, device, dtype, images: int, channels: int):
-        """Uninitialized tiles (16, tiles, channels)."""
-        return device.empty((16, images * self.high * self.wide, channels), dtype)
+        """Uninitialized tiles (36, tiles, channels), and behind each matrix what puts the next one elsewhere in the caches."""
+        return device.empty((POINTS, device.rows_apart(self.count(images), channels * dtype.itemsize), channels), dtype)
 
     def transform_input(self, x, v) -> None:
         """v = B^T x B."""
-        launch("winograd_input", pixels(v.shape[1], self.inputs), x, v, v.shape[1], self.high, self.wide, self.height,
+        tiles = self.count(len(x))
+        launch("winograd_input", pixels(tiles, self.inputs), x, v, tiles, v[0].size, self.high, self.wide, self.height,
                self.width, self.inputs, self.pad)
 
     def transform_output(self, m, y) -> None:
         """y = A^T m A."""
-        self._output("winograd_output", m, y, m.shape[1])
+        self._output("winograd_output", m, y, self.count(len(y)), m[0].size)
 
     def transpose_output(self, dy, dm) -> None:
         """dm from dy."""
-        self._output("winograd_output_backward", dy, dm, dm.shape[1])
+        self._output("winograd_output_backward", dy, dm, self.count(len(dy)), dm[0].size)
 
-    def _output(self, kernel: str, a, b, tiles: int) -> None:
-        launch(kernel, pixels(tiles, self.outputs), a, b, tiles, self.high, self.wide, self.out_height, self.out_width,
+    def _output(self, kernel: str, a, b, tiles: int, apart: int) -> None:
+        launch(kernel, pixels(tiles, self.outputs), a, b, tiles, apart, self.high, self.wide, self.out_height, self.out_width,
                self.outputs)
 
     def transpose_input(self, dv, dx) -> None:
         """dx from dv."""
         cells = len(dx) * (self.high + 1) * (self.wide + 1)
-        launch("winograd_input_backward", pixels(cells, self.inputs), dv, dx, cells, self.high, self.wide, self.height,
-               self.width, self.inputs, self.pad)
+        launch("winograd_input_backward", pixels(cells, self.inputs), dv, dx, cells, dv[0].size, self.high, self.wide,
+               self.height, self.width, self.inputs, self.pad)
 
 
 def convolve(needs, x, w, pad: int, out_shape: tuple[int, int]):
@@ -86,14 +92,15 @@ def convolve(needs, x, w, pad: int, out_shape: tuple[int, int]):
     """
     device, pairs = device_of(x), w.shape[2] * w.shape[3]
     tiles = _Tiles(*x.shape[1:], *out_shape, w.shape[3], pad)
-    u = device.empty((16, *w.shape[2:]), x.dtype)
+    u = device.empty((POINTS, *w.shape[2:]), x.dtype)
     launch("winograd_weights", elements(pairs), w, u, pairs)
     y = device.empty((len(x), *out_shape, w.shape[3]), x.dtype)
     pieces = tiles.chunks(device, x.dtype, len(x))
     for first, last in pieces:
         v, m = (tiles.buffer(device, x.dtype, last - first, channels) for channels in w.shape[2:])
+        count = tiles.count(last - first)
         tiles.transform_input(x[first:last], v)
-        device.matmul(v, u, out=m)
+        device.matmul(v[:, :count], u, out=m[:, :count])
         tiles.transform_output(m, y[first:last])
 
     def backward(dy, into):
@@ -101,12 +108,13 @@ def convolve(needs, x, w, pad: int, out_shape: tuple[int, int]):
         du = device.empty(u.shape, x.dtype) if needs[1] else None
         for first, last in pieces:
             v, dm = (tiles.buffer(device, x.dtype, last - first, channels) for channels in w.shape[2:])
+            count = tiles.count(last - first)
             tiles.transpose_output(dy[first:last], dm)
             if needs[1]:
                 tiles.transform_input(x[first:last], v)
-                device.matmul(v.transpose(0, 2, 1), dm, out=du, accumulate=first > 0)
+                device.matmul(v[:, :count].transpose(0, 2, 1), dm[:, :count], out=du, accumulate=first > 0)
             if needs[0]:
-                device.matmul(dm, u.transpose(0, 2, 1), out=v)
+                device.matmul(dm[:, :count], u.transpose(0, 2, 1), out=v[:, :count])
                 tiles.transpose_input(v, dx[first:last])
         if needs[1]:
             dw = place_for(w, into[1])
