@@ -7,6 +7,8 @@
 //   * A kernel is right for every launch shape, one thread a block included.  Which elements belong
 //     to which thread is decided here (for_packs) and in reduce.cuh, nowhere else.
 //   * Global memory is read and written a pack at a time through In<W> and Out<W>.
+//   * The line above each kernel, `// moves: what it reads -> what it writes`, names the arrays that pass between
+//     memory and the GPU in one launch, each once; minivae/traffic.py reads it and says how.
 #pragma once
 
 #ifndef REAL

@@ -99,6 +99,7 @@ template <class Body> DEVICE void for_taps(int64 count, Body body) {
 }
 
 // The weights of all channel pairs, `count` numbers a tap: u = G w G^T, (16, count).
+// moves: 9/16 w -> 1 u
 extern "C" __global__ void winograd_weights(const real* __restrict__ w, real* __restrict__ u, int64 count) {
   for_taps(count, [&](auto pack, int64 i) {
     constexpr int W = decltype(pack)::value;
@@ -112,6 +113,7 @@ extern "C" __global__ void winograd_weights(const real* __restrict__ w, real* __
 }
 
 // dw from du.
+// moves: 1 du -> 9/16 dw
 extern "C" __global__ void winograd_weights_backward(const real* __restrict__ du, real* __restrict__ dw, int64 count) {
   for_taps(count, [&](auto pack, int64 i) {
     constexpr int W = decltype(pack)::value;
@@ -132,6 +134,7 @@ template <class Body> DEVICE void for_tiles(const Grid& grid, Body body) {
 }
 
 // v (16, tiles, channels) = B^T x B of each tile, which begins `pad` above and to the left of its outputs.
+// moves: 1/4 x -> 1 v
 extern "C" __global__ void winograd_input(const real* __restrict__ x, real* __restrict__ v, int64 tiles, int tiles_high,
                                           int tiles_wide, int height, int width, int channels, int pad) {
   const Grid grid = {tiles, tiles_high, tiles_wide, height, width, channels};
@@ -166,6 +169,7 @@ DEVICE void add_quarter(real (&sum)[4][W], const real* dv, int64 image, int row,
 
 // dx from dv: a thread owns 2 x 2 pixels, the first quarter of one tile, and gathers from the up to four tiles that
 // cover them, always in the same order.  The grid has one more row and column than there are tiles.
+// moves: 1 dv -> 1/4 dx
 extern "C" __global__ void winograd_input_backward(const real* __restrict__ dv, real* __restrict__ dx, int64 cells,
                                                    int tiles_high, int tiles_wide, int height, int width, int channels,
                                                    int pad) {
@@ -190,6 +194,7 @@ extern "C" __global__ void winograd_input_backward(const real* __restrict__ dv, 
 }
 
 // y (images, height, width, channels) = A^T m A of each tile; what lies beyond the image is dropped.
+// moves: 1 m -> 1/4 y
 extern "C" __global__ void winograd_output(const real* __restrict__ m, real* __restrict__ y, int64 tiles, int tiles_high,
                                            int tiles_wide, int height, int width, int channels) {
   const Grid grid = {tiles, tiles_high, tiles_wide, height, width, channels};
@@ -205,6 +210,7 @@ extern "C" __global__ void winograd_output(const real* __restrict__ m, real* __r
 }
 
 // dm from dy.
+// moves: 1/4 dy -> 1 dm
 extern "C" __global__ void winograd_output_backward(const real* __restrict__ dy, real* __restrict__ dm, int64 tiles,
                                                     int tiles_high, int tiles_wide, int height, int width, int channels) {
   const Grid grid = {tiles, tiles_high, tiles_wide, height, width, channels};
