@@ -76,6 +76,13 @@ template <int W, class T = real> struct In {
 #endif
 };
 
+#if defined(__CUDA_ARCH__)
+// Left to itself the compiler writes some packs (results of loops, mostly) an element at a time; these are one
+// instruction always.
+DEVICE void store_16(float* to, const float (&x)[4]) { __stwb((float4*)to, make_float4(x[0], x[1], x[2], x[3])); }
+DEVICE void store_16(double* to, const double (&x)[2]) { __stwb((double2*)to, make_double2(x[0], x[1])); }
+#endif
+
 // A pack to be written: fill every lane, then call store() once.
 template <int W, class T = real> struct Out {
 #if defined(__CUDACC__)
@@ -83,7 +90,12 @@ template <int W, class T = real> struct Out {
   T* to;
   DEVICE explicit Out(T* to) : to(to) {}
   DEVICE T& operator[](int k) { return pack.lane[k]; }
-  DEVICE void store() { *reinterpret_cast<Pack*>(to) = pack; }
+  DEVICE void store() {
+#if defined(__CUDA_ARCH__)
+    if constexpr (sizeof(Pack) == 16) return store_16(to, pack.lane);
+#endif
+    *reinterpret_cast<Pack*>(to) = pack;
+  }
 #else
   T* to;
   DEVICE explicit Out(T* to) : to(to) {}

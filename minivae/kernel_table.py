@@ -50,7 +50,8 @@ def _row(name: str, architecture: str, made: nvrtc.Build, dtype) -> dict:
             "spilled_bytes": compiled.spilled,
             "occupancy": occupancy(architecture, MAX_THREADS, compiled.registers, compiled.shared),
             "bytes_per_element": traffic.bytes_per_element(name, dtype), "moves": traffic.moves(name).words,
-            "widest_load_bytes": compiled.entry.load, "widest_store_bytes": compiled.entry.store}
+            "widest_load_bytes": max(compiled.entry.loads, default=0),
+            "widest_store_bytes": max(compiled.entry.stores, default=0)}
 
 
 def show(console: Console, report: dict) -> None:

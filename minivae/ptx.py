@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter, defaultdict
 from typing import NamedTuple
 
 ENTRY = re.compile(r"^\.(?:visible )?\.?entry (\w+)\((.*?)\)(.*?)^\}", re.MULTILINE | re.DOTALL)
 PARAMETER = re.compile(r"\.param \.(?:align \d+ \.)?(\w+)((?: \.ptr[ .\w]*)?) (\w+)(\[\d+\])?")
 LOADED = re.compile(r"ld\.param\.\w+\s+(%\w+), \[(\w+)\]")
-GLOBAL_ADDRESS = re.compile(r"cvta\.to\.global\.u64\s+%\w+, (%\w+)")
+PASSED_ON = re.compile(r"\b(?:add\.s64|mov\.[ub]64|cvta\.[.\w]+|selp\.b64)\s+(%\w+), (.+);")
+ADDRESS = re.compile(r"\b(?:ld|st)\.global[.\w]*\s[^;\[]*\[(%\w+)")
 ACCESS = re.compile(r"\b(ld|st)\.global[.\w]*?(?:\.v(\d))?\.[bfsu](\d+)\b")
 DOUBLE = re.compile(r"^\s*(?:@!?%\w+ )?([\w.]*\bf64[\w.]*)", re.MULTILINE)
 LOCAL = re.compile(r"\.local\b|__local_depot")
@@ -31,14 +33,14 @@ class Entry(NamedTuple):
 
     Attributes:
         parameters: in their order.
-        load, store: bytes of the widest access to global memory; 0 for none.
+        loads, stores: for each size of an access to global memory, in bytes, how many there are.
         doubles: its instructions on float64.
         local: whether it keeps something in local memory: an array that is no register.
     """
 
     parameters: tuple[Parameter, ...]
-    load: int
-    store: int
+    loads: dict[int, int]
+    stores: dict[int, int]
     doubles: tuple[str, ...]
     local: bool
 
@@ -49,12 +51,29 @@ def entries(text: str) -> dict[str, Entry]:
 
 
 def _entry(declared: str, body: str) -> Entry:
-    registers = {parameter: register for register, parameter in LOADED.findall(body)}
-    addresses = set(GLOBAL_ADDRESS.findall(body))
-    parameters = tuple(Parameter(kind + array, bool(marked) or registers.get(name) in addresses)
+    addresses = _addresses(body)
+    parameters = tuple(Parameter(kind + array, bool(marked) or name in addresses)
                        for kind, marked, name, array in PARAMETER.findall(declared))
-    widths = {"ld": 0, "st": 0}
+    counts = {"ld": Counter(), "st": Counter()}
     for access, lanes, bits in ACCESS.findall(body):
-        widths[access] = max(widths[access], int(lanes or 1) * int(bits) // 8)
-    return Entry(parameters, widths["ld"], widths["st"], tuple(dict.fromkeys(DOUBLE.findall(body))),
+        counts[access][int(lanes or 1) * int(bits) // 8] += 1
+    return Entry(parameters, dict(counts["ld"]), dict(counts["st"]), tuple(dict.fromkeys(DOUBLE.findall(body))),
                  LOCAL.search(body) is not None)
+
+
+def _addresses(body: str) -> set[str]:
+    """The parameters that are addresses: passed on, or with something added to them, to an access of global memory.
+    Numbers of elements are multiplied or shifted before they get there."""
+    came_from = defaultdict(set)
+    for register, parameter in LOADED.findall(body):
+        came_from[register].add(parameter)
+    steps = [(to, re.findall(r"%\w+", operands)) for to, operands in PASSED_ON.findall(body)]
+    grown = True
+    while grown:
+        grown = False
+        for to, operands in steps:
+            found = set().union(*(came_from[operand] for operand in operands if operand in came_from))
+            if not found <= came_from[to]:
+                came_from[to] |= found
+                grown = True
+    return set().union(*(came_from[register] for register in ADDRESS.findall(body)))
