@@ -253,7 +253,7 @@ def import_nvrtc():
         from cupy.cuda import nvrtc
         nvrtc.getVersion()      # finds the library
     except Exception as error:  # not installed, or of many kinds: a library that is missing or does not load
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        said = next((line for line in str(error).splitlines() if line.strip("= ")), type(error).__name__)
         raise MinivaeError("compiling kernels for a GPU needs CuPy and NVRTC, though no GPU: in the checkout, pip install "
                            f"'.[cuda13]', or '.[cuda12]' for CUDA 12 ({said})") from error
     return nvrtc

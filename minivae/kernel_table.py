@@ -71,7 +71,7 @@ def show(console: Console, report: dict) -> None:
 
 def _table(architecture: str, report: dict) -> Table:
     table = Table(title=f"{architecture}, {report['real']}", title_justify="left")
-    for column in ("kernel", "registers", "shared", "occupancy", "bytes", "load", "store"):
+    for column in ("kernel", "regs", "shared", "occupancy", "bytes", "load", "store"):
         table.add_column(column, justify="left" if column == "kernel" else "right", no_wrap=True)
     rows = [row for row in report["kernels"] if row["architecture"] == architecture]
     for row, following in zip(rows, [*rows[1:], None], strict=True):

@@ -25,7 +25,7 @@ VERBOSE = "--ptxas-options=-v"                          # puts what a kernel nee
 ABOUT = re.compile(r"Compiling entry function '(\w+)'(.*?)(?=Compiling entry function|\Z)", re.DOTALL)
 NEEDS = {"registers": r"Used (\d+) registers", "shared": r"(\d+) bytes smem", "stack": r"(\d+) bytes stack frame",
          "spilled": r"(\d+) bytes spill (?:stores|loads)"}
-WARNING = re.compile(r"^.*\bwarning\b.*$", re.MULTILINE)
+WARNING = re.compile(r"^(?!Remark).*\bwarning\b.*$", re.MULTILINE | re.IGNORECASE)
 
 
 class Compiled(NamedTuple):
