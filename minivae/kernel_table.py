@@ -64,7 +64,8 @@ def show(console: Console, report: dict) -> None:
                   "once; 16 is the most.", soft_wrap=True)
     for fault in report["faults"]:
         console.print(f"[bold]{fault}[/]", soft_wrap=True)
-    console.print(f"{len(report['faults'])} faults" if report["faults"] else
+    count = len(report["faults"])
+    console.print(f"{count} fault{'s' if count > 1 else ''}" if count else
                   "No warning, no spilled register, no array in local memory, parameters as the launcher believes"
                   + (", no float64 arithmetic." if report["real"] == "float" else "."), soft_wrap=True)
 
