@@ -7,13 +7,16 @@ The launches are those of minivae's CUDA branch at full size (recorder.py). Byte
 memory and write to it, each array once; floating-point operations are those of the matrix products, beside which the
 kernels' own are few. Predicted, not measured: a launch takes the longest of LAUNCH seconds, its bytes at the GPU's
 bandwidth and its operations at the GPU's rate, and launches follow each other. Bandwidth and rates are the vendor's
-peaks, which no kernel reaches; on the other hand what one launch leaves in the GPU's cache the next need not read.
+peaks, which no kernel reaches; on the other hand what one launch leaves in the GPU's cache the next need not read. A step
+cannot take less than Python takes to make its launches; that part is measured here, without CuPy's own share.
 """
 
 from __future__ import annotations
 
 import math
+import statistics
 import sys
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +31,7 @@ from minivae.training import Trainer  # noqa: E402
 
 LAUNCH = 3e-6       # seconds from one kernel to the next at least: what the queue of a stream takes
 PRODUCTS = "products (cuBLAS)"
+STEPS = 50          # are timed to see what Python takes
 
 
 class Gpu(NamedTuple):
@@ -65,6 +69,19 @@ def launches(arch: str) -> list[Launch]:
         with trace.recording() as record:
             train_on(trainer)
         return [_launch(call) for call in record.calls] + [Launch(o.name, o.read, o.written, 0) for o in own]
+
+
+def python_ms(arch: str) -> float:
+    """Milliseconds that Python takes on this machine to make the calls of a step, CuPy's own work apart: the median."""
+    with recorder.in_cupys_place() as (device, _):
+        trainer = Trainer(endless(arch, BATCH_SIZES[arch]), data.load(DATA), device)
+        return 1e3 * statistics.median(_seconds(trainer) for _ in range(STEPS))
+
+
+def _seconds(trainer: Trainer) -> float:
+    began = time.perf_counter()
+    train_on(trainer)
+    return time.perf_counter() - began
 
 
 def _launch(call: trace.Call) -> Launch:
@@ -130,7 +147,7 @@ def summary(arch: str, made: list[Launch]) -> str:
     theirs = pytorch(arch)
     beside = "PyTorch is missing: pip install torch" if theirs is None else f"PyTorch eager: at least {theirs}"
     return (f"{arch}, batch {BATCH_SIZES[arch]}: {len(made)} launches ({len(made) - products - cupys} of minivae's kernels, "
-            f"{products} products, {cupys} of CuPy's own); {beside}")
+            f"{products} products, {cupys} of CuPy's own); {beside}; Python takes {python_ms(arch):.1f} ms to make them")
 
 
 @click.command()

@@ -1,7 +1,7 @@
 """Stands in CuPy's place, computes nothing and launches nothing, and writes down what CuPy would launch of its own.
 
 minivae's CUDA branch runs on it unchanged, so that the launches of a training step can be counted at full size on any
-machine. Memory is NumPy's, taken and never touched. What CuPy launches for a product or a copy follows its source
+machine. All arrays lie in the same memory, which nobody reads or writes. What CuPy launches for a product or a copy follows its source
 (cupy/_core/_routines_linalg.pyx, CuPy 14): two-dimensional operands are copied where they are neither C- nor
 F-contiguous, batched ones wherever they are not C-contiguous.
 """
@@ -19,12 +19,18 @@ import numpy as np
 from minivae import device as devices
 
 
+MEMORY = np.empty(1 << 30, np.uint8)        # more than any array takes; the system gives none of it before it is touched
+
+
 class OwnLaunch(NamedTuple):
     """A kernel of CuPy's own, or a copy or fill by the driver: its name, bytes read and written."""
 
     name: str
     read: int
     written: int
+
+
+ALIGNED, GPU_0 = SimpleNamespace(ptr=512), SimpleNamespace(id=0)
 
 
 class Array:
@@ -36,8 +42,8 @@ class Array:
         self.memory = memory
         self.shape, self.dtype, self.ndim, self.size = memory.shape, memory.dtype, memory.ndim, memory.size
         self.strides, self.nbytes, self.flags = memory.strides, memory.nbytes, memory.flags
-        self.data = SimpleNamespace(ptr=memory.__array_interface__["data"][0] // 512 * 512)     # as CuPy's pool aligns
-        self.device = SimpleNamespace(id=0)
+        self.data = ALIGNED
+        self.device = GPU_0
 
     def __len__(self) -> int:
         return len(self.memory)
@@ -77,7 +83,7 @@ def _view(found: np.ndarray, of: np.ndarray) -> Array:
 
 
 def empty(shape, dtype=np.float32) -> Array:
-    return Array(np.empty(shape, dtype))
+    return Array(np.ndarray(shape, dtype, MEMORY))
 
 
 def zeros(shape, dtype=np.float32) -> Array:
