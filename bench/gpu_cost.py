@@ -158,8 +158,8 @@ def main(arch: str, markdown: bool) -> None:
     for name in BATCH_SIZES if arch == "both" else (arch,):
         made = launches(name)
         click.echo(f"{summary(name, made)}\n\n{table(made, markdown)}\n")
-    click.echo("Predicted, not measured: for each launch the longest of 3 us, its bytes at full bandwidth and its operations at the "
-               "full rate.")
+    click.echo("Predicted, not measured: for each launch the longest of 3 us, its bytes at full bandwidth and its operations "
+               "at the full rate.")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Stands in CuPy's place, computes nothing and launches nothing, and writes down what CuPy would launch of its own.
 
 minivae's CUDA branch runs on it unchanged, so that the launches of a training step can be counted at full size on any
-machine. All arrays lie in the same memory, which nobody reads or writes. What CuPy launches for a product or a copy follows its source
-(cupy/_core/_routines_linalg.pyx, CuPy 14): two-dimensional operands are copied where they are neither C- nor
-F-contiguous, batched ones wherever they are not C-contiguous.
+machine. All arrays lie in the same memory, which nobody reads or writes. What CuPy launches for a product or a copy
+follows its source (cupy/_core/_routines_linalg.pyx, CuPy 14): two-dimensional operands are copied where they are
+neither C- nor F-contiguous, batched ones wherever they are not C-contiguous.
 """
 
 from __future__ import annotations

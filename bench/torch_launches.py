@@ -26,8 +26,8 @@ def count(trainer: Trainer, arch: str, dataset: data.Dataset) -> Counter:
     """Launches by the name of the call, of one step of the eager model that does what `trainer` does.
 
     Each outermost call of the library counts as one, without those that launch nothing and whatever a CPU makes of it:
-    a product, an elementwise call, a batch norm, a call on a list of tensors. A convolution's backward pass counts as one for
-    each gradient. What a GPU may add (changes of layout, the second kernel of a reduction) is left out: PyTorch launches
+    a product, an elementwise call, a batch norm, a call on a list of tensors. A convolution's backward pass counts as
+    one for each gradient. What a GPU may add (changes of layout, the second kernel of a reduction) is left out: PyTorch launches
     at least so many.
     """
     peer = torch_training.Peer(trainer.model, arch, "eager", np.float32)

@@ -58,8 +58,8 @@ def show(console: Console, report: dict) -> None:
     """Print what measure() found: a table for each architecture, what it means, and what is wrong."""
     for architecture in dict.fromkeys(row["architecture"] for row in report["kernels"]):
         console.print(_table(architecture, report))
-    console.print(f"Compiled by NVRTC {report['nvrtc']} with CuPy's options. Occupancy: theoretical, at {report['threads']} threads "
-                  "a block; over rows of fewer than 1,000 numbers a block has fewer.", soft_wrap=True)
+    console.print(f"Compiled by NVRTC {report['nvrtc']} with CuPy's options. Occupancy: theoretical, at {report['threads']} "
+                  "threads a block; over rows of fewer than 1,000 numbers a block has fewer.", soft_wrap=True)
     console.print("Bytes: read and written for one element of the work, small arrays apart. Widest load and store: bytes at "
                   "once; 16 is the most.", soft_wrap=True)
     for fault in report["faults"]:

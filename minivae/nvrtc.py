@@ -79,8 +79,8 @@ def compile_source(text: str, given: tuple[str, ...]) -> Build:
     except nvrtc.NVRTCError as error:
         log = nvrtc.getProgramLog(program).strip().splitlines()
         first = next((line for line in log if "error" in line), str(error))
-        raise MinivaeError(f"NVRTC {'.'.join(map(str, nvrtc.getVersion()))} does not compile for {' '.join(given)}: {first}; "
-                           "an unknown architecture needs a newer nvidia-cuda-nvrtc") from error
+        version = ".".join(map(str, nvrtc.getVersion()))
+        raise MinivaeError(f"NVRTC {version} does not compile for {' '.join(given)}: {first}; an unknown architecture needs a newer nvidia-cuda-nvrtc") from error
     finally:
         nvrtc.destroyProgram(program)
 
@@ -108,7 +108,8 @@ def faults_of(made: Build, believed: dict[str, tuple[Parameter, ...]], dtype=np.
         found.append(f"compiled {', '.join(sorted(made.kernels))} instead of {', '.join(sorted(believed))}")
     for name in made.kernels.keys() & believed.keys():
         compiled = made.kernels[name]
-        found += [f"{name}: {fault}" for fault in (*_needs(compiled, np.dtype(dtype)), *_parameters(compiled, believed[name], dtype))]
+        wrong = (*_needs(compiled, np.dtype(dtype)), *_parameters(compiled, believed[name], dtype))
+        found += [f"{name}: {fault}" for fault in wrong]
     return found
 
 

@@ -7,10 +7,10 @@ from collections import Counter, defaultdict
 from typing import NamedTuple
 
 ENTRY = re.compile(r"^\.(?:visible )?\.?entry (\w+)\((.*?)\)(.*?)^\}", re.MULTILINE | re.DOTALL)
-PARAMETER = re.compile(r"\.param \.(?:align \d+ \.)?(\w+)((?: \.ptr[ .\w]*)?) (\w+)(\[\d+\])?")
+PARAMETER = re.compile(r"\.param \.(?:align \d+ \.)?(\w+)(?: \.ptr[ .\w]*)? (\w+)(\[\d+\])?")
 LOADED = re.compile(r"ld\.param\.\w+\s+(%\w+), \[(\w+)\]")
 PASSED_ON = re.compile(r"\b(?:add\.s64|mov\.[ub]64|cvta\.[.\w]+|selp\.b64)\s+(%\w+), (.+);")
-ADDRESS = re.compile(r"\b(?:ld|st)\.global[.\w]*\s[^;\[]*\[(%\w+)")
+ADDRESS = re.compile(r"\b(ld|st)\.global[.\w]*\s[^;\[]*\[(%\w+)")
 ACCESS = re.compile(r"\b(ld|st)\.global[.\w]*?(?:\.v(\d))?\.[bfsu](\d+)\b")
 DOUBLE = re.compile(r"^\s*(?:@!?%\w+ )?([\w.]*\bf64[\w.]*)", re.MULTILINE)
 LOCAL = re.compile(r"\.local\b|__local_depot")
@@ -21,11 +21,17 @@ class Parameter(NamedTuple):
 
     Attributes:
         type: PTX's, such as u32 or f64; an array of bytes for a structure.
-        pointer: whether the code uses it as the address of global memory.
+        loaded, stored: whether the code reads from global memory at it, and whether it writes there.
     """
 
     type: str
-    pointer: bool
+    loaded: bool
+    stored: bool
+
+    @property
+    def pointer(self) -> bool:
+        """Whether the code uses it as an address of global memory."""
+        return self.loaded or self.stored
 
 
 class Entry(NamedTuple):
@@ -52,8 +58,8 @@ def entries(text: str) -> dict[str, Entry]:
 
 def _entry(declared: str, body: str) -> Entry:
     addresses = _addresses(body)
-    parameters = tuple(Parameter(kind + array, bool(marked) or name in addresses)
-                       for kind, marked, name, array in PARAMETER.findall(declared))
+    parameters = tuple(Parameter(kind + array, name in addresses["ld"], name in addresses["st"])
+                       for kind, name, array in PARAMETER.findall(declared))
     counts = {"ld": Counter(), "st": Counter()}
     for access, lanes, bits in ACCESS.findall(body):
         counts[access][int(lanes or 1) * int(bits) // 8] += 1
@@ -61,9 +67,9 @@ def _entry(declared: str, body: str) -> Entry:
                  LOCAL.search(body) is not None)
 
 
-def _addresses(body: str) -> set[str]:
-    """The parameters that are addresses: passed on, or with something added to them, to an access of global memory.
-    Numbers of elements are multiplied or shifted before they get there."""
+def _addresses(body: str) -> dict[str, set[str]]:
+    """The parameters that are addresses of loads (ld) and of stores (st): passed on, or with something added to them, to an
+    access of global memory. Numbers of elements are multiplied or shifted before they get there."""
     came_from = defaultdict(set)
     for register, parameter in LOADED.findall(body):
         came_from[register].add(parameter)
@@ -76,4 +82,7 @@ def _addresses(body: str) -> set[str]:
             if not found <= came_from[to]:
                 came_from[to] |= found
                 grown = True
-    return set().union(*(came_from[register] for register in ADDRESS.findall(body)))
+    found = {"ld": set(), "st": set()}
+    for access, register in ADDRESS.findall(body):
+        found[access] |= came_from[register]
+    return found

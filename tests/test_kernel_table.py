@@ -8,8 +8,8 @@ from rich.console import Console
 
 from minivae import cli, kernel_table
 
-ROW = {"file": "pool", "kernel": "max_pool", "architecture": "sm_75", "registers": 40, "shared_bytes": 12_288, "stack_bytes": 0,
-       "spilled_bytes": 8, "occupancy": 0.625, "bytes_per_element": 5.25, "moves": "1 x -> 1/4 y, 1/4 chosen",
+ROW = {"file": "pool", "kernel": "max_pool", "architecture": "sm_75", "registers": 40, "shared_bytes": 12_288,
+       "stack_bytes": 0, "spilled_bytes": 8, "occupancy": 0.625, "bytes_per_element": 5.25, "moves": "1 x -> 1/4 y, 1/4 chosen",
        "widest_load_bytes": 16, "widest_store_bytes": 4}
 REPORT = {"nvrtc": "13.5", "real": "float", "threads": 256, "kernels": [ROW, {**ROW, "file": "conv", "kernel": "im2col"}],
           "faults": ["sm_75: max_pool: 8 bytes of registers spilled to memory"]}

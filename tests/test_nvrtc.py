@@ -59,6 +59,16 @@ def test_every_kernel_on_every_architecture(stem, architecture, dtype):
             assert compiled.entry.loads.get(16, 0) >= reads and compiled.entry.stores.get(16, 0) >= writes, name
 
 
+@pytest.mark.parametrize("stem", stems())
+def test_moves_lines_are_true(stem):
+    """What the line above each kernel says that it reads and writes is what its code loads from and stores to."""
+    for name, compiled in nvrtc.build(stem, "sm_90", FLOAT).kernels.items():
+        code = dict(zip((p.name for p in signatures(stem)[name]), compiled.entry.parameters, strict=True))
+        reads, writes = ({term.name for term in terms} for terms in traffic.moves(name))
+        assert reads == {parameter for parameter, seen in code.items() if seen.loaded}, name
+        assert writes == {parameter for parameter, seen in code.items() if seen.stored}, name
+
+
 def _widths(compiled):
     return max(compiled.entry.loads, default=0), max(compiled.entry.stores, default=0)
 
@@ -117,7 +127,9 @@ def test_without_nvrtc_it_is_one_line(monkeypatch):
 # ---- each check can fail ----
 
 KERNEL = 'extern "C" __global__ void k(const float* x, float* y, long long n) { %s }'
-SIGNATURE = {"k": (Parameter("x", "real", True, True), Parameter("y", "real", True, False), Parameter("n", "int64", False, False))}
+X, Y = Parameter("x", "real", True, True), Parameter("y", "real", True, False)
+N = Parameter("n", "int64", False, False)
+SIGNATURE = {"k": (X, Y, N)}
 PLAIN = "y[threadIdx.x + n] = x[threadIdx.x];"
 
 
@@ -155,9 +167,6 @@ def test_more_than_a_block_may_have():
     assert nvrtc.faults_of(nvrtc.Build((), {"k": larger}), SIGNATURE) == [
         f"k: 257 registers for each of {MAX_THREADS} threads are more than 65536",
         "k: 49156 bytes of shared memory are more than 49152"]
-
-
-X, Y, N = SIGNATURE["k"]
 
 
 @pytest.mark.parametrize(("believed", "words"), [

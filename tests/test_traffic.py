@@ -44,10 +44,11 @@ def test_shares_are_those_of_a_training_step(cpu, few_digits, arch):
 
 def test_bytes_of_a_launch():
     x, small = Extent(1000 * 64, 4), Extent(64, 4)
-    reads, writes = traffic.bytes_of("batch_norm_forward", (x, Extent(3 * 2 * 64, 4), small, small, x, Extent(128, 4), 1000, 64,
-                                                            3, 1e-5, 0, 0))
+    partial, moments = Extent(3 * 2 * 64, 4), Extent(128, 4)
+    reads, writes = traffic.bytes_of(
+        "batch_norm_forward", (x, partial, small, small, x, moments, 1000, 64, 3, 1e-5, 0, 0))
     assert (reads, writes) == (4 * (64_000 + 3 * 2 * 64 + 64 + 64), 4 * (64_000 + 128))
-    reads, _ = traffic.bytes_of("batch_norm_forward", (x, x, small, small, x, Extent(128, 4), 1000, 64, 0, 1e-5, 0, 0))
+    reads, _ = traffic.bytes_of("batch_norm_forward", (x, x, small, small, x, moments, 1000, 64, 0, 1e-5, 0, 0))
     assert reads == 4 * (64_000 + 64 + 64)      # no slabs: x stands in for what there is not
     images, batch = Extent(10**6, 1), Extent(10 * 784, 4)
     assert traffic.bytes_of("gather_batch", (images, batch, Extent(10, 4), 1275, 10, 784, 0, 0, 0, 1)) == (
