@@ -1,10 +1,10 @@
 // arithmetic.cu - the elementwise sums and the mean that join a cost together.
-// Bytes moved per element, of sizeof(real): add 2 reads + 1 write, fill 1 write, mean 1 read.
 #include "portable.cuh"
 #include "math.cuh"
 #include "reduce.cuh"
 
 // y = a + b
+// moves: 1 a, 1 b -> 1 y
 extern "C" __global__ void add(const real* a, const real* b, real* y, int64 n) {
   for_elements(n, [&](auto w, int64 i) {
     constexpr int W = decltype(w)::value;
@@ -16,6 +16,7 @@ extern "C" __global__ void add(const real* a, const real* b, real* y, int64 n) {
 }
 
 // y[i] = scale * x[0]: how the gradient of a mean spreads
+// moves: x -> 1 y
 extern "C" __global__ void fill(const real* __restrict__ x, real* __restrict__ y, int64 n, real scale) {
   const real value = scale * x[0];
   for_elements(n, [&](auto w, int64 i) {
@@ -39,6 +40,7 @@ DEVICE real sum_by_block(const real* x, int64 n) {   // one block, all of x
 }
 
 // y[b] = scale * the sum of block b's elements: with one block, of all
+// moves: 1 x -> y
 extern "C" __global__ void sum(const real* __restrict__ x, real* __restrict__ y, int64 n, real scale) {
   LaneSum sum;
   for_elements(n, [&](auto w, int64 i) {
@@ -54,6 +56,7 @@ extern "C" __global__ void sum(const real* __restrict__ x, real* __restrict__ y,
 
 // Keeps the score of a run without reading anything back: totals[0] += mean(a), totals[1] += mean(b), and
 // totals[2] becomes the first step at which either was not finite (it starts at -1).  One block.
+// moves: 1 a, 1 b, totals -> totals
 extern "C" __global__ void keep_score(const real* __restrict__ a, const real* __restrict__ b,
                                       real* __restrict__ totals, int64 n, int64 step) {
   const real sum_a = sum_by_block(a, n), sum_b = sum_by_block(b, n);

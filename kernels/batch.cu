@@ -1,6 +1,6 @@
 // batch.cu - a shuffled batch out of the uint8 data set that lives on the device.
 // images (count, pixels) uint8 -> x (rows, pixels) real in [0, 1]; example (rows) is each row's index.
-// Bytes moved per pixel: 1 read + sizeof(real) written.  One block takes a share of the rows.
+// One block takes a share of the rows.
 // The order of an epoch is a keyed permutation computed where it is needed: no table, nothing copied
 // from the host, and any place of any epoch can be visited at once.
 #include "portable.cuh"
@@ -27,6 +27,7 @@ DEVICE uint32 permute(uint32 i, uint32 count, uint64 seed, uint32 epoch) {
 }
 
 // Rows start .. start + rows - 1 of the epoch's order (of the plain order where shuffle is 0).
+// moves: 1 images[rows * pixels] -> 1 x, example
 extern "C" __global__ void gather_batch(const uint8* __restrict__ images, real* __restrict__ x,
                                         int* __restrict__ example, int64 count, int64 rows, int pixels,
                                         int64 start, uint64 seed, uint32 epoch, int shuffle) {

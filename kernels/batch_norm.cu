@@ -2,8 +2,8 @@
 //   u = gamma * (x - mean) / sqrt(variance + epsilon) + beta,  y = act(u)     (Ioffe & Szegedy 2015)
 // Layout: channels last, so dense layers (examples, channels) and convolutional ones
 // (examples * height * width, channels) are the same kernel.
-// Bytes moved per element, of sizeof(real): forward 2 reads + 1 write, backward 4 reads + 1 write.
-// The activation's input u is computed again in the backward pass rather than stored.
+// The activation's input u is computed again in the backward pass rather than stored.  Where one block has
+// all rows, it reads them twice, the second time from its cache.
 //
 // Moments are per column: moments[0][c] the mean, moments[1][c] the variance (divided by the count).
 // Few rows: one block has all rows of its columns, takes their moments and normalizes while they are
@@ -101,6 +101,7 @@ template <int W> DEVICE void store_moments(const Moments<W>& m, real* to, int64 
   mean.store(); variance.store();
 }
 
+// moves: 1 x -> partial
 extern "C" __global__ void batch_norm_moments(const real* __restrict__ x, real* __restrict__ partial,
                                               int64 rows, int cols) {
   const Share slab = share_of(rows, blockIdx.y, gridDim.y);
@@ -115,6 +116,7 @@ extern "C" __global__ void batch_norm_moments(const real* __restrict__ x, real* 
 
 // y and, for the backward pass, the merged moments.  fixed != 0: partial (1, 2, cols) does not come from
 // this x, but holds the statistics to use, such as the fixed-point ones at test time.
+// moves: 1 x, partial[2 * slabs * cols], gamma, beta -> 1 y, moments
 extern "C" __global__ void batch_norm_forward(const real* __restrict__ x, const real* __restrict__ partial,
                                               const real* __restrict__ gamma, const real* __restrict__ beta,
                                               real* __restrict__ y, real* __restrict__ moments,
@@ -141,7 +143,9 @@ extern "C" __global__ void batch_norm_forward(const real* __restrict__ x, const 
   });
 }
 
-// Adds the moments of x, of `rows` rows, to running moments over `seen` rows.
+// Adds the moments of x, of `rows` rows, to running moments over `seen` rows.  Of x it reads only the first row where
+// there are slabs.
+// moves: 1 x, partial[2 * slabs * cols], running -> running
 extern "C" __global__ void batch_norm_merge(const real* __restrict__ x, const real* __restrict__ partial, real* __restrict__ running,
                                             int64 rows, int cols, int slabs, int64 seen) {
   for_columns(cols, [&](auto w, int c, bool live) {
@@ -211,6 +215,7 @@ DEVICE void thread_sums(Activation act, const Channel<W>& ch, const real* dy, co
 }
 
 // partial (slabs, 2, cols): each slab's two sums.
+// moves: 1 dy, 1 x, moments, gamma, beta -> partial
 extern "C" __global__ void batch_norm_backward_sums(const real* __restrict__ dy, const real* __restrict__ x,
                                                     const real* __restrict__ moments,
                                                     const real* __restrict__ gamma, const real* __restrict__ beta,
@@ -237,6 +242,7 @@ extern "C" __global__ void batch_norm_backward_sums(const real* __restrict__ dy,
 // dx = gamma rstd (du - mean(du) - xhat mean(du xhat)), dbeta = sum du, dgamma = sum du xhat.
 // dx may be dy itself: each element is read before it is written.
 // fixed != 0: the moments did not come from this batch, so the two means drop out.
+// moves: 1 dy, 1 x, moments, gamma, beta, partial[2 * slabs * cols] -> 1 dx, dgamma, dbeta
 extern "C" __global__ void batch_norm_backward(const real* dy, const real* __restrict__ x,
                                                const real* __restrict__ moments,
                                                const real* __restrict__ gamma, const real* __restrict__ beta,

@@ -10,6 +10,7 @@
 #include "image.cuh"
 
 // y[place, o] = the sum over taps of x at that tap of the place, zero outside the image, times w[tap, o].
+// moves: 1/64 x, w -> 1 y
 extern "C" __global__ void conv_direct_forward(const real* __restrict__ x, const real* __restrict__ w, real* __restrict__ y,
                                                int64 places, int outputs, int height, int width, int channels,
                                                int kernel_height, int kernel_width, int stride, int pad, int out_height,
@@ -38,6 +39,7 @@ extern "C" __global__ void conv_direct_forward(const real* __restrict__ x, const
 }
 
 // partial (slabs, taps, outputs): the sum over each slab of places of x at the tap times dy.  Threads along y share the taps.
+// moves: 1/64 x, 1 dy -> partial
 extern "C" __global__ void conv_direct_weights(const real* __restrict__ x, const real* __restrict__ dy,
                                                real* __restrict__ partial, int64 places, int outputs, int height, int width,
                                                int channels, int kernel_height, int kernel_width, int stride, int pad,
@@ -66,6 +68,7 @@ extern "C" __global__ void conv_direct_weights(const real* __restrict__ x, const
 }
 
 // dw[i] = the sum over slabs of partial[slab, i], in their order.
+// moves: 1 partial -> dw
 extern "C" __global__ void conv_direct_merge(const real* __restrict__ partial, real* __restrict__ dw, int slabs, int count) {
   for_packs(count, (int64)blockIdx.x * blockDim.x + threadIdx.x, (int64)gridDim.x * blockDim.x, count % WIDTH == 0,
             [&](auto pack, int64 i) {

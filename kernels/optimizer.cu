@@ -1,5 +1,4 @@
 // optimizer.cu - one launch updates the whole model: parameters, gradients and state are flat arrays.
-// Bytes moved per parameter, of sizeof(real): sgd 3 reads + 2 writes, rmsprop 5 + 4, adam 4 + 3.
 // The gradient is first rescaled to a global norm of at most `limit` (models without a limit pass
 // infinity); where the norm is not finite, 0.1 * parameter takes the gradient's place, which shrinks the
 // parameters towards zero instead of breaking them.  The norm never leaves the device.
@@ -8,6 +7,7 @@
 #include "reduce.cuh"
 
 // partial[b] = block b's sum of squares of g.
+// moves: 1 g -> partial
 extern "C" __global__ void squared_norm(const real* __restrict__ g, real* __restrict__ partial, int64 n) {
   LaneSum sum;
   for_elements(n, [&](auto w, int64 i) {
@@ -36,6 +36,7 @@ DEVICE real step_gradient(const Rescale& by, real g, real p) {
 }
 
 // Nesterov's momentum (Sutskever et al. 2013): m' = mu m - lr g;  p += mu m' - lr g
+// moves: 1 p, 1 g, 1 m, partial -> 1 p, 1 m
 extern "C" __global__ void sgd_nesterov(real* __restrict__ p, const real* __restrict__ g, real* __restrict__ m,
                                         const real* __restrict__ partial, int64 n, int parts, real limit,
                                         real lr, real mu) {
@@ -56,6 +57,7 @@ extern "C" __global__ void sgd_nesterov(real* __restrict__ p, const real* __rest
 
 // RMSProp, centred (Graves 2013, eq. 38-40), with Nesterov's momentum and the rescaled gradient:
 //   n <- d n + (1 - d) g^2;  a <- d a + (1 - d) g;  step = lr g / max(sqrt(n - a^2), floor)
+// moves: 1 p, 1 g, 1 m, 1 square, 1 average, partial -> 1 p, 1 m, 1 square, 1 average
 extern "C" __global__ void rmsprop_nesterov(real* __restrict__ p, const real* __restrict__ g, real* __restrict__ m,
                                             real* __restrict__ square, real* __restrict__ average,
                                             const real* __restrict__ partial, int64 n, int parts, real limit,
@@ -80,6 +82,7 @@ extern "C" __global__ void rmsprop_nesterov(real* __restrict__ p, const real* __
 }
 
 // Adam (Kingma & Ba 2015, algorithm 1): correct1 = 1 - beta1^t, correct2 = 1 - beta2^t
+// moves: 1 p, 1 g, 1 m, 1 v, partial -> 1 p, 1 m, 1 v
 extern "C" __global__ void adam(real* __restrict__ p, const real* __restrict__ g, real* __restrict__ m,
                                 real* __restrict__ v, const real* __restrict__ partial, int64 n, int parts,
                                 real limit, real lr, real beta1, real beta2, real epsilon,

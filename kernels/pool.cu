@@ -26,6 +26,7 @@ template <class Body> DEVICE void for_windows(int64 pixels, int small_width, int
 }
 
 // y = the largest of the window, the first of equals; NaN wins.  chosen = its place in the window.
+// moves: 1 x -> 1/4 y, 1/4 chosen
 extern "C" __global__ void max_pool(const real* __restrict__ x, real* __restrict__ y, uint8* __restrict__ chosen,
                                     int64 pixels, int small_width, int channels, int size) {
   for_windows(pixels, small_width, channels, size, [&](auto pack, int64 i, const Window& window) {
@@ -50,6 +51,7 @@ extern "C" __global__ void max_pool(const real* __restrict__ x, real* __restrict
 }
 
 // dx = dy at the chosen place of each window, 0 elsewhere.
+// moves: 1/4 dy, 1/4 chosen -> 1 dx
 extern "C" __global__ void max_pool_backward(const real* __restrict__ dy, const uint8* __restrict__ chosen,
                                              real* __restrict__ dx, int64 pixels, int small_width, int channels,
                                              int size) {
@@ -66,6 +68,7 @@ extern "C" __global__ void max_pool_backward(const real* __restrict__ dy, const 
 }
 
 // y = x at the top left of each window, 0 elsewhere.
+// moves: 1/4 x -> 1 y
 extern "C" __global__ void upsample(const real* __restrict__ x, real* __restrict__ y, int64 pixels, int small_width,
                                     int channels, int size) {
   for_windows(pixels, small_width, channels, size, [&](auto pack, int64 i, const Window& window) {
@@ -80,6 +83,7 @@ extern "C" __global__ void upsample(const real* __restrict__ x, real* __restrict
 }
 
 // dx = dy at the top left of each window.
+// moves: 1/4 dy[pixels * channels] -> 1/4 dx
 extern "C" __global__ void upsample_backward(const real* __restrict__ dy, real* __restrict__ dx, int64 pixels,
                                              int small_width, int channels, int size) {
   for_windows(pixels, small_width, channels, size, [&](auto pack, int64 i, const Window& window) {

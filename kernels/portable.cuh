@@ -7,6 +7,8 @@
 //   * A kernel is right for every launch shape, one thread a block included.  Which elements belong
 //     to which thread is decided here (for_packs) and in reduce.cuh, nowhere else.
 //   * Global memory is read and written a pack at a time through In<W> and Out<W>.
+//   * The line above each kernel, `// moves: what it reads -> what it writes`, names the arrays that pass between
+//     memory and the GPU in one launch, each once; minivae/traffic.py reads it and says how.
 #pragma once
 
 #ifndef REAL
@@ -80,6 +82,13 @@ template <int W, class T = real> struct In {
 #endif
 };
 
+#if defined(__CUDA_ARCH__)
+// Left to itself the compiler writes some packs (results of loops, mostly) an element at a time; these are one
+// instruction always.
+DEVICE void store_16(float* to, const float (&x)[4]) { __stwb((float4*)to, make_float4(x[0], x[1], x[2], x[3])); }
+DEVICE void store_16(double* to, const double (&x)[2]) { __stwb((double2*)to, make_double2(x[0], x[1])); }
+#endif
+
 #if !defined(__CUDACC__)
 template <class T> struct Nowhere { static thread_local T pack[WIDTH]; };
 template <class T> thread_local T Nowhere<T>::pack[WIDTH];
@@ -91,11 +100,18 @@ template <int W, class T = real> struct Out {
 #if defined(__CUDACC__)
   struct alignas(W * sizeof(T)) Pack { T lane[W]; } pack;
   T* to;
-  DEVICE explicit Out(T* to) : to(to) {}
-  DEVICE Out(T* to, bool there) : to(there ? to : nullptr) {}
+  bool there;
+  DEVICE explicit Out(T* to) : to(to), there(true) {}
+  DEVICE Out(T* to, bool there) : to(to), there(there) {}
   DEVICE Out() {}
   DEVICE T& operator[](int k) { return pack.lane[k]; }
-  DEVICE void store() { if (to != nullptr) *reinterpret_cast<Pack*>(to) = pack; }
+  DEVICE void store() {
+    if (!there) return;
+#if defined(__CUDA_ARCH__)
+    if constexpr (sizeof(Pack) == 16) return store_16(to, pack.lane);
+#endif
+    *reinterpret_cast<Pack*>(to) = pack;
+  }
 #else
   T* to;
   DEVICE explicit Out(T* to) : to(to) {}

@@ -2,7 +2,6 @@
 // (Kingma & Welling 2014, appendix B), in one pass; the noise is drawn again in the backward pass.
 // heads (rows, 2 * codes) holds mu in its first half and rho in its second; sigma = softplus(rho).
 //   kl[r] = -1/2 sum_l (1 + 2 log sigma - mu^2 - sigma^2)
-// Bytes moved per code, of sizeof(real): forward 2 reads + 1 write, backward 3 reads + 2 writes.
 // One block takes a share of the rows; example[r] is the row's index in the data set.
 #include "portable.cuh"
 #include "math.cuh"
@@ -12,6 +11,7 @@
 // log softplus(rho), which tends to rho where sigma would underflow.
 DEVICE real log_sigma(real rho, real sigma) { return rho < -15 ? rho : log_(sigma); }
 
+// moves: 2 heads, example -> 1 z, kl
 extern "C" __global__ void reparameterize_forward(const real* __restrict__ heads, const int* __restrict__ example,
                                                   real* __restrict__ z, real* __restrict__ kl,
                                                   int64 rows, int codes, uint64 seed, uint32 step, uint32 stream) {
@@ -41,6 +41,7 @@ extern "C" __global__ void reparameterize_forward(const real* __restrict__ heads
 }
 
 // dmu = dz + dkl mu;  dsigma = dz eps + dkl (sigma - 1 / sigma);  drho = dsigma * sigmoid(rho)
+// moves: 1 dz, dkl, 2 heads, example -> 2 dheads
 extern "C" __global__ void reparameterize_backward(const real* __restrict__ dz, const real* __restrict__ dkl,
                                                    const real* __restrict__ heads, const int* __restrict__ example,
                                                    real* __restrict__ dheads,
@@ -70,6 +71,7 @@ extern "C" __global__ void reparameterize_backward(const real* __restrict__ dz, 
 }
 
 // z (rows, codes) from N(0, I); row r counts as example first + r.
+// moves: -> 1 z
 extern "C" __global__ void standard_normal(real* __restrict__ z, int64 rows, int codes, int64 first,
                                            uint64 seed, uint32 step, uint32 stream) {
   const Share share = share_of(rows, blockIdx.x, gridDim.x);
@@ -85,6 +87,7 @@ extern "C" __global__ void standard_normal(real* __restrict__ z, int64 rows, int
 }
 
 // Philox's words for known-answer tests: counter (rows, 4), key (rows, 2) -> words (rows, 4).
+// moves: 4 counter, 2 key -> 4 words
 extern "C" __global__ void philox_words(const uint32* __restrict__ counter, const uint32* __restrict__ key,
                                         uint32* __restrict__ words, int64 rows) {
   for_elements(rows, [&](auto w, int64 first) {

@@ -139,6 +139,7 @@ template <class Body> DEVICE void for_taps(int64 count, Body body) {
 }
 
 // The weights of all channel pairs, `count` numbers a tap: u = G w G^T, (36, count).
+// moves: 1/4 w -> 1 u
 extern "C" __global__ void winograd_weights(const real* __restrict__ w, real* __restrict__ u, int64 count) {
   for_taps(count, [&](auto pack, int64 at) {
     constexpr int W = decltype(pack)::value;
@@ -148,6 +149,7 @@ extern "C" __global__ void winograd_weights(const real* __restrict__ w, real* __
 }
 
 // dw from du.
+// moves: 1 du -> 1/4 dw
 extern "C" __global__ void winograd_weights_backward(const real* __restrict__ du, real* __restrict__ dw, int64 count) {
   for_taps(count, [&](auto pack, int64 at) {
     constexpr int W = decltype(pack)::value;
@@ -179,6 +181,7 @@ template <class Body> DEVICE void for_tiles(const Grid& grid, Body body) {
 }
 
 // v (36, tiles, channels), its matrices `apart` elements apart, = B^T x B of each tile, which begins `pad` above and to the left of its outputs.
+// moves: 49/144 x -> 1 v
 extern "C" __global__ void winograd_input(const real* __restrict__ x, real* __restrict__ v, int64 tiles, int64 apart,
                                           int tiles_high, int tiles_wide, int height, int width, int channels, int pad) {
   const Grid grid = {tiles, tiles_high, tiles_wide, height, width, channels};
@@ -207,6 +210,7 @@ DEVICE void add_part(real (&sum)[TILE][TILE][W], const Grid& cells, const real* 
 
 // dx from dv: a thread owns a cell of 4 x 4 pixels, the first four rows and columns of one tile, and gathers from the up
 // to four tiles that cover them, always in the same order.  There is one more row and column of cells than of tiles.
+// moves: 1 dv -> 49/144 dx
 extern "C" __global__ void winograd_input_backward(const real* __restrict__ dv, real* __restrict__ dx, int64 cells,
                                                    int64 apart, int tiles_high, int tiles_wide, int height, int width,
                                                    int channels, int pad) {
@@ -233,6 +237,7 @@ extern "C" __global__ void winograd_input_backward(const real* __restrict__ dv, 
 }
 
 // y (images, height, width, channels) = A^T m A of each tile; what lies beyond the image is dropped.
+// moves: 1 m -> 49/144 y
 extern "C" __global__ void winograd_output(const real* __restrict__ m, real* __restrict__ y, int64 tiles, int64 apart,
                                            int tiles_high, int tiles_wide, int height, int width, int channels) {
   const Grid grid = {tiles, tiles_high, tiles_wide, height, width, channels};
@@ -246,6 +251,7 @@ extern "C" __global__ void winograd_output(const real* __restrict__ m, real* __r
 }
 
 // dm from dy.
+// moves: 49/144 dy -> 1 dm
 extern "C" __global__ void winograd_output_backward(const real* __restrict__ dy, real* __restrict__ dm, int64 tiles,
                                                     int64 apart, int tiles_high, int tiles_wide, int height, int width, int channels) {
   const Grid grid = {tiles, tiles_high, tiles_wide, height, width, channels};

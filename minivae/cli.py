@@ -16,6 +16,7 @@ ARCHITECTURES = ("ff", "conv")
 OPTIMIZERS = ("sgd", "rmsprop", "adam")
 SCHEDULES = ("constant", "cosine")
 LIKELIHOODS = ("squared-error", "bernoulli")
+GPU_ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
 # What holds where nothing is said, by architecture: on few images, and from LARGE_COUNT training images on.
 LARGE_COUNT = 20_000
 SMALL = {"ff": {"epochs": 60, "batch_size": 100}, "conv": {"epochs": 20, "batch_size": 100}}
@@ -201,6 +202,39 @@ def bench(arch: str, batch_size: int | None, repeat: int, profile: bool, file: s
         bench_report.show(Console(highlight=False), report)
         if out:
             out.write(json.dumps(report, indent=1).encode())
+
+
+@cli.command()
+@click.option("--arch", "architectures", multiple=True, type=click.Choice(GPU_ARCHITECTURES),
+              help="A GPU's architecture; may be given several times.  [default: all]")
+@click.option("--real", type=click.Choice(("float32", "float64")), default="float32", show_default=True)
+@click.option("--json", "file", metavar="FILE", help="Leave all numbers there.")
+def kernels(architectures: tuple[str, ...], real: str, file: str | None) -> None:
+    """Show what NVIDIA's compiler makes of the kernels.
+
+    Registers, shared memory, occupancy and bytes of every kernel, for any GPU architecture: it takes CuPy and NVRTC, but
+    no GPU. Exits with 1 where something is wrong with a kernel.
+
+    \b
+    Examples:
+      minivae kernels --arch sm_90
+      minivae kernels --json kernels.json
+    """
+    import json
+
+    from rich.console import Console
+
+    from minivae import kernel_table
+    from minivae.files import replacing
+    from minivae.system import default_threads
+
+    with replacing(file) if file is not None else nullcontext() as out:
+        report = kernel_table.measure(architectures or GPU_ARCHITECTURES, real, default_threads())
+        kernel_table.show(Console(highlight=False), report)
+        if out:
+            out.write(json.dumps(report, indent=1).encode())
+    if report["faults"]:
+        sys.exit(1)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ run on our own thread pool; on a GPU arrays are CuPy's and products cuBLAS's.
 What minivae uses of CuPy, all of it here and in kernels.py: empty, zeros, asarray, asnumpy, matmul, add,
 ndarray, RawModule, cuda.Device, cuda.Event, cuda.get_current_stream, cuda.get_elapsed_time,
 cuda.runtime.getDeviceCount, cuda.runtime.getDeviceProperties, get_default_memory_pool, lib.stride_tricks.as_strided.
+nvrtc.py looks at what cuda.nvrtc compiles.
 """
 
 from __future__ import annotations
@@ -255,6 +256,22 @@ def _import_cupy():
                            "CUDA 13 driver, '.[cuda12]' for CUDA 12 (nvidia-smi shows which); or take --device cpu"
                            f" ({error})") from error
     return cupy
+
+
+def import_nvrtc():
+    """NVIDIA's runtime compiler as CuPy binds it (cupy.cuda.nvrtc): it needs neither a GPU nor a driver.
+
+    Raises:
+        MinivaeError: CuPy or the compiler's library is missing; the text names the fix.
+    """
+    try:
+        from cupy.cuda import nvrtc
+        nvrtc.getVersion()      # finds the library
+    except Exception as error:  # not installed, or of many kinds: a library that is missing or does not load
+        said = next((line for line in str(error).splitlines() if line.strip("= ")), type(error).__name__)
+        raise MinivaeError("compiling kernels for a GPU needs CuPy and NVRTC, though no GPU: in the checkout, pip install "
+                           f"'.[cuda13]', or '.[cuda12]' for CUDA 12 ({said})") from error
+    return nvrtc
 
 
 def driver_answer(call):

@@ -100,6 +100,24 @@ def _stem_of(kernel: str) -> str:
     raise KeyError(f"no kernel {kernel!r} in {kernel_folder()}")
 
 
+def signature_of(kernel: str) -> tuple[Parameter, ...]:
+    """The parameters of a kernel.
+
+    Raises:
+        KeyError: no such kernel.
+    """
+    return signatures(_stem_of(kernel))[kernel]
+
+
+def source_of(kernel: str) -> str:
+    """The source that a kernel is in; see source().
+
+    Raises:
+        KeyError: no such kernel.
+    """
+    return source(_stem_of(kernel))
+
+
 # ---- compiling ----
 
 @cache
@@ -288,4 +306,4 @@ def launch(name: str, work: Work, *args) -> None:
     if trace.active is None or work.count == 0:
         kernel(work, *args)
     else:
-        trace.active.launch(name, lambda: kernel(work, *args))
+        trace.active.launch(name, args, lambda: kernel(work, *args))

@@ -59,6 +59,17 @@ class Operation(NamedTuple):
     flops: int
 
 
+class Extent(NamedTuple):
+    """How large an array is."""
+
+    count: int
+    itemsize: int
+
+    @property
+    def bytes(self) -> int:
+        return self.count * self.itemsize
+
+
 class Call(NamedTuple):
     """One kernel launch or one matrix product.
 
@@ -66,6 +77,7 @@ class Call(NamedTuple):
         operation, phase: whom it served; outside of all operations the kernel's own name, and "".
         kernel: its name; "matmul" for a product.
         product: None for a kernel.
+        arguments: of a kernel, in the order of its parameters: an Extent for an array, a number as it is.
         began, ended: the clock's marks around it; None without a clock.
     """
 
@@ -73,6 +85,7 @@ class Call(NamedTuple):
     phase: str
     kernel: str
     product: Product | None
+    arguments: tuple[Extent | float, ...]
     began: object
     ended: object
 
@@ -108,16 +121,17 @@ class Trace:
         """How many kernels were launched."""
         return sum(call.product is None for call in self.calls)
 
-    def launch(self, kernel: str, run: Callable[[], None]) -> None:
-        """Run a kernel, and record it."""
+    def launch(self, kernel: str, arguments: tuple, run: Callable[[], None]) -> None:
+        """Run a kernel that has those arguments, and record it."""
         _, began, ended = self._clocked(run)
-        self._record(kernel, None, began, ended)
+        extents = tuple(Extent(a.size, a.dtype.itemsize) if getattr(a, "ndim", 0) else a for a in arguments)
+        self._record(kernel, None, extents, began, ended)
 
     def multiply(self, matmul: Callable, device, a, b, out, accumulate: bool):
         """Make a product on a device, record it, and return it."""
         out, began, ended = self._clocked(lambda: matmul(device, a, b, out, accumulate))
         operands = (Operand(device.address_of(x), x.shape, x.strides) for x in (a, b, out))
-        self._record("matmul", Product(*operands, out.dtype, accumulate), began, ended)
+        self._record("matmul", Product(*operands, out.dtype, accumulate), (), began, ended)
         return out
 
     def serve(self, operation: Operation, run: Callable[..., object], *args, **settings):
@@ -137,8 +151,8 @@ class Trace:
         result = run()
         return result, began, self._clock.mark()
 
-    def _record(self, kernel: str, product: Product | None, began, ended) -> None:
-        self.calls.append(Call(*(self._serving or (kernel, "")), kernel, product, began, ended))
+    def _record(self, kernel: str, product: Product | None, arguments: tuple, began, ended) -> None:
+        self.calls.append(Call(*(self._serving or (kernel, "")), kernel, product, arguments, began, ended))
 
 
 @contextmanager

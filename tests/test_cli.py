@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minivae import cli, data
+from minivae import cli, data, kernels, nvrtc
 from minivae.models import ARCHITECTURES
 from minivae.models.vae import LIKELIHOODS
 from minivae.optim import OPTIMIZERS
@@ -41,6 +41,7 @@ def run(tmp_path_factory):
 def test_the_choices_offered_are_those_there_are():
     assert set(cli.ARCHITECTURES) == set(ARCHITECTURES) and set(cli.OPTIMIZERS) == set(OPTIMIZERS)
     assert set(cli.SCHEDULES) == set(SCHEDULES) and set(cli.LIKELIHOODS) == set(LIKELIHOODS)
+    assert cli.GPU_ARCHITECTURES == nvrtc.ARCHITECTURES
 
 
 def test_train(run):
@@ -243,3 +244,23 @@ def test_help():
     for arguments in ([], ["train"], ["sample"], ["reconstruct"], ["bench"]):
         code, out, _ = minivae(*arguments, "--help", cwd=ROOT)
         assert code == 0 and out.startswith("Usage: ")
+
+
+def test_kernels(tmp_path):
+    """A row for every kernel, the same numbers in the file; nothing is wrong with them."""
+    code, out, err = minivae("kernels", "--arch", "sm_90", "--json", "k.json", cwd=tmp_path, COLUMNS="80")
+    assert (code, err) == (0, "") and "No warning, no spilled register" in out
+    rows = json.loads((tmp_path / "k.json").read_text())["kernels"]
+    assert {row["kernel"] for row in rows} == {name for stem in kernels.stems() for name in kernels.signatures(stem)}
+    add = next(row for row in rows if row["kernel"] == "add")
+    assert (add["architecture"], add["bytes_per_element"], add["widest_load_bytes"]) == ("sm_90", 12, 16)
+    assert re.search(rf"add +│ +{add['registers']} │ +0 │ +{add['occupancy']:.0%} │ +12 │ +16 │ +16 │", out)
+
+
+def test_kernels_without_cupy(tmp_path):
+    """One line that names the fix, and no file."""
+    (tmp_path / "cupy.py").write_text("raise ImportError('no cupy here')")
+    code, out, err = minivae("kernels", "--json", "k.json", cwd=tmp_path, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
+    assert (code, out) == (1, "") and not (tmp_path / "k.json").exists()
+    assert err.startswith("minivae: compiling kernels for a GPU needs CuPy and NVRTC, though no GPU: ")
+    assert "pip install '.[cuda13]'" in err and err.count("\n") == 1

@@ -81,6 +81,7 @@ def test_launches_are_filed_under_the_operation_that_makes_them(device, rng):
     assert [(c.operation, c.phase, c.kernel) for c in record.calls] == [
         ("outer", FORWARD, "add"), ("add", FORWARD, "add"), ("outer", FORWARD, "add"), ("fill", "", "fill")]
     assert record.launches == 4 and record.calls[0].began is None
+    assert record.calls[0].arguments == ((6, 4), (6, 4), (6, 4), 6) and record.calls[3].arguments == ((6, 4), (6, 4), 6, 0.5)
 
 
 def test_a_clock_is_read_before_and_after_each_call(device):

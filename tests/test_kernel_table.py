@@ -1,0 +1,36 @@
+"""The tables of `minivae kernels`."""
+
+import io
+
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+
+from minivae import cli, kernel_table
+
+ROW = {"file": "pool", "kernel": "max_pool", "architecture": "sm_75", "registers": 40, "shared_bytes": 12_288,
+       "stack_bytes": 0, "spilled_bytes": 8, "occupancy": 0.625, "bytes_per_element": 5.25, "moves": "1 x -> 1/4 y, 1/4 chosen",
+       "widest_load_bytes": 16, "widest_store_bytes": 4}
+REPORT = {"nvrtc": "13.5", "real": "float", "threads": 256, "kernels": [ROW, {**ROW, "file": "conv", "kernel": "im2col"}],
+          "faults": ["sm_75: max_pool: 8 bytes of registers spilled to memory"]}
+
+
+def _shown(report):
+    console = Console(width=80, record=True, file=io.StringIO())
+    kernel_table.show(console, report)
+    return console.export_text()
+
+
+def test_what_is_shown():
+    """A table in 80 columns, and what is wrong in plain words."""
+    text = _shown(REPORT)
+    assert "│ max_pool │" in text and " 40 │ 12,288 │ " in text and " 62% │  5.25 │   16 │     4 │" in text
+    assert "sm_75: max_pool: 8 bytes of registers spilled to memory" in text and "1 fault" in text
+    assert "no float64 arithmetic." in _shown({**REPORT, "faults": []})
+    assert "no float64 arithmetic" not in _shown({**REPORT, "faults": [], "real": "double"})
+
+
+@pytest.mark.parametrize(("faults", "code"), [(REPORT["faults"], 1), ([], 0)])
+def test_the_exit_code_says_whether_something_is_wrong(monkeypatch, faults, code):
+    monkeypatch.setattr(kernel_table, "measure", lambda *_: {**REPORT, "faults": faults})
+    assert CliRunner().invoke(cli.cli, ["kernels", "--arch", "sm_75"]).exit_code == code
