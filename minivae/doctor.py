@@ -17,6 +17,7 @@ from minivae.device import Device
 from minivae.errors import MinivaeError, UsageError
 from minivae.system import default_threads, has_nvidia_driver, processor_name
 
+CUPY_TWICE = r"\s*-+\s+CuPy may not function correctly"      # how its warning of two packages begins
 VARIABLES = ("MINIVAE_", "CUPY_", "CUDA_", "NVIDIA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "CXX", "LD_LIBRARY_PATH")
 
 
@@ -35,7 +36,7 @@ def examine(name: str = "auto") -> dict:
         UsageError: an unknown device, or a GPU's number that is not there.
     """
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"\s*-+\s+CuPy may not function correctly")   # said below, with the fix
+        warnings.filterwarnings("ignore", CUPY_TWICE)     # said below, with the fix
         device, why, failure = _selected(name)
         gpus = gpu_probe.gpus()
         report = {"minivae": __version__, "facts": facts(device, gpus), "device": device and device.describe(), "why": why}
@@ -170,7 +171,8 @@ def cpu_problems() -> list[str]:
         found.append(str(error))
     folder = compiler.cache_folder()
     if why := gpu_probe.why_not_writable(folder):
-        found.append(f"the cache folder {folder} cannot be written ({why}): set MINIVAE_CACHE to a folder that can be written")
+        found.append(f"the cache folder {folder} cannot be written ({why}): set MINIVAE_CACHE to a folder that can be "
+                     "written")
     return found
 
 
@@ -181,11 +183,11 @@ def verdict(name: str, report: dict, failure: MinivaeError | None) -> tuple[str,
     if failure is not None:
         return f"minivae does NOT work with --device {name}: {failure}", False
     where, count = report["device"], len(report["kernels"])
-    wrong = [result["name"] for result in report["kernels"] if not result["ok"]]
+    wrong = [result for result in report["kernels"] if not result["ok"]]
+    raised = [result for result in wrong if result["failure"]]
     if wrong:
-        few = ", ".join(wrong[:3]) + (", ..." if len(wrong) > 3 else "")
-        other = "" if where.startswith("cpu") else "; until then take --device cpu"
-        return f"minivae does NOT work on {where}: {len(wrong)} of {count} results are wrong ({few}); please report all of " \
-               f"this{other}", False
+        names = ", ".join(result["name"] for result in wrong[:3]) + ", ..." * (len(wrong) > 3)
+        why = f"{raised[0]['name']}: {raised[0]['failure']}" if raised else f"{names}; please report all that is above"
+        return f"minivae does NOT work on {where}: {len(wrong)} of {count} results are not right ({why})", False
     instead = f"; it takes the CPU: {report['why']}" if name == "auto" and where.startswith("cpu") else ""
     return f"minivae works on {where}: {count} of {count} results are right{instead}", True

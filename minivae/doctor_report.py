@@ -20,7 +20,7 @@ def show(console: Console, report: dict) -> None:
         console.print()
         console.print(_results(report))
         for result in report["kernels"]:
-            if result["failure"]:
+            if result["failure"] and result["failure"] not in report["verdict"]:
                 console.print(f"{result['name']}: {result['failure']}", soft_wrap=True, markup=False)
     for problem in report["problems"]:
         if problem not in report["verdict"]:

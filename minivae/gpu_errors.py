@@ -43,13 +43,13 @@ def pip() -> str:
     return "pip" if same else f"{sys.executable} -m pip"
 
 
-def install() -> str:
+def install(upgrade: bool = False) -> str:
     """The command that installs the CuPy that fits the driver, with CUDA's libraries and headers."""
+    command = f"{pip()} install{' --upgrade' * upgrade}"
     speaks = gpu_probe.driver_cuda()
     if speaks is None or speaks[0] < min(PACKAGES):
-        newest = max(PACKAGES)
-        return f"{pip()} install '{PACKAGES[newest]}[ctk]' ('{PACKAGES[12]}[ctk]' where nvidia-smi shows CUDA 12)"
-    return f"{pip()} install '{PACKAGES[min(speaks[0], max(PACKAGES))]}[ctk]'"
+        return f"{command} '{PACKAGES[13]}[ctk]' ('{PACKAGES[12]}[ctk]' where nvidia-smi shows CUDA 12)"
+    return f"{command} '{PACKAGES[min(speaks[0], max(PACKAGES))]}[ctk]'"
 
 
 def no_driver() -> Diagnosis:
@@ -66,10 +66,12 @@ def two_packages(packages: list[str]) -> Diagnosis:
 
 def old_gpu(capability: tuple[int, int] | None = None) -> Diagnosis:
     """The GPU is older than what the kernels are compiled for in the tests."""
-    which = "the GPU" if capability is None else f"the GPU's compute capability is {capability[0]}.{capability[1]}: it"
-    return Diagnosis(f"{which} is too old for what minivae's kernels are tested for, sm_75 (7.5, Turing) and newer",
-                     f"take --device cpu; what CUDA 12 may still do with it comes with {pip()} uninstall {PACKAGES[13]} and "
-                     f"{pip()} install '{PACKAGES[12]}[ctk]', untested")
+    which = "the GPU" if capability is None else f"the GPU, of compute capability {capability[0]}.{capability[1]},"
+    fix = "take --device cpu"
+    if PACKAGES[13] in gpu_probe.cupy_packages():
+        fix += (f"; CUDA 13 has dropped such GPUs, CUDA 12 has not: {pip()} uninstall {PACKAGES[13]}, then {pip()} install "
+                f"'{PACKAGES[12]}[ctk]', untested")
+    return Diagnosis(f"{which} is older than what minivae's kernels are tested for, 7.5 (sm_75, Turing) and newer", fix)
 
 
 def cache_not_writable(why: str) -> Diagnosis:
@@ -99,8 +101,8 @@ def _missing_cupy(said: str) -> Diagnosis:
 
 
 def _missing_library(said: str) -> Diagnosis:
-    name = re.search(r"[\w.+-]*(?:lib\w+\.so|\.dll)[\w.]*", said)
-    return Diagnosis(f"CuPy does not find CUDA's library {name[0] if name else ''}".rstrip(),
+    name = re.search(r"lib[\w-]+\.so[.\d]*|[\w-]+\.dll", said)
+    return Diagnosis(f"CuPy does not find CUDA's library {name[0] if name else ''}".rstrip(" ."),
                      f"{install()}: the extra [ctk] brings CUDA's libraries and headers")
 
 
@@ -111,8 +113,8 @@ def _missing_header(said: str) -> Diagnosis:
 
 
 def _out_of_memory(said: str) -> Diagnosis:
-    return Diagnosis(f"the GPU is out of memory ({said})", "end what else uses it (nvidia-smi shows that), take another with "
-                     "--device cuda:N, or a smaller --batch-size")
+    return Diagnosis(f"the GPU is out of memory ({said})", "end what else uses it (nvidia-smi shows that), take another "
+                     "with --device cuda:N, or a smaller --batch-size")
 
 
 def _no_gpu(said: str) -> Diagnosis:
@@ -120,9 +122,17 @@ def _no_gpu(said: str) -> Diagnosis:
                      "CUDA_VISIBLE_DEVICES is unset or names it")
 
 
+def _no_image(said: str) -> Diagnosis:
+    """No machine code for this GPU: it is older or newer than what CuPy's CUDA knows."""
+    found = [tuple(map(int, gpu["compute_cap"].split("."))) for gpu in gpu_probe.gpus()]
+    if found and min(found) >= TESTED_FROM:
+        return _new_gpu(said)
+    return old_gpu(min(found, default=None))
+
+
 def _new_gpu(said: str) -> Diagnosis:
     return Diagnosis(f"the GPU or its driver does not take what NVRTC compiled ({said})",
-                     f"{install().replace('install', 'install --upgrade', 1)}: a newer CuPy and NVRTC know newer GPUs")
+                     f"{install(upgrade=True)}: a newer CuPy and NVRTC know newer GPUs")
 
 
 def _busy(said: str) -> Diagnosis:
@@ -131,52 +141,52 @@ def _busy(said: str) -> Diagnosis:
 
 
 def _driver_broken(said: str) -> Diagnosis:
-    return Diagnosis(f"the NVIDIA driver does not work ({said})", "restart the machine after a driver's update; nvidia-smi must "
-                     "show the GPU")
+    return Diagnosis(f"the NVIDIA driver does not work ({said})", "restart the machine after a driver's update; nvidia-smi "
+                     "must show the GPU")
 
 
 # What is said, and what it means: the first that is found holds. CUDA's names of errors come through CuPy as they are.
 KNOWN = (
-    (r"cudaErrorInsufficientDriver|CUDA driver version is insufficient|libcuda\.so|nvcuda\.dll", _insufficient_driver),
+    (r"cudaErrorStubLibrary|libcuda\.so|nvcuda\.dll", lambda said: no_driver()),
+    (r"cudaErrorInsufficientDriver|CUDA driver version is insufficient|cudaErrorCallRequiresNewerDriver",
+     _insufficient_driver),
     (r"cudaErrorNoDevice|CUDA_ERROR_NO_DEVICE|cudaErrorInvalidDevice", _no_gpu),
-    (r"cudaErrorNoKernelImageForDevice|CUDA_ERROR_NO_BINARY_FOR_GPU|invalid value for --gpu-architecture|CUBLAS_STATUS_ARCH_MISMATCH",
-     lambda said: old_gpu()),
-    (r"CUDA_ERROR_INVALID_SOURCE|CUDA_ERROR_INVALID_PTX|CUDA_ERROR_UNSUPPORTED_PTX_VERSION|cudaErrorUnsupportedPtxVersion|"
-     r"CUDA_ERROR_INVALID_IMAGE", _new_gpu),
-    (r"cannot open source file", _missing_header),
+    (r"invalid value for --gpu-architecture", lambda said: old_gpu()),
+    (r"cudaErrorNoKernelImageForDevice|CUDA_ERROR_NO_BINARY_FOR_GPU|CUBLAS_STATUS_ARCH_MISMATCH", _no_image),
+    (r"CUDA_ERROR_INVALID_(SOURCE|PTX|IMAGE)|CUDA_ERROR_UNSUPPORTED_PTX_VERSION|cudaErrorUnsupportedPtxVersion", _new_gpu),
+    (r"(cannot|could not) open source file", _missing_header),
     (r"No module named 'cupy'", _missing_cupy),
-    (r"failed to load \w+|cannot open shared object file|DLL load failed|[Cc]ould not find module|failed to open nvrtc-builtins",
+    (r"failed to load \w+|cannot open shared object file|DLL load failed|[Cc]ould not find module|nvrtc-builtins",
      _missing_library),
-    (r"cudaErrorMemoryAllocation|CUDA_ERROR_OUT_OF_MEMORY|[Oo]ut of memory|CUBLAS_STATUS_ALLOC_FAILED|NVRTC_ERROR_OUT_OF_MEMORY",
-     _out_of_memory),
-    (r"cudaErrorDevicesUnavailable|cudaErrorDeviceUnavailable|CUDA_ERROR_DEVICE_UNAVAILABLE|cudaErrorDeviceAlreadyInUse", _busy),
-    (r"cudaErrorSystemDriverMismatch|cudaErrorSystemNotReady|cudaErrorInitializationError|cudaErrorUnknown|cudaErrorStartupFailure|"
-     r"cudaErrorCompatNotSupportedOnDevice", _driver_broken),
+    (r"cudaErrorMemoryAllocation|_OUT_OF_MEMORY|[Oo]ut of memory|CUBLAS_STATUS_ALLOC_FAILED", _out_of_memory),
+    (r"cudaErrorDevicesUnavailable|CUDA_ERROR_DEVICE_UNAVAILABLE|cudaErrorDeviceAlreadyInUse", _busy),
+    (r"cudaErrorSystem(DriverMismatch|NotReady)|cudaError(InitializationError|Unknown|CompatNotSupportedOnDevice)",
+     _driver_broken),
 )
-
-
-def words(error: BaseException) -> str:
-    """What an error says, in one line: of several, the one that names the cause."""
-    lines = [line.strip(" =") for line in str(error).splitlines() if line.strip(" =")]
-    if not lines:
-        return type(error).__name__
-    original = [line for line in lines if re.match(r"\w+Error: ", line)]      # at the end of CuPy's page of advice
-    return original[-1] if original else lines[0]
 
 
 def diagnose(error: BaseException) -> Diagnosis:
     """What an error of CuPy, the driver or NVRTC means."""
-    said = words(error)
+    lines = [line.strip(" =") for line in str(error).splitlines() if line.strip(" =")] or [type(error).__name__]
     if len(packages := gpu_probe.cupy_packages()) > 1:      # whatever it says, it may come from there
         what, fix = two_packages(packages)
-        return Diagnosis(f"{what} ({said})", fix)
+        return Diagnosis(f"{what} ({lines[0]})", fix)
     for pattern, explain in KNOWN:
-        if re.search(pattern, said):
-            return explain(said)
-    if isinstance(error, OSError) and (why := gpu_probe.why_not_writable(gpu_probe.cupy_cache())):
+        for line in lines:      # CuPy puts a page of advice before the cause, NVRTC its warnings
+            if re.search(pattern, line):
+                return explain(line)
+    if isinstance(error, OSError) and error.errno and (why := _cache_trouble(error)):
         return cache_not_writable(why)
-    return Diagnosis(f"the GPU does not work ({said})", "check with nvidia-smi that the driver runs and is new enough for the "
-                     f"installed CuPy; if so, report it with what minivae doctor prints")
+    return Diagnosis(f"the GPU does not work ({lines[0]})", "check with nvidia-smi that the driver runs and is new enough "
+                     "for the installed CuPy; if so, report it with what minivae doctor prints")
+
+
+def _cache_trouble(error: OSError) -> str | None:
+    """Why CuPy's cache cannot be written, if that is what the error is about."""
+    folder = gpu_probe.cupy_cache()
+    if str(folder) in str(error.filename):
+        return error.strerror
+    return gpu_probe.why_not_writable(folder)
 
 
 class GpuError(MinivaeError):

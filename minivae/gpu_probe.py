@@ -13,6 +13,7 @@ from pathlib import Path
 
 from minivae.system import driver_library
 
+TOOLKIT = "/usr/local/cuda"
 HEADER = "cuda_fp16.h"      # of CUDA's headers; what CuPy's own kernels include needs this one or its neighbours
 
 
@@ -110,7 +111,7 @@ def header_folder() -> Path | None:
     for entry in sys.path:                                          # the packages that the extra [ctk] brings
         places += sorted(Path(entry or ".", "nvidia").glob("cu[0-9]*/include"))
         places.append(Path(entry or ".", "nvidia", "cuda_runtime", "include"))
-    places += [Path(root, "include") for root in (os.environ.get("CUDA_PATH"), "/usr/local/cuda") if root]
+    places += [Path(root, "include") for root in (os.environ.get("CUDA_PATH"), TOOLKIT) if root]
     return next((Path(place) for place in places if place and Path(place, HEADER).is_file()), None)
 
 

@@ -71,14 +71,16 @@ def _largest_error(case: Case, device: Device, reference: Device) -> float:
 def difference(found: np.ndarray, expected: np.ndarray) -> float:
     """The largest error, relative to the largest expected number; of whole numbers the share that differs.
 
-    Infinite where the shapes differ or one of the arrays holds what is not finite.
+    Infinite where the shapes differ, where one of the arrays holds what is not finite, and beside zeros alone.
     """
     if found.shape != expected.shape:
         return float("inf")
     if expected.dtype.kind != "f":
         return float(np.mean(found != expected))
     largest, off = np.abs(expected).max(), np.abs(found.astype(np.float64) - expected).max()
-    return float(off / largest if off else 0.0) if np.isfinite(off) and np.isfinite(largest) else float("inf")
+    if off == 0:
+        return 0.0
+    return float(off / largest) if np.isfinite(off) and 0 < largest < np.inf else float("inf")
 
 
 def _words(error: Exception, device: Device) -> str:

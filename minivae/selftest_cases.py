@@ -198,8 +198,8 @@ def _reparameterize(draw: Draw) -> Iterator[Case]:
         shape, work = _by(count, codes), rows(count, codes)
         noise = (2**63 + 5, 3, 1)
         heads, example = draw.normal(count, 2 * codes), draw.whole(1000, count, dtype=np.int32)
-        yield _kernel("reparameterize_forward", shape, work, heads, example, Out((count, codes)), Out((count,)), count, codes,
-                      *noise)
+        yield _kernel("reparameterize_forward", shape, work, heads, example, Out((count, codes)), Out((count,)), count,
+                      codes, *noise)
         yield _kernel("reparameterize_backward", shape, work, draw.normal(count, codes), draw.normal(count), heads, example,
                       Out((count, 2 * codes)), count, codes, *noise)
         yield _kernel("standard_normal", shape, work, Out((count, codes)), count, codes, 7, *noise)
@@ -234,7 +234,8 @@ def _device(draw: Draw) -> Iterator[Case]:
         a, b, c, batch = draw.normal(m, k), draw.normal(k, n), draw.normal(m, n), draw.normal(16, m, k)
         yield Case("matmul", f"{_by(m, k)} by {_by(k, n)}", partial(_matmul, a, b))
         yield Case("matmul, transposed", f"{_by(k, m)} by {_by(n, k)}", partial(_matmul, a.T, b.T, transposed=True))
-        yield Case("matmul, of a batch", f"{_by(16, m, k)} by {_by(16, k, n)}", partial(_matmul, batch, draw.normal(16, k, n)))
+        yield Case("matmul, of a batch", f"{_by(16, m, k)} by {_by(16, k, n)}",
+                   partial(_matmul, batch, draw.normal(16, k, n)))
         yield Case("matmul, accumulated", f"{_by(m, k)} by {_by(k, n)}", partial(_matmul, a, b, onto=c))
         yield Case("copy, transposed", _by(16, m, k), partial(_copy, batch), EXACT)
 
