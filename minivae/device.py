@@ -6,6 +6,7 @@ run on our own thread pool; on a GPU arrays are CuPy's and products cuBLAS's.
 What minivae uses of CuPy, all of it here and in kernels.py: empty, zeros, asarray, asnumpy, matmul, add,
 ndarray, RawModule, cuda.Device, cuda.Event, cuda.get_current_stream, cuda.get_elapsed_time,
 cuda.runtime.getDeviceCount, cuda.runtime.getDeviceProperties, get_default_memory_pool, lib.stride_tricks.as_strided.
+`minivae doctor` also asks cuda.runtime.runtimeGetVersion and cuda.nvrtc.getVersion, through gpu_probe.py.
 """
 
 from __future__ import annotations

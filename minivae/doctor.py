@@ -187,7 +187,7 @@ def verdict(name: str, report: dict, failure: MinivaeError | None) -> tuple[str,
     raised = [result for result in wrong if result["failure"]]
     if wrong:
         names = ", ".join(result["name"] for result in wrong[:3]) + ", ..." * (len(wrong) > 3)
-        why = f"{raised[0]['name']}: {raised[0]['failure']}" if raised else f"{names}; please report all that is above"
-        return f"minivae does NOT work on {where}: {len(wrong)} of {count} results are not right ({why})", False
+        why = f"{raised[0]['name']}: {raised[0]['failure']}" if raised else "please report all that is above"
+        return f"minivae does NOT work on {where}: {len(wrong)} of {count} results are not right ({names}; {why})", False
     instead = f"; it takes the CPU: {report['why']}" if name == "auto" and where.startswith("cpu") else ""
     return f"minivae works on {where}: {count} of {count} results are right{instead}", True

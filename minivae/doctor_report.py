@@ -44,7 +44,7 @@ def _results(report: dict) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for result in report["kernels"]:
-        error = "-" if result["failure"] else "not finite" if result["error"] is None else f"{result['error']:.0e}"
+        error = "-" if result["failure"] else "nan" if result["error"] is None else f"{result['error']:.0e}"
         table.add_row(result["name"], ", ".join(result["shapes"]), "0" if error == "0e+00" else error,
                       f"{result['allowed']:.0e}" if result["allowed"] else "0",
                       Text("ok", "green") if result["ok"] else Text("FAILED", "bold red"))

@@ -12,13 +12,14 @@ from minivae.doctor import CUPY_TWICE
 from minivae.errors import MinivaeError
 from minivae.gpu_errors import GpuError, diagnose
 
+NO_CUPY = ModuleNotFoundError("No module named 'cupy'")
 TOO_OLD = RuntimeError("cudaErrorInsufficientDriver: CUDA driver version is insufficient for CUDA runtime version")
 PAGE = """
 ================================================================
 Failed to import CuPy.
 
-If you installed CuPy via wheels (cupy-cudaXXX or cupy-rocm-X-X), make sure that the package matches with the version of CUDA or \
-ROCm installed.
+If you installed CuPy via wheels (cupy-cudaXXX or cupy-rocm-X-X), make sure that the package matches with the version of \
+CUDA or ROCm installed.
 
 On Linux, you may need to set LD_LIBRARY_PATH environment variable depending on how you installed CUDA/ROCm.
 
@@ -50,31 +51,38 @@ def machine(monkeypatch):
 MESSAGES = [  # the machine, what is raised, what it means and what mends it
     ({"driver": None}, TOO_OLD, "no NVIDIA driver: install NVIDIA's driver .* --gpus all"),
     ({}, RuntimeError("cudaErrorStubLibrary: CUDA driver is a stub library"), "no NVIDIA driver: install"),
-    ({}, ImportError("libcuda.so.1: cannot open shared object file: No such file or directory"), "no NVIDIA driver: install"),
+    ({}, ImportError("libcuda.so.1: cannot open shared object file: No such file or directory"),
+     "no NVIDIA driver: install"),
     ({"driver": (12, 4)}, TOO_OLD, r"driver is for CUDA 12.4, but cupy-cuda13x for another CUDA version: pip uninstall "
      r"cupy-cuda13x, then pip install 'cupy-cuda12x\[ctk\]'; or install driver 580"),
     ({"driver": (11, 8), "packages": ["cupy-cuda12x"]}, TOO_OLD, "for CUDA 11.8, too old for cupy-cuda12x: .*525 or newer"),
-    ({"packages": []}, ModuleNotFoundError("No module named 'cupy'"),
+    ({"packages": []}, NO_CUPY,
      r"CuPy is not installed, and a GPU needs it: pip install 'cupy-cuda13x\[ctk\]'"),
-    ({"packages": [], "driver": (12, 2)}, ModuleNotFoundError("No module named 'cupy'"), r"pip install 'cupy-cuda12x\[ctk\]'"),
-    ({"packages": [], "driver": (14, 1)}, ModuleNotFoundError("No module named 'cupy'"), r"pip install 'cupy-cuda13x\[ctk\]'"),
-    ({"packages": [], "driver": None}, ModuleNotFoundError("No module named 'cupy'"),
+    ({"packages": [], "driver": (12, 2)}, NO_CUPY, r"pip install 'cupy-cuda12x\[ctk\]'"),
+    ({"packages": [], "driver": (14, 1)}, NO_CUPY, r"pip install 'cupy-cuda13x\[ctk\]'"),
+    ({"packages": [], "driver": None}, NO_CUPY,
      r"pip install 'cupy-cuda13x\[ctk\]' \('cupy-cuda12x\[ctk\]' where nvidia-smi shows CUDA 12"),
-    ({"packages": ["cupy-cuda12x", "cupy-cuda13x"]}, TOO_OLD, r"several CuPy packages are installed \(cupy-cuda12x, cupy-cuda13x"
-     r".*pip uninstall cupy-cuda12x cupy-cuda13x, then pip install 'cupy-cuda13x\[ctk\]'"),
+    ({"packages": ["cupy-cuda12x", "cupy-cuda13x"]}, TOO_OLD,
+     r"several CuPy packages are installed \(cupy-cuda12x, cupy-cuda13x.*: pip uninstall cupy-cuda12x "
+     r"cupy-cuda13x, then pip install 'cupy-cuda13x\[ctk\]'"),
     ({}, Exception(HEADER), r"NVRTC does not find CUDA's header cuda_fp16.h: pip install 'cupy-cuda13x\[ctk\]': the extra"),
-    ({}, Exception('k.cu(7): warning #177-D: unused\ncarray.cuh(11): catastrophic error: cannot open source file "vector_types.h"'),
+    ({}, Exception('k.cu(7): warning #177-D: unused\n'
+                   'carray.cuh(11): catastrophic error: cannot open source file "vector_types.h"'),
      r"header vector_types.h: .*\[ctk\]"),
-    ({}, RuntimeError("CuPy failed to load libnvrtc.so.13: OSError: libnvrtc.so.13: cannot open shared object file: No such file"),
+    ({}, RuntimeError("CuPy failed to load libnvrtc.so.13: OSError: libnvrtc.so.13: cannot open shared object file: No such "
+                      "file or directory"),
      r"does not find CUDA's library libnvrtc.so.13: pip install 'cupy-cuda13x\[ctk\]': the extra \[ctk\] brings"),
-    ({}, ImportError("libcublas.so.13: cannot open shared object file: No such file or directory"), r"libcublas.so.13: .*\[ctk\]"),
+    ({}, ImportError("libcublas.so.13: cannot open shared object file: No such file or directory"),
+     r"libcublas.so.13: .*\[ctk\]"),
     ({"driver": (12, 9)}, ImportError(PAGE), r"library libcudart.so.12: pip install 'cupy-cuda12x\[ctk\]'"),
     ({}, Exception("nvrtc: error: failed to open libnvrtc-builtins.so.13.0.\n  Make sure that it is installed correctly."),
      r"library libnvrtc-builtins.so.13.0: .*\[ctk\]"),
-    ({}, RuntimeError("CuPy failed to load nvrtc64_120_0.dll: FileNotFoundError: Could not find module 'nvrtc64_120_0.dll'"),
+    ({}, RuntimeError("CuPy failed to load nvrtc64_120_0.dll: FileNotFoundError: Could not find module "
+                      "'nvrtc64_120_0.dll' (or one of its dependencies)."),
      r"library nvrtc64_120_0.dll: .*\[ctk\]"),
     ({}, Exception("nvrtc: error: invalid value for --gpu-architecture (-arch)"),
-     r"older than what minivae's kernels are tested for, 7.5 \(sm_75.*--device cpu; CUDA 13 has dropped.*'cupy-cuda12x\[ctk\]'"),
+     r"older than what minivae's kernels are tested for, 7.5 \(sm_75.*--device cpu; CUDA 13 has dropped.*"
+     r"'cupy-cuda12x\[ctk\]'"),
     ({"capabilities": ["6.1"], "packages": ["cupy-cuda12x"]},
      RuntimeError("cudaErrorNoKernelImageForDevice: no kernel image is available for execution on the device"),
      "compute capability 6.1, is older than .*sm_75.*: take --device cpu$"),
@@ -83,7 +91,8 @@ MESSAGES = [  # the machine, what is raised, what it means and what mends it
     ({}, RuntimeError("CUDA_ERROR_INVALID_SOURCE: device kernel image is invalid"), "install --upgrade"),
     ({}, RuntimeError("cudaErrorNoDevice: no CUDA-capable device is detected"), "nvidia-smi -L.*CUDA_VISIBLE_DEVICES"),
     ({}, RuntimeError("cudaErrorMemoryAllocation: out of memory"), "out of memory .*: end what else uses it .*--batch-size"),
-    ({}, MemoryError("Out of memory allocating 1,000 bytes (allocated so far: 500 bytes)."), "out of memory .*smaller --batch-size"),
+    ({}, MemoryError("Out of memory allocating 1,000 bytes (allocated so far: 500 bytes)."),
+     "out of memory .*smaller --batch-size"),
     ({}, RuntimeError("cudaErrorDevicesUnavailable: CUDA-capable device(s) is/are busy or unavailable"), "exclusive mode"),
     ({}, RuntimeError("cudaErrorSystemDriverMismatch: system has unsupported display driver / cuda driver combination"),
      "restart the machine"),
