@@ -124,7 +124,8 @@ def _no_gpu(said: str) -> Diagnosis:
 
 def _no_image(said: str) -> Diagnosis:
     """No machine code for this GPU: it is older or newer than what CuPy's CUDA knows."""
-    found = [tuple(map(int, gpu["compute_cap"].split("."))) for gpu in gpu_probe.gpus()]
+    said_of_each = (re.fullmatch(r"(\d+)\.(\d+)", gpu["compute_cap"]) for gpu in gpu_probe.gpus())    # or "[N/A]"
+    found = [(int(version[1]), int(version[2])) for version in said_of_each if version]
     if found and min(found) >= TESTED_FROM:
         return _new_gpu(said)
     return old_gpu(min(found, default=None))

@@ -86,6 +86,8 @@ MESSAGES = [  # the machine, what is raised, what it means and what mends it
     ({"capabilities": ["6.1"], "packages": ["cupy-cuda12x"]},
      RuntimeError("cudaErrorNoKernelImageForDevice: no kernel image is available for execution on the device"),
      "compute capability 6.1, is older than .*sm_75.*: take --device cpu$"),
+    ({"capabilities": ["[N/A]"]}, RuntimeError("cudaErrorNoKernelImageForDevice: no kernel image is available"),
+     "^the GPU is older than .*sm_75"),
     ({"capabilities": ["12.1"]}, RuntimeError("CUDA_ERROR_NO_BINARY_FOR_GPU: no kernel image is available for execution"),
      r"pip install --upgrade 'cupy-cuda13x\[ctk\]': a newer CuPy and NVRTC know newer GPUs"),
     ({}, RuntimeError("CUDA_ERROR_INVALID_SOURCE: device kernel image is invalid"), "install --upgrade"),
