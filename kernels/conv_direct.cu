@@ -10,7 +10,7 @@
 #include "image.cuh"
 
 // y[place, o] = the sum over taps of x at that tap of the place, zero outside the image, times w[tap, o].
-// moves: 1/64 x, w -> 1 y
+// moves: x, w -> 1 y
 extern "C" __global__ void conv_direct_forward(const real* __restrict__ x, const real* __restrict__ w, real* __restrict__ y,
                                                int64 places, int outputs, int height, int width, int channels,
                                                int kernel_height, int kernel_width, int stride, int pad, int out_height,
@@ -39,7 +39,7 @@ extern "C" __global__ void conv_direct_forward(const real* __restrict__ x, const
 }
 
 // partial (slabs, taps, outputs): the sum over each slab of places of x at the tap times dy.  Threads along y share the taps.
-// moves: 1/64 x, 1 dy -> partial
+// moves: x, 1 dy -> partial
 extern "C" __global__ void conv_direct_weights(const real* __restrict__ x, const real* __restrict__ dy,
                                                real* __restrict__ partial, int64 places, int outputs, int height, int width,
                                                int channels, int kernel_height, int kernel_width, int stride, int pad,

@@ -237,6 +237,38 @@ def kernels(architectures: tuple[str, ...], real: str, file: str | None) -> None
         sys.exit(1)
 
 
+@cli.command()
+@click.option("--json", "file", metavar="FILE", help="Leave all of it there.")
+@device_option
+def doctor(file: str | None, device: str) -> None:
+    """Say what minivae runs on here and whether it works.
+
+    Runs every kernel on the device and compares with float64 on the CPU, and names the fix for what is wrong. The last
+    line is the verdict, and the exit code: 0 where minivae works, 1 where it does not. A bug report should hold all that
+    this prints.
+
+    \b
+    Examples:
+      minivae doctor
+      minivae doctor --device cuda --json doctor.json
+    """
+    import json
+
+    from rich.console import Console
+
+    from minivae import doctor as examination
+    from minivae import doctor_report
+    from minivae.files import replacing
+
+    with replacing(file) if file is not None else nullcontext() as out:
+        report = examination.examine(device)
+        doctor_report.show(Console(highlight=False), report)
+        if out:
+            out.write(json.dumps(report, indent=1).encode())
+    if not report["works"]:
+        sys.exit(1)
+
+
 def main() -> None:
     """The entry point: errors that the user can mend are one line, without a trace."""
     try:

@@ -56,6 +56,20 @@ def require() -> str:
     return found
 
 
+def version() -> str:
+    """What the compiler says that it is, in one line.
+
+    Raises:
+        MinivaeError: there is none, or it does not start.
+    """
+    command = shlex.split(require())
+    try:
+        done = subprocess.run([*command, "--version"], capture_output=True, text=True, errors="replace", check=False)
+    except OSError as error:
+        raise MinivaeError(f"the C++ compiler {command[0]} does not start: {error.strerror}; {INSTALL_HINT}") from error
+    return (done.stdout or done.stderr).strip().partition("\n")[0]
+
+
 @cache
 def _processor() -> str:
     """What -march=native depends on."""

@@ -7,6 +7,7 @@ What minivae uses of CuPy, all of it here and in kernels.py: empty, zeros, asarr
 ndarray, RawModule, cuda.Device, cuda.Event, cuda.get_current_stream, cuda.get_elapsed_time,
 cuda.runtime.getDeviceCount, cuda.runtime.getDeviceProperties, get_default_memory_pool, lib.stride_tricks.as_strided.
 nvrtc.py looks at what cuda.nvrtc compiles.
+`minivae doctor` also asks cuda.runtime.runtimeGetVersion and cuda.nvrtc.getVersion, through gpu_probe.py.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from functools import cache, cached_property
 
 import numpy as np
 
+from minivae import gpu_probe
 from minivae.errors import MinivaeError, UsageError
+from minivae.gpu_errors import GpuError
 from minivae.host import Host, address
 from minivae.memory import MemoryPool
 from minivae.system import default_threads, has_nvidia_driver, processor_name
@@ -140,7 +143,7 @@ class CudaDevice:
         index: the GPU's number.
 
     Raises:
-        MinivaeError: CuPy is missing or the GPU does not work; the text names the fix.
+        GpuError: CuPy is missing or the GPU does not work; the text names the fix.
     """
 
     cuda = True
@@ -154,9 +157,11 @@ class CudaDevice:
             raise UsageError(f"there is no GPU {index}: CUDA sees {count}, numbered from 0; take --device "
                              f"{'cpu' if count == 0 else 'cuda:0'}")
         self.index, self.name = index, f"cuda:{index}"
-        # The first use of a GPU makes its context, and the first kernel finds CuPy's headers: what fails, fails here.
+        # The first use of a GPU makes its context, the first kernel finds CuPy's headers, the first product loads its
+        # library: what fails, fails here.
         driver_answer(lambda: cupy.cuda.Device(index).use())
         driver_answer(lambda: cupy.zeros(4, np.float32) + 1)
+        driver_answer(lambda: cupy.matmul(cupy.zeros((2, 2), np.float32), cupy.zeros((2, 2), np.float32)))
 
     def owns(self, array) -> bool:
         """Whether an array lives on this device."""
@@ -226,6 +231,12 @@ class CudaDevice:
         """An array over `flat` from its element `first` on, of that shape and with strides in bytes."""
         return self.cupy.lib.stride_tricks.as_strided(flat[first:], shape, strides)
 
+    @property
+    def capability(self) -> tuple[int, int]:
+        """The GPU's compute capability: (7, 5) is what compilers call sm_75."""
+        properties = self.cupy.cuda.runtime.getDeviceProperties(self.index)
+        return properties["major"], properties["minor"]
+
     def describe(self) -> str:
         """One line that says what runs where."""
         properties = self.cupy.cuda.runtime.getDeviceProperties(self.index)
@@ -251,10 +262,8 @@ def _contiguous_matrices(out) -> bool:
 def _import_cupy():
     try:
         import cupy
-    except ImportError as error:
-        raise MinivaeError("CuPy is not installed, and a GPU needs it: in the checkout, pip install '.[cuda13]' for a "
-                           "CUDA 13 driver, '.[cuda12]' for CUDA 12 (nvidia-smi shows which); or take --device cpu"
-                           f" ({error})") from error
+    except Exception as error:      # besides ImportError what its folder for compiled kernels may raise
+        raise GpuError(error) from error
     return cupy
 
 
@@ -274,20 +283,25 @@ def import_nvrtc():
     return nvrtc
 
 
+def cuda_versions() -> dict[str, str]:
+    """The versions of the parts of CUDA that CuPy works with.
+
+    Raises:
+        GpuError: CuPy is missing or cannot be imported.
+    """
+    return gpu_probe.cuda_versions(_import_cupy())
+
+
 def driver_answer(call):
     """The result of a first call to CuPy, the driver or NVRTC.
 
     Raises:
-        MinivaeError: what went wrong there, in one line.
+        GpuError: what went wrong there and what mends it, in one line.
     """
     try:
         return call()
-    except MemoryError:
-        raise
     except Exception as error:      # CuPy raises many kinds here, all of them about the machine
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise MinivaeError(f"no working GPU ({said}): check with nvidia-smi that the driver runs and is new enough for "
-                           "the installed CuPy ('.[cuda12]' for older drivers); or take --device cpu") from error
+        raise GpuError(error) from error
 
 
 @cache
@@ -331,6 +345,8 @@ def select(name: str = "auto") -> tuple[Device, str]:
     if name == "auto":
         try:
             return gpu(0), "a GPU works"
+        except GpuError as error:
+            return cpu(), f"no working GPU: {error.diagnosis}"
         except MinivaeError as error:
             return cpu(), str(error)
     kind, _, index = name.partition(":")

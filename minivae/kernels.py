@@ -173,7 +173,6 @@ def prepare(device: Device, dtype=np.float32) -> None:
         for stem in stems():
             for name in signatures(stem):
                 _cuda_function(device, stem, name, dtype)
-        device.matmul(device.zeros((2, 2), dtype), device.zeros((2, 2), dtype))     # loads the product's library
         return
     missing = sum(not compiler.path_of(s, host_source(s), _defines(dtype)).exists() for s in stems())
     if missing:
@@ -192,7 +191,7 @@ class Kernel:
     def __init__(self, device: Device, name: str, dtype: np.dtype):
         stem = _stem_of(name)
         self.device, self.name, self.dtype = device, name, dtype
-        self.parameters = signatures(stem)[name]
+        self.parameters = signature_of(name)
         real = REAL_NAMES[dtype]
         self.types = [SCALARS[real if p.ctype == "real" else p.ctype] for p in self.parameters]
         self.checks = [(p.pointer, p.const, np.dtype(t[0]), t[0], p.name)

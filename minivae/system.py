@@ -26,15 +26,19 @@ def default_threads() -> int:
     return min(count, MOST_THREADS)
 
 
-def has_nvidia_driver() -> bool:
-    """Whether the library of an NVIDIA driver can be loaded."""
+def driver_library() -> ctypes.CDLL | None:
+    """The library of the NVIDIA driver, None where there is none."""
     for name in ("libcuda.so.1", "nvcuda.dll"):
         try:
-            ctypes.CDLL(name)
-            return True
+            return ctypes.CDLL(name)
         except OSError:
             continue
-    return False
+    return None
+
+
+def has_nvidia_driver() -> bool:
+    """Whether the library of an NVIDIA driver can be loaded."""
+    return driver_library() is not None
 
 
 def processor_name() -> str:

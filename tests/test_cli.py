@@ -241,7 +241,7 @@ def test_names_of_the_built_in_sets_are_known():
 
 def test_help():
     """Every command explains itself without loading the library."""
-    for arguments in ([], ["train"], ["sample"], ["reconstruct"], ["bench"]):
+    for arguments in ([], ["train"], ["sample"], ["reconstruct"], ["bench"], ["doctor"]):
         code, out, _ = minivae(*arguments, "--help", cwd=ROOT)
         assert code == 0 and out.startswith("Usage: ")
 

@@ -56,7 +56,7 @@ def launched(monkeypatch):
         return ended.at - began.at
 
     cupy = types.SimpleNamespace(
-        ndarray=FakeArray, RawModule=RawModule, zeros=lambda *_: np.zeros(4), __version__="14.2.0",
+        ndarray=FakeArray, RawModule=RawModule, zeros=lambda *_: np.zeros(4), matmul=np.dot, __version__="14.2.0",
         cuda=types.SimpleNamespace(Device=Device, Event=Event, get_current_stream=lambda: "current",
                                    get_elapsed_time=get_elapsed_time, runtime=types.SimpleNamespace(getDeviceCount=lambda: 2)))
     monkeypatch.setattr(devices, "_import_cupy", lambda: cupy)
@@ -127,7 +127,7 @@ def test_a_gpu_that_fails_when_first_used(launched, monkeypatch):
     monkeypatch.setattr(cupy.cuda.Device, "use", busy)
     found, why = devices.select("auto")
     assert found is devices.cpu() and "busy" in why and "\n" not in why
-    with pytest.raises(MinivaeError, match=r"no working GPU \(cudaErrorDevicesUnavailable.*take --device cpu"):
+    with pytest.raises(MinivaeError, match=r"no working GPU: .*\(cudaErrorDevicesUnavailable.*take --device cpu"):
         devices.select("cuda")
 
 

@@ -1,0 +1,270 @@
+"""What the self-test runs: for every kernel arguments of an odd shape, which leave every kind of remainder, and of whole
+packs, which a GPU moves as vectors; then the products and copies that a device does itself.
+
+A kernel without a case fails a test: add one beside its like.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from minivae.device import Device
+from minivae.kernels import launch, signature_of
+from minivae.ops.batch_norm import ACTIVATIONS, EPSILON
+from minivae.work import Work, blocks, columns, elements, pixels, rows
+
+SEED = 20
+EXACT, ROUNDING = 0.0, 5e-6     # allowed: kernels that only move numbers, and float32 beside float64 (CPUs: to 5e-7)
+
+
+class Case(NamedTuple):
+    """Something to run.
+
+    Attributes:
+        name: the kernel's, or what the device does.
+        shape: in words.
+        run: (device, dtype) to the outputs on the host.
+        allowed: the largest relative error of a right result.
+    """
+
+    name: str
+    shape: str
+    run: Callable[[Device, np.dtype], list[np.ndarray]]
+    allowed: float = ROUNDING
+
+
+class Out(NamedTuple):
+    """An output that the kernel does not read, of real numbers unless a dtype is named."""
+
+    shape: tuple[int, ...]
+    dtype: type | None = None
+
+
+class Draw:
+    """Random arrays, always the same: numbers that float32 holds exactly, as float64."""
+
+    def __init__(self, seed: int):
+        self._rng = np.random.default_rng(seed)
+
+    def normal(self, *shape: int) -> np.ndarray:
+        """From N(0, 1)."""
+        return self._rng.standard_normal(shape, np.float32).astype(np.float64)
+
+    def positive(self, *shape: int) -> np.ndarray:
+        """From 0.5 to 1.5."""
+        return (self._rng.random(shape, np.float32) + np.float32(0.5)).astype(np.float64)
+
+    def unit(self, *shape: int) -> np.ndarray:
+        """From 0 to 1."""
+        return self._rng.random(shape, np.float32).astype(np.float64)
+
+    def whole(self, below: int, *shape: int, dtype) -> np.ndarray:
+        """Whole numbers from 0 to below - 1."""
+        return self._rng.integers(0, below, shape, dtype)
+
+
+def cases() -> Iterator[Case]:
+    """All of them; the arguments are drawn anew each time, and are the same each time."""
+    for of in (_arithmetic, _batch, _batch_norm, _conv, _conv_direct, _loss, _optimizer, _pool, _reparameterize, _winograd, _device):
+        yield from of(Draw(SEED))
+
+
+def _kernel(name: str, shape: str, work: Work, *arguments, allowed: float = ROUNDING, total: bool = False) -> Case:
+    """The launch of a kernel: its outputs are the arrays that its source does not declare const.
+
+    Args:
+        arguments: NumPy arrays (float64 for real ones), Out for outputs that are not read, and scalars.
+        total: compare the sums of the outputs; where each block leaves a part, which one has what is the device's own.
+    """
+    return Case(name, shape, partial(_launch, name, work, arguments, total), allowed)
+
+
+def _launch(name: str, work: Work, arguments: tuple, total: bool, device: Device, dtype) -> list[np.ndarray]:
+    given = [_to_device(a, device, dtype) for a in arguments]
+    launch(name, work, *given)
+    outputs = [device.to_host(a) for a, p in zip(given, signature_of(name), strict=True) if p.pointer and not p.const]
+    return [np.sum(output, keepdims=True, dtype=np.float64) for output in outputs] if total else outputs
+
+
+def _to_device(argument, device: Device, dtype):
+    if isinstance(argument, Out):
+        unwritten = np.dtype(argument.dtype or dtype)
+        argument = np.full(argument.shape, np.nan if unwritten.kind == "f" else 99, unwritten)
+    elif not isinstance(argument, np.ndarray):
+        return argument
+    return device.from_host(argument.astype(dtype) if argument.dtype.kind == "f" else argument)
+
+
+def _by(*sizes: int) -> str:
+    return "x".join(map(str, sizes))
+
+
+# ---- one function a kernel file ----
+
+def _arithmetic(draw: Draw) -> Iterator[Case]:
+    for n in (1003, 4096):
+        a, b = draw.positive(n), draw.positive(n)
+        yield _kernel("add", f"{n}", elements(n), a, b, Out((n,)), n)
+        yield _kernel("fill", f"{n}", elements(n), a[:1], Out((n,)), n, 0.5)
+        yield _kernel("sum", f"{n}", blocks(1), a, Out((1,)), n, 1 / 1024)
+        yield _kernel("sum", f"{n}", blocks(3), a, Out((3,)), n, 1.0, total=True)
+        yield _kernel("keep_score", f"{n}", blocks(1), a, b, np.array([2.0, 3.0, -1.0]), n, 7)
+
+
+def _batch(draw: Draw) -> Iterator[Case]:
+    for count, size, width in ((150, 50, 35), (300, 64, 784)):
+        images = draw.whole(256, count, width, dtype=np.uint8)
+        for shuffle in (0, 1):
+            yield _kernel("gather_batch", _by(size, width), rows(size, width), images, Out((size, width)),
+                          Out((size,), np.int32), count, size, width, 11, 2**40 + 3, 5, shuffle)
+
+
+def _batch_norm(draw: Draw) -> Iterator[Case]:
+    for count, cols, cut, fixed in ((37, 13, 0, 0), (150, 64, 0, 0), (150, 13, 3, 0), (211, 64, 3, 0), (37, 64, 1, 1)):
+        shape, across = _by(count, cols), columns(cols, max(cut, 1))
+        x, dy = draw.normal(count, cols), draw.normal(count, cols)
+        gamma, beta = draw.positive(cols), draw.normal(cols)
+        moments = np.stack([0.1 * draw.normal(cols), draw.positive(cols)]).astype(np.float32).astype(np.float64)
+        partial_moments = np.tile(moments, (max(cut, 1), 1, 1))
+        sums = draw.normal(max(cut, 1), 2, cols)
+        if cut > 1:
+            yield _kernel("batch_norm_moments", shape, across, x, Out((cut, 2, cols)), count, cols)
+        if not fixed:
+            yield _kernel("batch_norm_merge", shape, columns(cols, 1), x, partial_moments, moments, count, cols, cut, 100)
+        for act in ACTIVATIONS.values():
+            yield _kernel("batch_norm_forward", shape, across, x, partial_moments, gamma, beta, Out((count, cols)),
+                          Out((2, cols)), count, cols, cut, EPSILON, act, fixed)
+            if cut:
+                yield _kernel("batch_norm_backward_sums", shape, across, dy, x, moments, gamma, beta, Out((cut, 2, cols)),
+                              count, cols, EPSILON, act, fixed)
+            yield _kernel("batch_norm_backward", shape, across, dy, x, moments, gamma, beta, sums, Out((count, cols)),
+                          Out((cols,)), Out((cols,)), count, cols, cut, EPSILON, act, fixed)
+
+
+def _conv(draw: Draw) -> Iterator[Case]:
+    for images, height, width, channels, stride in ((3, 7, 5, 3, 2), (2, 8, 8, 16, 1)):
+        high, wide = ((size + 2 - 3) // stride + 1 for size in (height, width))
+        shape, count = _by(images, height, width, channels), images * high * wide
+        sizes = (height, width, channels, 3, 3, stride, 1, high, wide)
+        taps = 9 * channels
+        yield _kernel("im2col", shape, pixels(count, 3 * channels), draw.normal(images, height, width, channels),
+                      Out((count, taps)), count, *sizes, allowed=EXACT)
+        count = images * height * width
+        yield _kernel("col2im", shape, pixels(count, channels), draw.normal(images * high * wide, taps),
+                      Out((images, height, width, channels)), count, *sizes)
+
+
+def _conv_direct(draw: Draw) -> Iterator[Case]:
+    for images, height, width, channels, outputs, stride in ((3, 7, 5, 3, 5, 2), (4, 8, 8, 1, 64, 1)):
+        high, wide = ((size + 2 - 3) // stride + 1 for size in (height, width))
+        shape, places, taps, slabs = _by(images, height, width, channels), images * high * wide, 9 * channels, 3
+        x, sizes = draw.normal(images, height, width, channels), (height, width, channels, 3, 3, stride, 1, high, wide)
+        yield _kernel("conv_direct_forward", shape, pixels(places, outputs), x, draw.normal(taps, outputs),
+                      Out((places, outputs)), places, outputs, *sizes)
+        yield _kernel("conv_direct_weights", shape, columns(outputs, slabs), x, draw.normal(places, outputs),
+                      Out((slabs, taps, outputs)), places, outputs, *sizes)
+        yield _kernel("conv_direct_merge", _by(slabs, taps * outputs), elements(taps * outputs),
+                      draw.normal(slabs, taps * outputs), Out((taps * outputs,)), slabs, taps * outputs)
+
+
+def _loss(draw: Draw) -> Iterator[Case]:
+    for count, width in ((9, 35), (16, 784)):
+        shape, work = _by(count, width), rows(count, width)
+        y, x = draw.normal(count, width), draw.unit(count, width)
+        for name in ("squared_error", "bernoulli"):
+            yield _kernel(name, shape, work, y, x, Out((count,)), Out((count, width)), count, width, 0.125)
+        yield _kernel("rescale_rows", shape, work, y, draw.positive(count), count, width, 0.125)
+
+
+def _optimizer(draw: Draw) -> Iterator[Case]:
+    for n, parts in ((1003, 3), (4096, 4)):
+        shape = f"{n}"
+        p, g, m, average = (draw.normal(n) for _ in range(4))
+        square = (average**2 + draw.positive(n)).astype(np.float32).astype(np.float64)
+        norms, limit = 10 * draw.positive(parts), 2.0
+        yield _kernel("squared_norm", shape, blocks(parts), g, Out((parts,)), n, total=True)
+        yield _kernel("sgd_nesterov", shape, elements(n), p, g, m, norms, n, parts, limit, 0.1, 0.9)
+        yield _kernel("rmsprop_nesterov", shape, elements(n), p, g, m, square, average, norms, n, parts, limit, 0.1, 0.9,
+                      0.9, 1e-4)
+        yield _kernel("adam", shape, elements(n), p, g, m, square, norms, n, parts, limit, 0.1, 0.9, 0.999, 1e-8,
+                      1 - 0.9**3, 1 - 0.999**3)
+
+
+def _pool(draw: Draw) -> Iterator[Case]:
+    for images, height, width, channels, size in ((2, 3, 4, 5, 3), (2, 4, 4, 16, 2)):
+        shape, count = _by(images, height * size, width * size, channels), images * height * width
+        work, sizes = pixels(count, channels), (count, width, channels, size)
+        small, large = (images, height, width, channels), (images, height * size, width * size, channels)
+        yield _kernel("max_pool", shape, work, draw.normal(*large), Out(small), Out(small, np.uint8), *sizes, allowed=EXACT)
+        yield _kernel("max_pool_backward", shape, work, draw.normal(*small), draw.whole(size * size, *small, dtype=np.uint8),
+                      Out(large), *sizes, allowed=EXACT)
+        yield _kernel("upsample", shape, work, draw.normal(*small), Out(large), *sizes, allowed=EXACT)
+        yield _kernel("upsample_backward", shape, work, draw.normal(*large), Out(small), *sizes, allowed=EXACT)
+
+
+def _reparameterize(draw: Draw) -> Iterator[Case]:
+    for count, codes in ((9, 13), (16, 64)):
+        shape, work = _by(count, codes), rows(count, codes)
+        noise = (2**63 + 5, 3, 1)
+        heads, example = draw.normal(count, 2 * codes), draw.whole(1000, count, dtype=np.int32)
+        yield _kernel("reparameterize_forward", shape, work, heads, example, Out((count, codes)), Out((count,)), count,
+                      codes, *noise)
+        yield _kernel("reparameterize_backward", shape, work, draw.normal(count, codes), draw.normal(count), heads, example,
+                      Out((count, 2 * codes)), count, codes, *noise)
+        yield _kernel("standard_normal", shape, work, Out((count, codes)), count, codes, 7, *noise)
+    for n in (33, 256):
+        yield _kernel("philox_words", _by(n, 4), elements(n), draw.whole(2**32, n, 4, dtype=np.uint32),
+                      draw.whole(2**32, n, 2, dtype=np.uint32), Out((n, 4), np.uint32), n, allowed=EXACT)
+
+
+def _winograd(draw: Draw) -> Iterator[Case]:
+    for images, height, width, channels, pad in ((3, 5, 4, 3, 1), (2, 8, 8, 16, 1), (2, 6, 7, 8, 0)):
+        shape, pairs = _by(images, height, width, channels), channels * channels
+        out_high, out_wide = height + 2 * pad - 2, width + 2 * pad - 2
+        high, wide = -(-out_high // 4), -(-out_wide // 4)
+        tiles, cells = images * high * wide, images * (high + 1) * (wide + 1)
+        image, out, tiled = (images, height, width, channels), (images, out_high, out_wide, channels), (36, tiles, channels)
+        apart = tiles * channels
+        from_image, from_out = (apart, high, wide, height, width, channels, pad), (apart, high, wide, out_high, out_wide, channels)
+        yield _kernel("winograd_weights", _by(3, 3, pairs), elements(pairs), draw.normal(9, pairs), Out((36, pairs)), pairs)
+        yield _kernel("winograd_weights_backward", _by(36, pairs), elements(pairs), draw.normal(36, pairs), Out((9, pairs)),
+                      pairs)
+        yield _kernel("winograd_input", shape, pixels(tiles, channels), draw.normal(*image), Out(tiled), tiles, *from_image)
+        yield _kernel("winograd_input_backward", shape, pixels(cells, channels), draw.normal(*tiled), Out(image), cells,
+                      *from_image)
+        yield _kernel("winograd_output", shape, pixels(tiles, channels), draw.normal(*tiled), Out(out), tiles, *from_out)
+        yield _kernel("winograd_output_backward", shape, pixels(tiles, channels), draw.normal(*out), Out(tiled), tiles,
+                      *from_out)
+
+
+# ---- what a device does itself ----
+
+def _device(draw: Draw) -> Iterator[Case]:
+    for m, k, n in ((37, 29, 13), (128, 64, 96)):
+        a, b, c, batch = draw.normal(m, k), draw.normal(k, n), draw.normal(m, n), draw.normal(16, m, k)
+        yield Case("matmul", f"{_by(m, k)} by {_by(k, n)}", partial(_matmul, a, b))
+        yield Case("matmul, transposed", f"{_by(k, m)} by {_by(n, k)}", partial(_matmul, a.T, b.T, transposed=True))
+        yield Case("matmul, of a batch", f"{_by(16, m, k)} by {_by(16, k, n)}",
+                   partial(_matmul, batch, draw.normal(16, k, n)))
+        yield Case("matmul, accumulated", f"{_by(m, k)} by {_by(k, n)}", partial(_matmul, a, b, onto=c))
+        yield Case("copy, transposed", _by(16, m, k), partial(_copy, batch), EXACT)
+
+
+def _matmul(a, b, device: Device, dtype, *, transposed: bool = False, onto=None) -> list[np.ndarray]:
+    a, b = (device.from_host(np.ascontiguousarray(x, dtype)) for x in (a, b))
+    if transposed:
+        a, b = a.T, b.T
+    if onto is None:
+        return [device.to_host(device.matmul(a, b))]
+    return [device.to_host(device.matmul(a, b, out=device.from_host(onto.astype(dtype)), accumulate=True))]
+
+
+def _copy(batch, device: Device, dtype) -> list[np.ndarray]:
+    source = device.from_host(batch.astype(dtype))
+    target = device.empty(source.shape[::-1], dtype)
+    target[...] = source.transpose(2, 1, 0)
+    return [device.to_host(target)]
