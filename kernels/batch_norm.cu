@@ -5,101 +5,15 @@
 // The activation's input u is computed again in the backward pass rather than stored.  Where one block has
 // all rows, it reads them twice, the second time from its cache.
 //
-// Moments are per column: moments[0][c] the mean, moments[1][c] the variance (divided by the count).
 // Few rows: one block has all rows of its columns, takes their moments and normalizes while they are
 // still in its cache (slabs == 0: no partial sums, one launch).  Many rows: a first kernel takes the
 // moments of each slab of rows, partial (slabs, 2, cols); the second merges the slabs.  Merges are in a
 // fixed order (Chan et al. 1979), so no sum depends on how many threads run.
-// Means of a batch are kept relative to its first row: at mean 1e4 and deviation 1 a float32 of the
-// mean itself would be wrong by a thousandth of the deviation after each merge.
 #include "portable.cuh"
 #include "math.cuh"
 #include "reduce.cuh"
 #include "activation.cuh"
-
-template <int W> struct Moments {
-  real count, mean[W], variance[W];
-};
-
-// Folds b into a.  No E[x^2] - E[x]^2 anywhere: float32 would lose everything at mean 1e4.
-struct MergeMoments {
-  template <int W> DEVICE void operator()(Moments<W>& a, const Moments<W>& b) const {
-    const real count = a.count + b.count;
-    if (b.count == 0) return;
-    const real share = b.count / count;
-    LANES(k) {
-      const real delta = b.mean[k] - a.mean[k];
-      a.variance[k] += (b.variance[k] - a.variance[k] + delta * delta * (1 - share)) * share;
-      a.mean[k] += delta * share;
-    }
-    a.count = count;
-  }
-};
-
-template <int W> DEVICE void clear(Moments<W>& m) {
-  m.count = 0;
-  LANES(k) { m.mean[k] = 0; m.variance[k] = 0; }
-}
-
-// What the means of a pack of columns are relative to: x's first row, or zero.
-template <int W> struct Shift {
-  real lane[W];
-  DEVICE Shift(const real* first_row, bool shifted) {
-    const In<W> row(first_row);
-    LANES(k) lane[k] = shifted ? row[k] : (real)0;
-  }
-  DEVICE real operator[](int k) const { return lane[k]; }
-};
-
-// Moments of the rows of one thread: CHUNK rows at a time, summed about the mean so far.
-constexpr int CHUNK = 16;
-
-template <int W>
-DEVICE void thread_moments(const real* x, int64 cols, int64 first, int64 last, int64 step, Moments<W>& m) {
-  const Shift<W> shift(x, true);
-  clear(m);
-  for (int64 r = first; r < last;) {
-    real sum[W], square[W];
-    LANES(k) { sum[k] = 0; square[k] = 0; }
-    int count = 0;
-    for (; count < CHUNK && r < last; ++count, r += step) {
-      const In<W> xr(x + r * cols);
-      LANES(k) { const real d = xr[k] - shift[k] - m.mean[k]; sum[k] += d; square[k] += d * d; }
-    }
-    Moments<W> chunk;
-    const real scale = 1 / (real)count;
-    chunk.count = (real)count;
-    LANES(k) {
-      const real d = sum[k] * scale;
-      chunk.mean[k] = m.mean[k] + d;
-      const real variance = square[k] * scale - d * d;
-      chunk.variance[k] = variance < 0 ? (real)0 : variance;
-    }
-    if (m.count == 0) m = chunk; else MergeMoments()(m, chunk);
-  }
-}
-
-// The moments of all rows: from those of the slabs, or with slabs == 0 from x itself.
-template <int W>
-DEVICE void all_moments(const real* x, const real* partial, int64 cols, int slabs, int64 rows, Moments<W>& m) {
-  clear(m);
-  if (slabs == 0) thread_moments<W>(x, cols, threadIdx.y, rows, blockDim.y, m);
-  for (int s = threadIdx.y; s < slabs; s += blockDim.y) {
-    const Share share = share_of(rows, s, slabs);
-    const In<W> mean(partial + (int64)s * 2 * cols), variance(partial + (int64)s * 2 * cols + cols);
-    Moments<W> slab;
-    slab.count = slabs == 1 ? (real)1 : (real)(share.last - share.first);
-    LANES(k) { slab.mean[k] = mean[k]; slab.variance[k] = variance[k]; }
-    MergeMoments()(m, slab);
-  }
-  merge_rows(m, MergeMoments());
-}
-
-template <int W> DEVICE void store_moments(const Moments<W>& m, real* to, int64 cols) {
-  Out<W> mean(to), variance(to + cols);
-  LANES(k) { mean[k] = m.mean[k]; variance[k] = m.variance[k]; }
-  mean.store(); variance.store();
-}
+#include "batch_norm.cuh"
 
 // moves: 1 x -> partial
 extern "C" __global__ void batch_norm_moments(const real* __restrict__ x, real* __restrict__ partial,
@@ -167,42 +81,11 @@ extern "C" __global__ void batch_norm_merge(const real* __restrict__ x, const re
   });
 }
 
-template <int W> struct Sums {
-  real du[W], du_xhat[W];
-};
-
-struct AddSums {
-  template <int W> DEVICE void operator()(Sums<W>& a, const Sums<W>& b) const {
-    LANES(k) { a.du[k] += b.du[k]; a.du_xhat[k] += b.du_xhat[k]; }
-  }
-};
-
-// What the backward kernels know of a pack of columns.
-template <int W> struct Channel {
-  real shift[W], mean[W], rstd[W], gamma[W], beta[W];
-  DEVICE real xhat(real x, int k) const { return (x - shift[k] - mean[k]) * rstd[k]; }
-  DEVICE real u(real xhat, int k) const { return xhat * gamma[k] + beta[k]; }
-};
-
-template <int W>
-DEVICE void read_channel(const real* x, const real* moments, const real* gamma, const real* beta, int64 cols,
-                         real epsilon, int fixed, Channel<W>& ch) {
-  const Shift<W> shift(x, !fixed);
-  const In<W> mean(moments), variance(moments + cols), g(gamma), b(beta);
-  LANES(k) {
-    ch.shift[k] = shift[k];
-    ch.mean[k] = mean[k];
-    ch.rstd[k] = 1 / sqrt_(variance[k] + epsilon);
-    ch.gamma[k] = g[k];
-    ch.beta[k] = b[k];
-  }
-}
-
 // The sums of du = dy act'(u) and of du * xhat over the rows of one thread.
 template <int W, class Activation>
 DEVICE void thread_sums(Activation act, const Channel<W>& ch, const real* dy, const real* x, int64 cols,
                         int64 first, int64 last, int64 step, Sums<W>& sums) {
-  LANES(k) { sums.du[k] = 0; sums.du_xhat[k] = 0; }
+  clear(sums);
   for (int64 r = first; r < last; r += step) {
     const In<W> xr(x + r * cols), dyr(dy + r * cols);
     LANES(k) {
@@ -232,14 +115,12 @@ extern "C" __global__ void batch_norm_backward_sums(const real* __restrict__ dy,
       merge_rows(sums, AddSums());
       if (!live || threadIdx.y != 0) return;
       real* to = partial + (int64)blockIdx.y * 2 * cols + c;
-      Out<W> du(to), du_xhat(to + cols);
-      LANES(k) { du[k] = sums.du[k]; du_xhat[k] = sums.du_xhat[k]; }
-      du.store(); du_xhat.store();
+      store_sums(sums, to, to + cols);
     });
   });
 }
 
-// dx = gamma rstd (du - mean(du) - xhat mean(du xhat)), dbeta = sum du, dgamma = sum du xhat.
+// dx, see Gradient; dbeta = sum du, dgamma = sum du xhat.
 // dx may be dy itself: each element is read before it is written.
 // fixed != 0: the moments did not come from this batch, so the two means drop out.
 // moves: 1 dy, 1 x, moments, gamma, beta, partial[2 * slabs * cols] -> 1 dx, dgamma, dbeta
@@ -259,32 +140,19 @@ extern "C" __global__ void batch_norm_backward(const real* dy, const real* __res
       Channel<W> ch;
       read_channel<W>(x + c, moments + c, gamma + c, beta + c, cols, epsilon, fixed, ch);
       Sums<W> sums;
-      LANES(k) { sums.du[k] = 0; sums.du_xhat[k] = 0; }
+      clear(sums);
       if (slabs == 0) thread_sums(act, ch, dy + c, x + c, cols, threadIdx.y, rows, blockDim.y, sums);
-      for (int s = threadIdx.y; s < slabs; s += blockDim.y) {
-        const In<W> du(partial + (int64)s * 2 * cols + c), du_xhat(partial + (int64)s * 2 * cols + cols + c);
-        LANES(k) { sums.du[k] += du[k]; sums.du_xhat[k] += du_xhat[k]; }
-      }
-      merge_rows(sums, AddSums());
+      all_sums(partial + c, cols, slabs, sums);
       if (!live) return;
-      if (blockIdx.y == 0 && threadIdx.y == 0) {
-        Out<W> dg(dgamma + c), db(dbeta + c);
-        LANES(k) { dg[k] = sums.du_xhat[k]; db[k] = sums.du[k]; }
-        dg.store(); db.store();
-      }
-      real mean_du[W], mean_du_xhat[W], scale[W];
-      LANES(k) {
-        mean_du[k] = sums.du[k] * per_row;
-        mean_du_xhat[k] = sums.du_xhat[k] * per_row;
-        scale[k] = ch.gamma[k] * ch.rstd[k];
-      }
+      if (blockIdx.y == 0 && threadIdx.y == 0) store_sums(sums, dbeta + c, dgamma + c);
+      const Gradient<W> gradient(sums, ch, per_row);
       for (int64 r = share.first + threadIdx.y; r < share.last; r += blockDim.y) {
         const In<W> xr(x + r * cols + c), dyr(dy + r * cols + c);
         Out<W> dxr(dx + r * cols + c);
         LANES(k) {
           const real xhat = ch.xhat(xr[k], k);
           const real du = dyr[k] * act.slope(ch.u(xhat, k));
-          dxr[k] = scale[k] * (du - mean_du[k] - xhat * mean_du_xhat[k]);
+          dxr[k] = gradient.dx(du, xhat, k);
         }
         dxr.store();
       }

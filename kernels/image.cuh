@@ -30,3 +30,28 @@ template <class Body> DEVICE void for_places(int64 places, int height, int width
 template <class Body> DEVICE void for_channels(int channels, Body body) {
   for_packs(channels, threadIdx.x, blockDim.x, channels % WIDTH == 0, [&](auto w, int64 c) { body(w, (int)c); });
 }
+
+// A window of size x size pixels of the larger images, that of pixel i of the smaller ones, `small_width` wide: where its
+// places begin, at channel c.
+struct Window {
+  int64 first;
+  int size, width, channels;      // width of the larger images
+  DEVICE Window(int64 i, int c, int small_width, int channels, int size)
+      : first((i / small_width * size * small_width + i % small_width) * size * channels + c), size(size),
+        width(small_width * size), channels(channels) {}
+  DEVICE int64 at(int place) const { return first + ((int64)(place / size) * width + place % size) * channels; }
+};
+
+// The largest so far of a window's values, the first of equals; NaN wins.
+template <int W> struct Largest {
+  real value[W], place[W];        // of one width, so that both are chosen by the same mask
+  // Whether lane k's next value takes the lead.
+  DEVICE bool beaten(real next, int k) const { return (value[k] == value[k]) & !(next <= value[k]); }
+  DEVICE void store(real* y, uint8* chosen) const {
+    Out<W> out(y);
+    Out<W, uint8> which(chosen);
+    LANES(k) out[k] = value[k];
+    LANES(k) which[k] = (uint8)place[k];      // a loop of its own: with two sizes of element none is vectorized
+    out.store(); which.store();
+  }
+};

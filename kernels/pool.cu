@@ -6,21 +6,13 @@
 #include "math.cuh"
 #include "image.cuh"
 
-// A window of the larger images, as it lies in memory: where its places begin.
-struct Window {
-  int64 first;
-  int size, width, channels;      // width of the larger images
-  DEVICE int64 at(int place) const { return first + ((int64)(place / size) * width + place % size) * channels; }
-};
-
 // Calls body(Int<W>, i, window) for each pack of channels of this thread: i is its offset in the smaller images, of
 // `pixels` pixels and `small_width` columns, and window the places in the larger ones that belong to it.
 template <class Body> DEVICE void for_windows(int64 pixels, int small_width, int channels, int size, Body body) {
   const Share share = pixels_of(pixels);
   for (int64 i = share.first; i < share.last; ++i) {
-    const int64 corner = (i / small_width * size * small_width + i % small_width) * size;
     for_channels(channels, [&](auto pack, int c) {
-      body(pack, i * channels + c, Window{corner * channels + c, size, small_width * size, channels});
+      body(pack, i * channels + c, Window(i, c, small_width, channels, size));
     });
   }
 }
@@ -31,22 +23,18 @@ extern "C" __global__ void max_pool(const real* __restrict__ x, real* __restrict
                                     int64 pixels, int small_width, int channels, int size) {
   for_windows(pixels, small_width, channels, size, [&](auto pack, int64 i, const Window& window) {
     constexpr int W = decltype(pack)::value;
-    real best[W], place[W];      // of one width, so that both are chosen by the same mask
-    { const In<W> in(x + window.first); LANES(k) { best[k] = in[k]; place[k] = 0; } }
+    Largest<W> best;
+    { const In<W> in(x + window.first); LANES(k) { best.value[k] = in[k]; best.place[k] = 0; } }
     for (int p = 1; p < size * size; ++p) {
       const In<W> in(x + window.at(p));
       LANES(k) {
         const real value = in[k];
-        const bool wins = (best[k] == best[k]) & !(value <= best[k]);
-        best[k] = wins ? value : best[k];
-        place[k] = wins ? (real)p : place[k];
+        const bool wins = best.beaten(value, k);
+        best.value[k] = wins ? value : best.value[k];
+        best.place[k] = wins ? (real)p : best.place[k];
       }
     }
-    Out<W> out(y + i);
-    Out<W, uint8> which(chosen + i);
-    LANES(k) out[k] = best[k];
-    LANES(k) which[k] = (uint8)place[k];      // a loop of its own: with two sizes of element none is vectorized
-    out.store(); which.store();
+    best.store(y + i, chosen + i);
   });
 }
 

@@ -161,15 +161,16 @@ class BatchNorm(Module):
     Args:
         channels: columns of what comes in.
         activation: see ops.batch_norm.
+        pool: size of the max pooling that follows, for images; 1 for none.
 
     Attributes:
         moments: (2, channels) array, mean and variance, or None as long as they are not computed.
     """
 
-    def __init__(self, channels: int, device: Device, dtype=np.float32, activation: str = "identity"):
+    def __init__(self, channels: int, device: Device, dtype=np.float32, activation: str = "identity", pool: int = 1):
         self.gamma = Parameter(device.from_host(np.ones(channels, dtype)))
         self.beta = Parameter(device.from_host(np.zeros(channels, dtype)))
-        self.activation = activation
+        self.activation, self.pool = activation, pool
         self.moments = None
         self._gathered, self._seen = None, 0
 
@@ -184,6 +185,8 @@ class BatchNorm(Module):
         fixed = None if self.training else self.moments
         if fixed is None and not self.training:
             raise MinivaeError("batch norm has no fixed-point statistics yet: compute them over the training data first")
+        if self.pool > 1:
+            return ops.batch_norm_pool2d(x, self.gamma, self.beta, activation=self.activation, size=self.pool, fixed=fixed)
         return ops.batch_norm(x, self.gamma, self.beta, activation=self.activation, fixed=fixed)
 
 
@@ -204,7 +207,7 @@ class Dense(Module):
 
 
 class Conv(Module):
-    """act(BN(x * W)): a convolution that keeps the image's size, or with `up` one that doubles it.
+    """act(BN(x * W)): a convolution that keeps the image's size, or with `up` one that doubles it; then max pooling.
 
     Doubling is perforated upsampling (each pixel at the top left of a 2 x 2 cell, zeros elsewhere) followed by the
     convolution, done as one transposed convolution of stride 2 at a quarter of the arithmetic.
@@ -213,13 +216,14 @@ class Conv(Module):
         inputs, outputs: channels.
         size: of the square kernel, odd.
         up: whether to double height and width.
+        pool: size of the max pooling; 1 for none.
     """
 
     def __init__(self, inputs: int, outputs: int, activation: str, rng: np.random.Generator, device: Device,
-                 dtype=np.float32, size: int = 3, up: bool = False):
+                 dtype=np.float32, size: int = 3, up: bool = False, pool: int = 1):
         weight = glorot(rng, inputs * size * size, outputs * size * size, shape=(size, size, inputs, outputs))
         self.weight = Parameter(device.from_host(weight.astype(dtype)))
-        self.norm = BatchNorm(outputs, device, dtype, activation)
+        self.norm = BatchNorm(outputs, device, dtype, activation, pool)
         self.up, self.pad = up, size // 2
 
     def __call__(self, x: Tensor) -> Tensor:

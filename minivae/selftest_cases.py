@@ -69,7 +69,7 @@ class Draw:
 
 def cases() -> Iterator[Case]:
     """All of them; the arguments are drawn anew each time, and are the same each time."""
-    for of in (_arithmetic, _batch, _batch_norm, _conv, _conv_direct, _loss, _optimizer, _pool, _reparameterize, _winograd, _device):
+    for of in (_arithmetic, _batch, _batch_norm, _batch_norm_pool, _conv, _conv_direct, _loss, _optimizer, _pool, _reparameterize, _winograd, _device):
         yield from of(Draw(SEED))
 
 
@@ -143,6 +143,24 @@ def _batch_norm(draw: Draw) -> Iterator[Case]:
                               count, cols, EPSILON, act, fixed)
             yield _kernel("batch_norm_backward", shape, across, dy, x, moments, gamma, beta, sums, Out((count, cols)),
                           Out((cols,)), Out((cols,)), count, cols, cut, EPSILON, act, fixed)
+
+
+def _batch_norm_pool(draw: Draw) -> Iterator[Case]:
+    for images, height, width, cols, size, cut, fixed in ((2, 3, 4, 5, 3, 2, 0), (2, 4, 4, 16, 2, 2, 0), (1, 2, 2, 64, 2, 1, 1)):
+        shape, across = _by(images, height * size, width * size, cols), columns(cols, cut)
+        windows, count = images * height * width, images * height * width * size * size
+        x, dy, gamma, beta = draw.normal(count, cols), draw.normal(windows, cols), draw.positive(cols), draw.normal(cols)
+        moments = np.stack([0.1 * draw.normal(cols), draw.positive(cols)]).astype(np.float32).astype(np.float64)
+        xhat, chosen = draw.normal(windows, cols), draw.whole(size * size, windows, cols, dtype=np.uint8)
+        small = Out((windows, cols))
+        for act in ACTIVATIONS.values():
+            yield _kernel("batch_norm_pool_forward", shape, across, x, np.tile(moments, (cut, 1, 1)), gamma, beta, small, small,
+                          Out((windows, cols), np.uint8), Out((2, cols)), count, cols, cut, width, size, EPSILON, act, fixed)
+            yield _kernel("batch_norm_pool_backward_sums", shape, across, dy, xhat, gamma, beta, Out((cut, 2, cols)), windows,
+                          cols, act)
+            yield _kernel("batch_norm_pool_backward", shape, across, dy, xhat, chosen, x, moments, gamma, beta,
+                          draw.normal(cut, 2, cols), Out((count, cols)), Out((cols,)), Out((cols,)), count, cols, cut, width,
+                          size, EPSILON, act, fixed)
 
 
 def _conv(draw: Draw) -> Iterator[Case]:

@@ -48,7 +48,7 @@ class Convolutional(VAE):
         self.small = (*_pooled(image_shape, len(channels)), channels[-1])
         rng, flat = np.random.default_rng(seed), math.prod(self.small)
         up = (*channels[-2::-1], image_shape[2])
-        self.down = [Conv(a, b, "relu", rng, device, dtype)
+        self.down = [Conv(a, b, "relu", rng, device, dtype, pool=2)
                      for a, b in zip((image_shape[2], *channels[:-1]), channels, strict=True)]
         self.encoder = [Dense(a, b, act, rng, device, dtype)
                         for a, b, act in zip((flat, *hidden[:-1]), hidden, (*["relu"] * (len(hidden) - 1), "tanh"), strict=True)]
@@ -60,7 +60,7 @@ class Convolutional(VAE):
     def encode(self, x) -> Tensor:
         x = ops.reshape(x, shape=(-1, *self.image_shape))
         for layer in self.down:
-            x = ops.max_pool2d(layer(x), size=2)
+            x = layer(x)
         x = ops.reshape(x, shape=(x.shape[0], -1))
         for layer in self.encoder:
             x = layer(x)

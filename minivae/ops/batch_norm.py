@@ -18,13 +18,16 @@ def _partial_moments(x):
     With many rows (slabs, 2, channels): mean relative to x's first row, and variance. With few the next kernel
     takes the moments itself: 0 slabs, and any array stands in for them.
     """
+    cut = slabs(device_of(x), *x.shape)
+    return (partial_moments(x, cut) if cut else x), cut
+
+
+def partial_moments(x, cut: int):
+    """The moments (cut, 2, channels) of each of `cut` >= 1 slabs of x (rows, channels): see _partial_moments."""
     (rows, cols), device = x.shape, device_of(x)
-    cut = slabs(device, rows, cols)
-    if cut == 0:
-        return x, 0
     partial = device.empty((cut, 2, cols), x.dtype)
     launch("batch_norm_moments", columns(cols, cut), x, partial, rows, cols)
-    return partial, cut
+    return partial
 
 
 def merge_moments(running, seen: int, x) -> None:
@@ -50,10 +53,10 @@ def batch_norm(needs, x, gamma, beta, *, activation: str = "identity", fixed=Non
     Raises:
         ValueError: no rows, shapes that do not fit, or an unknown activation.
     """
-    _check(x, gamma, beta, fixed)
+    check("batch_norm", x, gamma, beta, fixed)
     shape, x = x.shape, x.reshape(-1, x.shape[-1])
     (rows, cols), device = x.shape, device_of(x)
-    act, given = _number(activation), int(fixed is not None)
+    act, given = activation_number(activation), int(fixed is not None)
     partial, cut = _partial_moments(x) if fixed is None else (fixed, 1)
     used, y = device.empty((2, cols), x.dtype), device.empty(x.shape, x.dtype)
     across = columns(cols, max(1, slabs(device, rows, cols)))
@@ -74,16 +77,26 @@ def batch_norm(needs, x, gamma, beta, *, activation: str = "identity", fixed=Non
     return y.reshape(shape), backward
 
 
-def _check(x, gamma, beta, fixed) -> None:
+def check(name: str, x, gamma, beta, fixed) -> None:
+    """Refuse shapes that do not fit, for the operation of that name.
+
+    Raises:
+        ValueError: no rows, or parameters or moments of another shape than (channels,) and (2, channels).
+    """
     if x.ndim < 2 or x.size == 0:
-        raise ValueError(f"batch_norm: takes (rows, channels) with at least one row, got shape {x.shape}")
+        raise ValueError(f"{name}: takes (rows, channels) with at least one row, got shape {x.shape}")
     cols = x.shape[-1]
     if gamma.shape != (cols,) or beta.shape != (cols,) or (fixed is not None and fixed.shape != (2, cols)):
-        raise ValueError(f"batch_norm: x {x.shape} needs gamma and beta of shape ({cols},) and fixed moments of "
+        raise ValueError(f"{name}: x {x.shape} needs gamma and beta of shape ({cols},) and fixed moments of "
                          f"shape (2, {cols})")
 
 
-def _number(activation: str) -> int:
+def activation_number(activation: str) -> int:
+    """The number by which the kernels know an activation.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
     try:
         return ACTIVATIONS[activation]
     except KeyError:

@@ -24,10 +24,8 @@ def max_pool2d(needs, x, *, size: int = 2):
     Raises:
         ValueError: the size does not divide the image.
     """
-    if x.ndim != 4 or not 1 <= size <= 16 or x.shape[1] % size or x.shape[2] % size:
-        raise ValueError(f"max_pool2d: windows of size {size} do not divide {x.shape}, (images, height, width, channels)")
     device = device_of(x)
-    y = device.empty((x.shape[0], x.shape[1] // size, x.shape[2] // size, x.shape[3]), x.dtype)
+    y = device.empty(pooled_shape("max_pool2d", x, size), x.dtype)
     chosen = device.empty(y.shape, np.uint8)
     work, shape = _work_and_shape(y)
     launch("max_pool", work, x, y, chosen, *shape, size)
@@ -67,6 +65,17 @@ def upsample2d(needs, x, *, size: int = 2):
         return dx
 
     return y, backward
+
+
+def pooled_shape(name: str, x, size: int) -> tuple[int, int, int, int]:
+    """The shape of x (images, height, width, channels) when pooled by `size`, for the operation of that name.
+
+    Raises:
+        ValueError: the size does not divide the image.
+    """
+    if x.ndim != 4 or not 1 <= size <= 16 or x.shape[1] % size or x.shape[2] % size:
+        raise ValueError(f"{name}: windows of size {size} do not divide {x.shape}, (images, height, width, channels)")
+    return x.shape[0], x.shape[1] // size, x.shape[2] // size, x.shape[3]
 
 
 def _work_and_shape(small):
