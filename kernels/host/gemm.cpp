@@ -64,8 +64,8 @@ template <class T> struct Product {
   int64_t a_row, a_col;                        // strides of op(A) and op(B), in elements; one of each is 1
   const T* b;
   int64_t b_row, b_col;
-  T* c;                                        // (m, n), rows ldc elements apart
-  int64_t ldc;
+  T* c;                                        // (m, n)
+  int64_t c_row, c_col;                        // its strides; one of them is 1
   bool accumulate;                             // C += rather than C =
   int64_t k0, depth;                           // the part of k that is worked on
 };
@@ -109,12 +109,51 @@ template <class T> void pack_panels(const Product<T>& p, int64_t panel, int64_t 
   for (int64_t j = whole; j < panels; ++j) pack_panel(p, panel + j, to + j * p.depth * NR);
 }
 
+// Adds a tile's sums to the first `columns` of its columns in C, or puts them there.
+template <class T, int ROWS> void store_tile(typename Simd<T>::Vector (&sum)[ROWS][2], const Product<T>& p, T* c, int64_t columns) {
+  constexpr int LANES = Simd<T>::LANES, NR = Simd<T>::NR;
+  const bool add = p.accumulate || p.k0 > 0;
+  if (p.c_col != 1) {                          // C lies transposed: blocks of LANES x LANES change their sides
+    for (int row = 0; row < ROWS; row += LANES)
+      for (int half = 0; half < 2; ++half) {
+        typename Simd<T>::Vector block[LANES];
+        const int rows = std::min(ROWS - row, LANES);
+        for (int i = 0; i < LANES; ++i) block[i] = i < rows ? sum[row + i][half] : typename Simd<T>::Vector{};
+        transpose<T, 1>(block);
+        for (int j = 0; j < LANES && half * LANES + j < columns; ++j) {
+          T* to = c + row + (half * LANES + j) * p.c_col;
+          if (!add) { memcpy(to, &block[j], rows * sizeof(T)); continue; }
+          for (int i = 0; i < rows; ++i) to[i] += block[j][i];
+        }
+      }
+    return;
+  }
+  if (columns == NR) {
+#pragma GCC unroll 16
+    for (int i = 0; i < ROWS; ++i) {
+      T *c0 = c + i * p.c_row, *c1 = c0 + LANES;
+      Simd<T>::store(c0, add ? Simd<T>::load(c0) + sum[i][0] : sum[i][0]);
+      Simd<T>::store(c1, add ? Simd<T>::load(c1) + sum[i][1] : sum[i][1]);
+    }
+    return;
+  }
+  T whole[ROWS][NR];
+  memcpy(whole, sum, sizeof whole);
+  for (int i = 0; i < ROWS; ++i)
+    for (int64_t j = 0; j < columns; ++j) c[i * p.c_row + j] = add ? c[i * p.c_row + j] + whole[i][j] : whole[i][j];
+}
+
 // c (ROWS, NR) (+)= a (ROWS, depth) b (depth, NR).  a is a packed strip (depth, ROWS), or with DIRECT the matrix.
 // A function of its own: inlined, GCC 12 runs out of registers for the rows' addresses, and a third of the speed is lost.
 template <class T, int ROWS, bool DIRECT>
-__attribute__((noinline)) void tile(int64_t depth, const T* a, int64_t a_row, const T* b, T* c, int64_t ldc, bool add, int64_t columns) {
+__attribute__((noinline)) void tile(const Product<T>& p, const T* a, const T* b, T* c, int64_t columns) {
   typedef typename Simd<T>::Vector Vector;
   constexpr int LANES = Simd<T>::LANES, NR = Simd<T>::NR;
+  const int64_t depth = p.depth, a_row = p.a_row;
+  if (p.c_col == 1) {                          // on its way while the sums are made
+#pragma GCC unroll 16
+    for (int i = 0; i < ROWS; ++i) __builtin_prefetch(c + i * p.c_row, 1), __builtin_prefetch(c + i * p.c_row + LANES, 1);
+  }
   Vector sum[ROWS][2];
 #pragma GCC unroll 16
   for (int i = 0; i < ROWS; ++i) sum[i][0] = sum[i][1] = Vector{};
@@ -127,19 +166,7 @@ __attribute__((noinline)) void tile(int64_t depth, const T* a, int64_t a_row, co
       sum[i][1] += ai * b1;
     }
   }
-  if (columns == NR) {
-#pragma GCC unroll 16
-    for (int i = 0; i < ROWS; ++i) {
-      T *c0 = c + i * ldc, *c1 = c0 + LANES;
-      Simd<T>::store(c0, add ? Simd<T>::load(c0) + sum[i][0] : sum[i][0]);
-      Simd<T>::store(c1, add ? Simd<T>::load(c1) + sum[i][1] : sum[i][1]);
-    }
-    return;
-  }
-  T whole[ROWS][NR];
-  memcpy(whole, sum, sizeof whole);
-  for (int i = 0; i < ROWS; ++i)
-    for (int64_t j = 0; j < columns; ++j) c[i * ldc + j] = add ? c[i * ldc + j] + whole[i][j] : whole[i][j];
+  store_tile<T, ROWS>(sum, p, c, columns);
 }
 
 // `rows` <= ROWS rows of C from `row` on, in the columns of a packed panel; `strip` is those rows of op(A), packed, or null.
@@ -148,10 +175,9 @@ void strip_by_panel(const Product<T>& p, int64_t row, int64_t rows, const T* str
   if constexpr (ROWS > 0) {
     if (rows < ROWS) return strip_by_panel<T, ROWS - 1>(p, row, rows, strip, panel, packed);
     const int64_t first = panel * Simd<T>::NR, columns = std::min<int64_t>(Simd<T>::NR, p.n - first);
-    T* c = p.c + row * p.ldc + first;
-    const bool add = p.accumulate || p.k0 > 0;
-    if (strip) tile<T, ROWS, false>(p.depth, strip, 0, packed, c, p.ldc, add, columns);
-    else tile<T, ROWS, true>(p.depth, p.a + row * p.a_row + p.k0, p.a_row, packed, c, p.ldc, add, columns);
+    T* c = p.c + row * p.c_row + first * p.c_col;
+    if (strip) tile<T, ROWS, false>(p, strip, packed, c, columns);
+    else tile<T, ROWS, true>(p, p.a + row * p.a_row + p.k0, packed, c, columns);
   }
 }
 
@@ -202,7 +228,7 @@ template <class T> void multiply(Product<T> p) {
   for (int64_t n0 = 0; n0 < whole.n; n0 += NC) {
     p.n = std::min(NC, whole.n - n0);
     p.b = whole.b + n0 * p.b_col;
-    p.c = whole.c + n0;
+    p.c = whole.c + n0 * whole.c_col;
     for (int64_t block = 0; block < blocks; ++block) {
       p.k0 = p.k * block / blocks;
       p.depth = p.k * (block + 1) / blocks - p.k0;
@@ -227,7 +253,7 @@ template <class T> struct Batch {
     p.n = std::min(first.n, panels * (column_part + 1) / parts_n * Simd<T>::NR) - column;
     p.a += number * a_next + row * p.a_row;
     p.b += number * b_next + column * p.b_col;
-    p.c += number * c_next + row * p.ldc + column;
+    p.c += number * c_next + row * p.c_row + column * p.c_col;
     multiply(p);
   }
 };
@@ -257,8 +283,24 @@ template <class T> int64_t row_parts(const Product<T>& p, int64_t parts) {
   return best;
 }
 
+// The same product, C^T = op(B)^T op(A)^T.
+template <class T> Product<T> transposed(const Product<T>& p) {
+  Product<T> t = p;
+  t.m = p.n, t.n = p.m;
+  t.a = p.b, t.a_row = p.b_col, t.a_col = p.b_row;
+  t.b = p.a, t.b_row = p.a_col, t.b_col = p.a_row;
+  t.c_row = p.c_col, t.c_col = p.c_row;
+  return t;
+}
+
 // 0, or 1 where there was no memory to pack into.
 template <class T> int products(Product<T> p, int64_t count, int64_t a_next, int64_t b_next, int64_t c_next) {
+  // op(B) that lies transposed costs a transposition to pack, but none as the left factor: there op(A) is packed, and if
+  // it is the smaller one, time is saved.
+  if (p.b_col != 1 && p.a_col == 1 && p.m < p.n) {
+    p = transposed(p);
+    std::swap(a_next, b_next);
+  }
   const int64_t parts = (wanted_threads + count - 1) / count, rows = row_parts(p, parts);
   Batch<T> batch = {p, count, a_next, b_next, c_next, rows, parts / rows, {false}};
   if (p.m * p.n * p.k * count < SMALL) multiply_share<T>(0, 1, &batch);
@@ -273,7 +315,7 @@ template <class T> int products(Product<T> p, int64_t count, int64_t a_next, int
                       const T* a, int64_t a_next, int64_t a_row, int64_t a_col,                                    \
                       const T* b, int64_t b_next, int64_t b_row, int64_t b_col,                                    \
                       T* c, int64_t c_next, int accumulate) {                                                      \
-    return products<T>({m, n, k, a, a_row, a_col, b, b_row, b_col, c, n, accumulate != 0, 0, 0},    \
+    return products<T>({m, n, k, a, a_row, a_col, b, b_row, b_col, c, n, 1, accumulate != 0, 0, 0},    \
                        count, a_next, b_next, c_next);                                                             \
   }
 MINIVAE_GEMM(gemm_float, float)
