@@ -41,7 +41,8 @@ class EmulatorError(Exception):
 # ---- the runtime ----
 
 class _Finding(ctypes.Structure):
-    _fields_ = [("text", ctypes.c_char * 400), ("where", ctypes.c_void_p), ("elsewhere", ctypes.c_void_p)]
+    _fields_ = [("text", ctypes.c_char * 400), ("where", ctypes.c_void_p), ("elsewhere", ctypes.c_void_p),
+                ("if_lines_differ", ctypes.c_bool)]
 
 
 class _Counters(ctypes.Structure):
@@ -176,7 +177,7 @@ class Module:
     def __init__(self, code: str, options: tuple[str, ...] = ()):
         _runtime()
         self.names = KERNEL.findall(code)
-        source = ((kernel_folder() / "host" / "simt_kernel.h").read_text() + '#line 1 "kernel.cu"\n' + code +
+        source = ('#line 1 "simt.h"\n' + (kernel_folder() / "host" / "simt_kernel.h").read_text() + '#line 1 "kernel.cu"\n' + code +
                   '\n#line 1 "entries"\n' + "".join(f"SIMT_KERNEL({name})\n" for name in self.names))
         defines = tuple(option[2:] for option in options if option.startswith("-D"))
         self.path = compiler.build("simt-kernels", source, defines, KERNEL_FLAGS)
@@ -247,7 +248,7 @@ class Function:
     def _line(self, finding: _Finding) -> str | None:
         at = source_line(self.module.path, finding.where)
         there = source_line(self.module.path, finding.elsewhere) if finding.elsewhere else ""
-        if at == there:         # two copies of one barrier in the code
+        if finding.if_lines_differ and at == there:
             return None
         return f"{finding.text.decode()}, at {at}" + (f"; the other at {there}" if there else "")
 
@@ -271,5 +272,6 @@ def source_line(library: Path, address: int) -> str:
                           check=True).stdout
     frames = [re.sub(r" \(discriminator \d+\)", "", line.rpartition("/")[2]) for line in said.splitlines()]
     frames = [frame for frame in frames if not frame.startswith("?")] or ["a line that is not in the debug information"]
-    outer = next((frame for frame in frames if ".cuh:" not in frame), frames[-1])
+    frames = [frame for frame in frames if not frame.startswith("simt.h:")] or frames
+    outer = next((frame for frame in frames if ".cu:" in frame), frames[-1])
     return outer if outer == frames[0] else f"{outer} (in {frames[0]})"

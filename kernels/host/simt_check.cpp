@@ -19,6 +19,7 @@ struct Dim { unsigned x, y, z; };
 struct Finding {
   char text[400];
   void *where, *elsewhere;                  // in the kernel's code; elsewhere: where another thread was, or null
+  bool if_lines_differ;                     // it is none where both are copies of one source line
 };
 
 // A pointer argument: how it was used.
@@ -50,11 +51,11 @@ Dim place(uint64_t linear, const Dim& in) {
   return {(unsigned)(linear % in.x), (unsigned)(linear / in.x % in.y), (unsigned)(linear / in.x / in.y)};
 }
 
-// Notes a finding at `where` in the kernel about a thread; once for each place and text without its numbers.
+// Notes a finding at `where` in the kernel about a thread; one for each place.
 void note(unsigned thread, void* where, void* elsewhere, const char* format, va_list arguments) {
   for (const Finding& known : launch.findings)
     if (known.where == where) return;
-  Finding found = {"", where, elsewhere};
+  Finding found = {"", where, elsewhere, false};
   const Dim block = place(launch.blocks.back().second, launch.grid), t = place(thread, launch.block);
   const int head = snprintf(found.text, sizeof found.text, "kernel %s, block (%u, %u, %u), thread (%u, %u, %u): ",
                             launch.kernel, block.x, block.y, block.z, t.x, t.y, t.z);
@@ -80,8 +81,8 @@ __attribute__((noinline)) void race(const Access& access, bool shared, uint64_t 
   const char *does = access.write ? "writes" : "reads", *memory = shared ? "shared" : "global";
   if (phase >= launch.block_start && !(earlier & OTHERS)) {
     const Dim t = place(thread, launch.block);
-    found(access.where, "race: %s %s memory that %sthread (%u, %u, %u) %s, with no barrier in between", does, memory,
-          earlier & MANY ? "threads other than " : "", t.x, t.y, t.z, earlier_did);
+    found(access.where, "race: %s %s memory that thread (%u, %u, %u)%s %s, with no barrier in between", does, memory,
+          t.x, t.y, t.z, earlier & MANY ? " and others" : "", earlier_did);
   } else if (earlier & OTHERS) {
     found(access.where, "race: %s %s memory that another block %s", does, memory, earlier_did);
   } else {
@@ -215,7 +216,7 @@ inline void access_shared(Region& region, uint64_t offset, uint64_t bytes, const
   uint8_t* state = region.state + offset;
   if (!all_written(state, bytes)) {
     if (std::any_of(state, state + bytes, [](uint8_t s) { return s == RED; }))
-      out_of_bounds(access, bytes, "outside every variable of", what);
+      out_of_bounds(access, bytes, "outside", what);
     if (access.write) memset(state, WRITTEN, bytes);
     else unwritten(access, what, bytes);
   }
@@ -229,7 +230,7 @@ __attribute__((noinline)) void access_elsewhere(const char* at, uint64_t bytes, 
   if (offset < RESERVED) out_of_bounds(access, bytes, "through", "a device address that was no pointer argument");
   if (past_shared < PAGE) out_of_bounds(access, bytes, "past the end of", "shared memory");
   if ((uint64_t)(launch.shared.base - at) <= PAGE) out_of_bounds(access, bytes, "before the start of", "shared memory");
-  if ((uint64_t)at < PAGE)
+  if ((uint64_t)at < RESERVED)
     out_of_bounds(access, bytes, "through", "a null pointer");
   out_of_bounds(access, bytes, "of", "memory that is neither the device's nor shared");
 }

@@ -5,6 +5,7 @@
 #define __CUDACC__ 1
 #define __device__
 #define __host__
+#define __noinline__ __attribute__((noinline))
 #define __forceinline__ inline __attribute__((always_inline))
 #define __global__ __attribute__((noinline, used))
 #define __launch_bounds__(...)
@@ -34,10 +35,10 @@ uint64_t simt_shuffle(unsigned mask, uint64_t value, int kind, int lane, int wid
 static inline unsigned __umulhi(unsigned a, unsigned b) { return (unsigned)((uint64_t)a * b >> 32); }
 static inline int __float_as_int(float x) { int i; memcpy(&i, &x, 4); return i; }
 static inline float __int_as_float(int i) { float x; memcpy(&x, &i, 4); return x; }
-template <class T> static inline T min(T a, T b) { return b < a ? b : a; }
-template <class T> static inline T max(T a, T b) { return a < b ? b : a; }
+template <class T> static __forceinline__ T min(T a, T b) { return b < a ? b : a; }
+template <class T> static __forceinline__ T max(T a, T b) { return a < b ? b : a; }
 
-template <class T> static inline T simt_exchange(unsigned mask, T value, int kind, int lane, int width) {
+template <class T> static __forceinline__ T simt_exchange(unsigned mask, T value, int kind, int lane, int width) {
   static_assert(sizeof value == 4 || sizeof value == 8, "CUDA shuffles words of 4 and 8 bytes");
   uint64_t bits = 0;
   memcpy(&bits, &value, sizeof value);
@@ -45,16 +46,16 @@ template <class T> static inline T simt_exchange(unsigned mask, T value, int kin
   memcpy(&value, &bits, sizeof value);
   return value;
 }
-template <class T> static inline T __shfl_sync(unsigned mask, T value, int lane, int width = 32) {
+template <class T> static __forceinline__ T __shfl_sync(unsigned mask, T value, int lane, int width = 32) {
   return simt_exchange(mask, value, 0, lane, width);
 }
-template <class T> static inline T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32) {
+template <class T> static __forceinline__ T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32) {
   return simt_exchange(mask, value, 1, (int)delta, width);
 }
-template <class T> static inline T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32) {
+template <class T> static __forceinline__ T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32) {
   return simt_exchange(mask, value, 2, (int)delta, width);
 }
-template <class T> static inline T __shfl_xor_sync(unsigned mask, T value, int lanes, int width = 32) {
+template <class T> static __forceinline__ T __shfl_xor_sync(unsigned mask, T value, int lanes, int width = 32) {
   return simt_exchange(mask, value, 3, lanes, width);
 }
 

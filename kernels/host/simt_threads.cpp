@@ -18,7 +18,7 @@ namespace {
 
 constexpr unsigned MOST_THREADS = 1024, WARP = 32;
 constexpr uint64_t STACK = 128 << 10, GUARD = 16 << 10;
-constexpr uint64_t MOST_SHARED = 1 << 20, MOST_DYNAMIC = 227 << 10;
+constexpr uint64_t MOST_SHARED = 1 << 20, DYNAMIC_ROOM = PAGE + (227 << 10) + PAGE;     // between red zones
 enum Doing : uint8_t { RUNNING, AT_BARRIER, AT_SHUFFLE, DONE };
 
 struct Fiber {
@@ -37,6 +37,7 @@ Fiber fibers[MOST_THREADS];
 unsigned threads;
 Context scheduler;
 bool abandoned;
+unsigned dynamic_bytes;
 const SimtKernel* kernel;
 void** kernel_arguments;
 uint64_t random_state = 1;
@@ -178,9 +179,10 @@ bool release_barrier() {
     stuck(waiting, fibers[waiting].where, nullptr, "barrier: thread (%u, %u, %u) never reaches it: it has left the kernel", t.x, t.y, t.z);
     return false;
   }
-  if (other != MOST_THREADS) {      // where both are copies of one source line, nothing is said: see the caller of simt_launch
+  if (other != MOST_THREADS) {
     const Dim t = fibers[other].index;
     stuck(waiting, fibers[waiting].where, fibers[other].where, "barrier: thread (%u, %u, %u) waits at another one", t.x, t.y, t.z);
+    launch.findings.back().if_lines_differ = true;
     abandoned = false;
   }
   for (unsigned t = 0; t < threads; ++t) fibers[t].doing = RUNNING;
@@ -235,12 +237,12 @@ int find_library(dl_phdr_info* info, size_t, void* found) {
 
 void make_shared_fresh() {
   memset(launch.shared.state, FRESH, launch.shared.size);
-  memset(launch.dynamic.state, FRESH, launch.dynamic.size);
+  memset(launch.dynamic.state + PAGE, FRESH, dynamic_bytes);
 }
 
-void find_shared(unsigned dynamic_bytes) {
+void find_shared() {
   static Region shared = make_region(nullptr, MOST_SHARED);
-  static Region dynamic = make_region((char*)reserve(MOST_DYNAMIC + PAGE, PROT_READ | PROT_WRITE), MOST_DYNAMIC + PAGE);
+  static Region dynamic = make_region((char*)reserve(DYNAMIC_ROOM, PROT_READ | PROT_WRITE), DYNAMIC_ROOM);
   Library library = {kernel->anchor(), nullptr, nullptr, nullptr, 0};
   dl_iterate_phdr(find_library, &library);
   if (!library.shared || library.shared_bytes > MOST_SHARED) abort();
@@ -249,7 +251,6 @@ void find_shared(unsigned dynamic_bytes) {
   launch.shared = shared;
   launch.dynamic = dynamic;
   memset(dynamic.state, RED, dynamic.size);
-  launch.dynamic.size = dynamic_bytes;
   launch.image = library.image;
   launch.image_end = library.image_end;
 }
@@ -314,7 +315,8 @@ EXPORT int simt_launch(const SimtKernel* which, const unsigned* grid, const unsi
   threads = block[0] * block[1] * block[2];
   translate(arguments);
   kernel_arguments = translated_at.data();
-  find_shared(shared_bytes);
+  dynamic_bytes = shared_bytes;
+  find_shared();
   for (unsigned t = 0; t < threads; ++t) fibers[t].index = place(t, launch.block);
   std::vector<uint64_t> order((uint64_t)grid[0] * grid[1] * grid[2]);
   for (uint64_t b = 0; b < order.size(); ++b) order[b] = b;
@@ -340,7 +342,7 @@ EXPORT Dim simt_thread_index() { return running().index; }
 EXPORT Dim simt_block_index() { return place(launch.blocks.back().second, launch.grid); }
 EXPORT Dim simt_block_dim() { return launch.block; }
 EXPORT Dim simt_grid_dim() { return launch.grid; }
-EXPORT void* simt_dynamic_shared() { return launch.dynamic.base; }
+EXPORT void* simt_dynamic_shared() { return launch.dynamic.base + PAGE; }
 EXPORT void simt_barrier() { wait_as(AT_BARRIER, WHERE); }
 
 EXPORT uint64_t simt_shuffle(unsigned mask, uint64_t value, int kind, int lane, int width) {
