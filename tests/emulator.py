@@ -177,7 +177,7 @@ class Module:
     def __init__(self, code: str, options: tuple[str, ...] = ()):
         _runtime()
         self.names = KERNEL.findall(code)
-        source = ('#line 1 "simt.h"\n' + (kernel_folder() / "host" / "simt_kernel.h").read_text() + '#line 1 "kernel.cu"\n' + code +
+        source = ('#line 1 "simt_kernel.h"\n' + (kernel_folder() / "host" / "simt_kernel.h").read_text() + '#line 1 "kernel.cu"\n' + code +
                   '\n#line 1 "entries"\n' + "".join(f"SIMT_KERNEL({name})\n" for name in self.names))
         defines = tuple(option[2:] for option in options if option.startswith("-D"))
         self.path = compiler.build("simt-kernels", source, defines, KERNEL_FLAGS)
@@ -272,6 +272,6 @@ def source_line(library: Path, address: int) -> str:
                           check=True).stdout
     frames = [re.sub(r" \(discriminator \d+\)", "", line.rpartition("/")[2]) for line in said.splitlines()]
     frames = [frame for frame in frames if not frame.startswith("?")] or ["a line that is not in the debug information"]
-    frames = [frame for frame in frames if not frame.startswith("simt.h:")] or frames
+    frames = [frame for frame in frames if not frame.startswith("simt_kernel.h:")] or frames
     outer = next((frame for frame in frames if ".cu:" in frame), frames[-1])
     return outer if outer == frames[0] else f"{outer} (in {frames[0]})"

@@ -1,6 +1,6 @@
 """The emulator: each fault planted in planted.cu is found and named, and the same kernels without it run in silence.
 
-A block of 256 threads with ten barriers takes some 80 us in it: bench/emulator.py measures that.
+A block of 256 threads with ten barriers and a dozen accesses takes some 180 us in it: bench/emulator.py measures that.
 """
 
 import re
@@ -68,7 +68,7 @@ def fetch(address: int, count: int, dtype) -> np.ndarray:
 
 # kernel, input, bytes of the output, blocks, threads, what is said; a thread or block of the message is any where it depends
 # on the order in which they run.
-ONES, INTS, WORDS = np.ones(256, np.float32), np.arange(256, dtype=np.int32), np.full(4, 1 << 16, np.uint64)
+ONES, INTS, WORDS = np.ones(256, np.float32), np.arange(256, dtype=np.int32), np.full(4, 1 << 44, np.uint64)
 ANY = r"\(\d+, 0, 0\)"
 FAULTS = [
     ("global_read", ONES, 1024, 4, 64, 1, r"block \(3, 0, 0\), thread \(63, 0, 0\): out of bounds: reads 4 bytes at byte 1024 "
@@ -306,6 +306,28 @@ def test_shuffles_exchange_as_cuda_says(planted, memory):
     np.testing.assert_array_equal(fetch(y, 128, np.int32).reshape(4, 32), np.array(expected) * 10)
     launch(planted.function("half_warps"), 1, 32, np.uint64(memory(ONES)), np.uint64(y), np.int32(0))
     assert (fetch(y, 32, np.float32) == 16).all()
+
+
+# ---- where it runs ----
+
+def test_without_a_stack_switch_of_its_own():
+    """The C library's contexts serve on processors that simt_switch.cpp does not know."""
+    code = ("import sys; sys.path.insert(0, sys.argv[1]); import emulator, numpy as np, test_emulator as t; "
+            "emulator.RUNTIME_FLAGS += ('-DSIMT_UCONTEXT',); y = emulator.allocate(1024); "
+            "t.launch(emulator.Module(t.planted_source()).function('rounds'), 1, 256, np.uint64(y), np.int32(3)); "
+            "print(t.fetch(y, 256, np.float32).sum())")
+    done = subprocess.run([sys.executable, "-c", code, str(Path(__file__).parent)], capture_output=True, text=True, check=False)
+    assert done.stdout == "256.0\n", done.stderr
+
+
+def test_without_a_tool_for_source_lines(planted, memory, monkeypatch):
+    """The finding stays, and says what is missing."""
+    x, y = memory(ONES), memory.fresh(1024)
+    monkeypatch.setenv("PATH", "")
+    emulator.source_line.cache_clear()
+    assert re.search("out of bounds: .*, at a line that only addr2line can tell", error(
+        planted.function("global_read"), 4, 64, np.uint64(x), np.uint64(y), np.int32(1)))
+    emulator.source_line.cache_clear()
 
 
 # ---- real kernels ----

@@ -1,4 +1,4 @@
-// simt.h - the GPU's side of every kernel on a CPU: each thread of each block really runs, and is watched.
+// simt_kernel.h - the GPU's side of every kernel on a CPU: each thread of each block really runs, and is watched.
 // Pasted before a kernel file in place of a CUDA compiler's own definitions, so that the branches for
 // __CUDACC__ are what is compiled: the GPU's WIDTH, vector accesses, warp shuffles, shared memory.
 // Compiled with -fsanitize=thread: each access calls back into simt_check.cpp.  Threads are simt_threads.cpp's.

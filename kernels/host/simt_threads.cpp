@@ -3,7 +3,7 @@
 // barrier.  A thread goes on from a barrier when all of the block wait at it, and from a shuffle when all lanes
 // that its mask names wait with the same mask.
 
-// What a kernel's library says of a kernel: see simt.h.
+// What a kernel's library says of a kernel: see simt_kernel.h.
 struct SimtParameter { unsigned size; bool pointer; };
 struct SimtKernel {
   const char* name;
