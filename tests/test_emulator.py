@@ -362,6 +362,23 @@ def test_batch_norm(memory, rng, n, rows):
     np.testing.assert_allclose(fetch(y, rows * n, np.float32).reshape(x.shape), np.maximum(xhat * gamma + beta, 0), atol=2e-5)
 
 
+@pytest.mark.parametrize(("n", "rows"), [(33, 100), (200, 3), (64, 9)])
+def test_batch_norm_backward_in_place(memory, rng, n, rows):
+    """dx may be dy: threads that have no columns once read, for nothing, what others were writing."""
+    x, dy = rng.standard_normal((2, rows, n)).astype(np.float32)
+    gamma, beta = rng.standard_normal((2, n)).astype(np.float32)
+    moments = np.stack([x.mean(0) - x[0], x.var(0)])
+    at, dgamma, dbeta = memory(dy), memory.fresh(4 * n), memory.fresh(4 * n)
+    counted = launch_real("batch_norm", "batch_norm_backward", columns(n, 1), *map(np.uint64, (
+        at, memory(x), memory(moments), memory(gamma), memory(beta), memory.fresh(4), at, dgamma, dbeta)), np.int64(rows),
+        np.int32(n), np.int32(0), np.float32(1e-5), np.int32(0), np.int32(0))
+    xhat, rstd = (x - x.mean(0, dtype=np.float64)) / np.sqrt(x.var(0) + 1e-5), 1 / np.sqrt(x.var(0) + 1e-5)
+    expected = gamma * rstd * (dy - dy.mean(0) - xhat * (dy * xhat).mean(0))
+    np.testing.assert_allclose(fetch(at, rows * n, np.float32).reshape(x.shape), expected, atol=5e-5, rtol=1e-4)
+    np.testing.assert_allclose(fetch(dgamma, n, np.float32), (dy * xhat).sum(0), atol=1e-4, rtol=1e-4)
+    assert counted.distinct_written == x.nbytes + 8 * n
+
+
 @pytest.mark.parametrize("n", [7, 5000])
 def test_adam(memory, rng, n):
     p, g, m = rng.standard_normal((3, n)).astype(np.float32)
