@@ -21,7 +21,7 @@ import numpy as np
 from minivae import compiler
 from minivae.system import kernel_folder
 
-RUNTIME = ("simt_memory.cpp", "simt_check.cpp", "simt_switch.cpp", "simt_threads.cpp")
+RUNTIME = ("simt_memory.cpp", "simt_check.cpp", "simt_switch.cpp", "simt_threads.cpp", "simt_launch.cpp")
 RUNTIME_FLAGS = ("-O2", "-std=c++17", "-fPIC", "-shared", "-Wall")
 # -nodefaultlibs leaves out the sanitizers' own runtimes, in whose place ours stands. Loops must not become calls of
 # memset, which nobody would watch, and no two libraries may share their shared memory: hence hidden.
@@ -177,8 +177,9 @@ class Module:
     def __init__(self, code: str, options: tuple[str, ...] = ()):
         _runtime()
         self.names = KERNEL.findall(code)
-        source = ('#line 1 "simt_kernel.h"\n' + (kernel_folder() / "host" / "simt_kernel.h").read_text() + '#line 1 "kernel.cu"\n' + code +
-                  '\n#line 1 "entries"\n' + "".join(f"SIMT_KERNEL({name})\n" for name in self.names))
+        prelude = (kernel_folder() / "host" / "simt_kernel.h").read_text()
+        source = (f'#line 1 "simt_kernel.h"\n{prelude}#line 1 "kernel.cu"\n{code}\n#line 1 "entries"\n' +
+                  "".join(f"SIMT_KERNEL({name})\n" for name in self.names))
         defines = tuple(option[2:] for option in options if option.startswith("-D"))
         self.path = compiler.build("simt-kernels", source, defines, KERNEL_FLAGS)
         self.library = compiler.load(self.path)
@@ -236,9 +237,11 @@ class Function:
         if not all(1 <= n <= most for n, most in zip(grid, MOST_GRID, strict=True)):
             raise EmulatorError(f"kernel {self.name}: a grid of {grid} is not within 1 and {MOST_GRID}")
         if min(block) < 1 or block[2] > 64 or block[0] * block[1] * block[2] > MOST_THREADS:
-            raise EmulatorError(f"kernel {self.name}: a block of {block} is not within 1 and {MOST_THREADS} threads, 64 along z")
+            raise EmulatorError(f"kernel {self.name}: a block of {block} is not within 1 and {MOST_THREADS} threads, "
+                                "64 along z")
         if not 0 <= shared_bytes <= 227 << 10:
-            raise EmulatorError(f"kernel {self.name}: {shared_bytes} bytes of dynamic shared memory; a block has at most 227 KiB")
+            raise EmulatorError(f"kernel {self.name}: {shared_bytes} bytes of dynamic shared memory; "
+                                "a block has at most 227 KiB")
         if len(arguments) != len(self.sizes):
             raise EmulatorError(f"kernel {self.name} takes {len(self.sizes)} arguments, got {len(arguments)}")
         for i, (value, size) in enumerate(zip(arguments, self.sizes, strict=True)):

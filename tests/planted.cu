@@ -246,13 +246,15 @@ extern "C" __global__ void scaled(const float* x, float* y, float scale) {
   y[i] = scale * x[i];
 }
 
-extern "C" __global__ void indices(int* y) {                                        // of blocks of (4, 2, 3) threads in a grid (2, 3, 2)
+// Of blocks of (4, 2, 3) threads in a grid of (2, 3, 2).
+extern "C" __global__ void indices(int* y) {
   const int block = (blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x;
   const int thread = (threadIdx.z * blockDim.y + threadIdx.y) * blockDim.x + threadIdx.x;
   y[block * 24 + thread] = block * 1000 + thread;
 }
 
-extern "C" __global__ void rounds(float* y, int count) {                            // a step with `count` barriers
+// With 2 * count barriers.
+extern "C" __global__ void rounds(float* y, int count) {
   __shared__ float s[256];
   s[threadIdx.x] = 1.0f;
   for (int round = 0; round < count; ++round) {

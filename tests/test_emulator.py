@@ -71,39 +71,62 @@ def fetch(address: int, count: int, dtype) -> np.ndarray:
 ONES, INTS, WORDS = np.ones(256, np.float32), np.arange(256, dtype=np.int32), np.full(4, 1 << 44, np.uint64)
 ANY = r"\(\d+, 0, 0\)"
 FAULTS = [
-    ("global_read", ONES, 1024, 4, 64, 1, r"block \(3, 0, 0\), thread \(63, 0, 0\): out of bounds: reads 4 bytes at byte 1024 "
+    ("global_read", ONES, 1024, 4, 64, 1,
+     r"block \(3, 0, 0\), thread \(63, 0, 0\): out of bounds: reads 4 bytes at byte 1024 "
      "of argument 0, an array of 1024 bytes"),
-    ("global_read", ONES, 1024, 4, 64, -1, r"block \(0, 0, 0\), thread \(0, 0, 0\): out of bounds: reads 4 bytes 4 bytes before "
+    ("global_read", ONES, 1024, 4, 64, -1,
+     r"block \(0, 0, 0\), thread \(0, 0, 0\): out of bounds: reads 4 bytes 4 bytes before "
      "argument 0, an array of 1024 bytes"),
-    ("global_write", ONES, 1024, 4, 64, 1, r"block \(3, 0, 0\), thread \(63, 0, 0\): out of bounds: writes 4 bytes at byte 1024 "
+    ("global_write", ONES, 1024, 4, 64, 1,
+     r"block \(3, 0, 0\), thread \(63, 0, 0\): out of bounds: writes 4 bytes at byte 1024 "
      "of argument 1, an array of 1024 bytes"),
     ("static_shared", None, 256, 1, 64, 1, r"thread \(63, 0, 0\): out of bounds: past the end of a variable"),
-    ("shared_by_pointer", None, 256, 1, 64, 1 << 16, f"thread {ANY}: out of bounds: writes 4 bytes of memory that is neither"),
-    ("shared_index", None, 256, 1, 64, 1, r"thread \((3[2-9]|[456]\d), 0, 0\): out of bounds: index 2 of an array that is smaller"),
-    ("dynamic_shared_end", None, 256, 1, 64, 1, r"thread \(63, 0, 0\): out of bounds: writes 4 bytes outside dynamic shared memory"),
+    ("shared_by_pointer", None, 256, 1, 64, 1 << 16,
+     f"thread {ANY}: out of bounds: writes 4 bytes of memory that is neither"),
+    ("shared_index", None, 256, 1, 64, 1,
+     r"thread \((3[2-9]|[456]\d), 0, 0\): out of bounds: index 2 of an array that is smaller"),
+    ("dynamic_shared_end", None, 256, 1, 64, 1,
+     r"thread \(63, 0, 0\): out of bounds: writes 4 bytes outside dynamic shared memory"),
     ("local_index", None, 256, 1, 64, 1, r"thread \(\d*[13579], 0, 0\): out of bounds: index 4 of an array that is smaller"),
-    ("stored_address", WORDS, 256, 1, 64, 1, f"thread {ANY}: out of bounds: reads 4 bytes of memory that is neither the device's"),
-    ("vector_read", ONES, 256, 1, 63, 1, f"thread {ANY}: misaligned: an access that needs a multiple of 16 bytes, at 4 more"),
-    ("vector_write", None, 1024, 1, 63, 2, f"thread {ANY}: misaligned: an access that needs a multiple of 16 bytes, at 8 more"),
-    ("unwritten_shared", None, 1024, 4, 64, 1, rf"block \((1|3), 0, 0\), thread {ANY}: unwritten: reads 4 bytes of shared memory"),
-    ("unwritten_dynamic", None, 1024, 4, 64, 1, rf"block \((1|3), 0, 0\), thread {ANY}: unwritten: reads 4 bytes of dynamic shared"),
-    ("shared_read_after_write", None, 260, 1, 64, 1, "(thread \\(40, 0, 0\\): race: reads shared memory that thread \\(3, 0, 0\\) "
-     "wrote|thread \\(3, 0, 0\\): race: writes shared memory that thread \\(40, 0, 0\\) read), with no barrier in between"),
-    ("shared_write_after_read", None, 256, 1, 64, 1, f"thread {ANY}: race: writes shared memory that thread {ANY} read, with no"),
-    ("shared_write_after_write", None, 256, 1, 64, 1, f"thread {ANY}: race: writes shared memory that thread {ANY} wrote, with no"),
-    ("tree_sum", ONES, 4, 1, 64, 1, f"thread {ANY}: race: (reads|writes) shared memory that thread {ANY}.* (wrote|read), with"),
-    ("blocks_write_one_place", None, 16, 4, 64, 1, rf"block {ANY}, thread \(0, 0, 0\): race: writes global memory that block {ANY} "
+    ("stored_address", WORDS, 256, 1, 64, 1,
+     f"thread {ANY}: out of bounds: reads 4 bytes of memory that is neither the device's"),
+    ("vector_read", ONES, 256, 1, 63, 1,
+     f"thread {ANY}: misaligned: an access that needs a multiple of 16 bytes, at 4 more"),
+    ("vector_write", None, 1024, 1, 63, 2,
+     f"thread {ANY}: misaligned: an access that needs a multiple of 16 bytes, at 8 more"),
+    ("unwritten_shared", None, 1024, 4, 64, 1,
+     rf"block \((1|3), 0, 0\), thread {ANY}: unwritten: reads 4 bytes of shared memory"),
+    ("unwritten_dynamic", None, 1024, 4, 64, 1,
+     rf"block \((1|3), 0, 0\), thread {ANY}: unwritten: reads 4 bytes of dynamic shared"),
+    ("shared_read_after_write", None, 260, 1, 64, 1,
+     "(thread \\(40, 0, 0\\): race: reads shared memory that thread \\(3, 0, 0\\) wrote|"
+     "thread \\(3, 0, 0\\): race: writes shared memory that thread \\(40, 0, 0\\) read), with no barrier in between"),
+    ("shared_write_after_read", None, 256, 1, 64, 1,
+     f"thread {ANY}: race: writes shared memory that thread {ANY} read, with no"),
+    ("shared_write_after_write", None, 256, 1, 64, 1,
+     f"thread {ANY}: race: writes shared memory that thread {ANY} wrote, with no"),
+    ("tree_sum", ONES, 4, 1, 64, 1,
+     f"thread {ANY}: race: (reads|writes) shared memory that thread {ANY}.* (wrote|read), with"),
+    ("blocks_write_one_place", None, 16, 4, 64, 1,
+     rf"block {ANY}, thread \(0, 0, 0\): race: writes global memory that block {ANY} "
      "wrote"),
-    ("blocks_read_others", None, 1024, 4, 64, 1, f"block {ANY}, thread {ANY}: race: (reads|writes) global memory that block {ANY} "
+    ("blocks_read_others", None, 1024, 4, 64, 1,
+     f"block {ANY}, thread {ANY}: race: (reads|writes) global memory that block {ANY} "
      "(wrote|read)"),
-    ("threads_write_after_read", "out", 256, 1, 64, 1, f"thread {ANY}: race: writes global memory that thread {ANY} read, with no"),
-    ("neighbouring_bytes", None, 256, 4, 64, 1, f"block {ANY}, thread {ANY}: race: writes global memory that thread {ANY} wrote"),
-    ("barrier_of_some", None, 256, 1, 64, 1, r"thread \(0, 0, 0\): barrier: thread \(63, 0, 0\) never reaches it: it has left"),
+    ("threads_write_after_read", "out", 256, 1, 64, 1,
+     f"thread {ANY}: race: writes global memory that thread {ANY} read, with no"),
+    ("neighbouring_bytes", None, 256, 4, 64, 1,
+     f"block {ANY}, thread {ANY}: race: writes global memory that thread {ANY} wrote"),
+    ("barrier_of_some", None, 256, 1, 64, 1,
+     r"thread \(0, 0, 0\): barrier: thread \(63, 0, 0\) never reaches it: it has left"),
     ("barriers_apart", None, 256, 1, 64, 1, r"thread \(0, 0, 0\): barrier: thread \(63, 0, 0\) waits at another one"),
-    ("shuffle_after_exit", ONES, 128, 1, 32, 1, "thread .*: shuffle: its mask ffffffff names lane 9, which has left the kernel"),
-    ("shuffle_beside_barrier", ONES, 128, 1, 32, 1, "thread .*: shuffle: its mask ffffffff names lane 9, which waits at a barrier"),
+    ("shuffle_after_exit", ONES, 128, 1, 32, 1,
+     "thread .*: shuffle: its mask ffffffff names lane 9, which has left the kernel"),
+    ("shuffle_beside_barrier", ONES, 128, 1, 32, 1,
+     "thread .*: shuffle: its mask ffffffff names lane 9, which waits at a barrier"),
     ("masks_differ", ONES, 128, 1, 32, 1, "thread .*: shuffle: masks differ, its ffffffff and lane 9's 0000ffff"),
-    ("shuffle_from_outside", ONES, 128, 1, 32, 1, "thread .*: shuffle: reads from lane 16, which its mask 0000ffff leaves out"),
+    ("shuffle_from_outside", ONES, 128, 1, 32, 1,
+     "thread .*: shuffle: reads from lane 16, which its mask 0000ffff leaves out"),
     ("sum_overflows", INTS, 1024, 1, 256, 2, "thread .*: undefined behaviour: a .* of integers overflows"),
     ("shift_too_far", INTS, 1024, 1, 256, 1, "thread .*: undefined behaviour: a shift out of range"),
     ("number_does_not_fit", ONES, 1024, 1, 256, 1, "thread .*: undefined behaviour: a number that does not fit the integer"),
@@ -214,7 +237,8 @@ def test_copies_keep_within_arrays(memory, call, words):
 def test_host_code_cannot_touch_device_memory():
     code = ("import sys, ctypes; sys.path.insert(0, sys.argv[1]); import emulator; at = emulator.allocate(64); "
             "print('reached', flush=True); ctypes.c_int.from_address(at).value")
-    done = subprocess.run([sys.executable, "-c", code, str(Path(__file__).parent)], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code, str(Path(__file__).parent)], capture_output=True, text=True,
+                          check=False)
     assert done.stdout == "reached\n" and done.returncode == -11, done.stderr
 
 
@@ -224,15 +248,17 @@ def test_arguments_are_read_as_cuda_reads_them(planted, memory):
     """An int where a float is declared is its bits; the first bytes of a double are no float either."""
     x, y = memory(ONES), memory.fresh(1024)
     function = planted.function("scaled")
-    for sent, taken in ((np.float32(3), 3), (np.int32(1), np.float32(1e-45)), (np.float64(1.1), np.float64(1.1).view(np.uint64)
-                        .astype(np.uint32).view(np.float32))):
+    half = np.frombuffer(np.float64(1.1).tobytes()[:4], np.float32)[0]
+    for sent, taken in ((np.float32(3), 3), (np.int32(1), np.float32(1e-45)), (np.float64(1.1), half)):
         launch(function, 4, 64, np.uint64(x), np.uint64(y), sent)
         np.testing.assert_array_equal(fetch(y, 256, np.float32), np.full(256, taken, np.float32))
     assert "takes 3 arguments, got 2" in error(function, 4, 64, np.uint64(x), np.uint64(y))
-    assert "argument 1 has 4 bytes, its parameter 8" in error(function, 4, 64, np.uint64(x), np.uint32(y % 2**32), np.float32(1))
+    assert "argument 1 has 4 bytes, its parameter 8" in error(
+        function, 4, 64, np.uint64(x), np.uint32(y % 2**32), np.float32(1))
     assert "a null pointer" in error(function, 4, 64, np.uint64(0), np.uint64(y), np.float32(1))
     host = np.ones(256, np.float32)
-    assert "neither the device's nor shared" in error(function, 4, 64, np.uint64(host.ctypes.data), np.uint64(y), np.float32(1))
+    assert "neither the device's nor shared" in error(
+        function, 4, 64, np.uint64(host.ctypes.data), np.uint64(y), np.float32(1))
     with pytest.raises(emulator.EmulatorError, match="there is no kernel missing"):
         planted.function("missing")
 
@@ -316,7 +342,8 @@ def test_without_a_stack_switch_of_its_own():
             "emulator.RUNTIME_FLAGS += ('-DSIMT_UCONTEXT',); y = emulator.allocate(1024); "
             "t.launch(emulator.Module(t.planted_source()).function('rounds'), 1, 256, np.uint64(y), np.int32(3)); "
             "print(t.fetch(y, 256, np.float32).sum())")
-    done = subprocess.run([sys.executable, "-c", code, str(Path(__file__).parent)], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code, str(Path(__file__).parent)], capture_output=True, text=True,
+                          check=False)
     assert done.stdout == "256.0\n", done.stderr
 
 
@@ -345,7 +372,8 @@ def launch_real(stem, name, work, *arguments, dtype=np.float32):
 def test_a_sum_through_shuffles_and_barriers(memory, rng, n):
     x = rng.standard_normal(n).astype(np.float32)
     y = memory.fresh(4)
-    counted = launch_real("arithmetic", "sum", Work("blocks", 1), np.uint64(memory(x)), np.uint64(y), np.int64(n), np.float32(2))
+    counted = launch_real("arithmetic", "sum", Work("blocks", 1), np.uint64(memory(x)), np.uint64(y), np.int64(n),
+                          np.float32(2))
     np.testing.assert_allclose(fetch(y, 1, np.float32)[0], 2 * x.sum(dtype=np.float64), rtol=1e-5, atol=1e-4)
     assert counted.distinct_read == 4 * n and counted.bytes_written == 4
 
@@ -359,7 +387,8 @@ def test_batch_norm(memory, rng, n, rows):
         memory(x), partial, memory(gamma), memory(beta), y, moments)), np.int64(rows), np.int32(n), np.int32(0),
         np.float32(1e-5), np.int32(1), np.int32(0))
     xhat = (x - x.mean(0, dtype=np.float64)) / np.sqrt(x.var(0, dtype=np.float64) + 1e-5)
-    np.testing.assert_allclose(fetch(y, rows * n, np.float32).reshape(x.shape), np.maximum(xhat * gamma + beta, 0), atol=2e-5)
+    found = fetch(y, rows * n, np.float32).reshape(x.shape)
+    np.testing.assert_allclose(found, np.maximum(xhat * gamma + beta, 0), atol=2e-5)
 
 
 @pytest.mark.parametrize(("n", "rows"), [(33, 100), (200, 3), (64, 9)])
@@ -405,7 +434,8 @@ def test_im2col(memory, rng, channels, kernel, stride, pad):
                          for i in range(out_height) for j in range(out_width)], 1)
     rows, columns_at = images * out_height * out_width, memory.fresh(expected.nbytes)
     counted = launch_real("conv", "im2col", pixels(rows, kernel * channels), np.uint64(memory(x)), np.uint64(columns_at),
-                          np.int64(rows), *np.int32([height, width, channels, kernel, kernel, stride, pad, out_height, out_width]))
+                          np.int64(rows), *np.int32([height, width, channels, kernel, kernel, stride, pad, out_height,
+                                                     out_width]))
     np.testing.assert_array_equal(fetch(columns_at, expected.size, np.float32), expected.ravel())
     assert counted.bytes_written == counted.distinct_written == expected.nbytes
 

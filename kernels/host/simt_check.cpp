@@ -130,7 +130,8 @@ inline unsigned touch_words(Region& region, uint64_t offset, uint64_t bytes, con
   unsigned fresh = 0;
   const uint64_t end = offset + bytes;
   for (uint64_t word = offset / 4; word * 4 < end; ++word) {
-    const unsigned from = word * 4 < offset ? (unsigned)(offset & 3) : 0, to = word * 4 + 4 > end ? (unsigned)(end & 3) : 4;
+    const unsigned from = word * 4 < offset ? (unsigned)(offset & 3) : 0;
+    const unsigned to = word * 4 + 4 > end ? (unsigned)(end & 3) : 4;
     Cell& cell = region.words[word];
     if (cell.write & BYTES && cell.write >> THREAD_BITS < first) cell = {0, 0};
     if (to - from == 4 && !(cell.write & BYTES)) fresh += 4 * touch(cell, access, first, shared);
@@ -158,7 +159,8 @@ inline bool all_written(const uint8_t* state, uint64_t bytes) {
 // "argument 2, an array of 400 bytes"
 std::string name_of(const Allocation& array) {
   std::string name;
-  if (array.launch == launch.number) name = "argument " + std::to_string(launch.pointers[array.first_pointer].argument) + ", ";
+  if (array.launch == launch.number)
+    name = "argument " + std::to_string(launch.pointers[array.first_pointer].argument) + ", ";
   return name + "an array of " + std::to_string(array.size) + " bytes" + (array.live ? "" : " that was freed");
 }
 
