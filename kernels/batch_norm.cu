@@ -141,7 +141,8 @@ extern "C" __global__ void batch_norm_backward(const real* dy, const real* __res
       read_channel<W>(x + c, moments + c, gamma + c, beta + c, cols, epsilon, fixed, ch);
       Sums<W> sums;
       clear(sums);
-      if (slabs == 0) thread_sums(act, ch, dy + c, x + c, cols, threadIdx.y, rows, blockDim.y, sums);
+      // Threads without columns read nothing: what they would read may be written by others, dx being dy.
+      if (slabs == 0) thread_sums(act, ch, dy + c, x + c, cols, threadIdx.y, live ? rows : 0, blockDim.y, sums);
       all_sums(partial + c, cols, slabs, sums);
       if (!live) return;
       if (blockIdx.y == 0 && threadIdx.y == 0) store_sums(sums, dbeta + c, dgamma + c);

@@ -25,6 +25,12 @@ typedef long long int64;
 #define UNROLL _Pragma("unroll")
 #define UNROLL_16 _Pragma("unroll")
 #define MAX_THREADS 256                       // no kernel is launched with more threads a block
+#if !defined(DYNAMIC_SHARED)                  // the emulator has its own
+// type* name: the shared memory whose size the launch says, aligned to 16 bytes.
+#define DYNAMIC_SHARED(type, name)                                                                   \
+  extern __shared__ __align__(16) unsigned char dynamic_shared[];                                    \
+  type* const name = reinterpret_cast<type*>(dynamic_shared)
+#endif
 constexpr int WIDTH = 16 / sizeof(real);
 #else
 #if !defined(__clang__)

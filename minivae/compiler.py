@@ -95,36 +95,39 @@ def _identity(compiler: str) -> str:
     return " ".join([compiler, *(f"{p} {os.stat(p).st_size} {os.stat(p).st_mtime_ns}" for p in programs if os.path.isfile(p))])
 
 
-def path_of(name: str, source: str, defines: tuple[str, ...] = ()) -> Path:
+def path_of(name: str, source: str, defines: tuple[str, ...] = (), flags: tuple[str, ...] | None = None) -> Path:
     """Where the library of this source is, or would be, cached."""
-    key = "\0".join((source, *defines, *_flags(), _identity(require()), _processor()))
+    key = "\0".join((source, *defines, *(_flags() if flags is None else flags), _identity(require()), _processor()))
     digest = hashlib.sha256(key.encode()).hexdigest()[:24]
     return cache_folder() / "kernels" / f"{name}-{digest}.so"
 
 
-def build(name: str, source: str, defines: tuple[str, ...] = ()) -> Path:
+def build(name: str, source: str, defines: tuple[str, ...] = (), flags: tuple[str, ...] | None = None) -> Path:
     """Compile `source` to a shared library, unless the cache has it, and return its path.
+
+    Args:
+        flags: the compiler's, in place of those that make kernels fast.
 
     Raises:
         MinivaeError: no compiler, the cache folder can't be written, or the compiler failed.
     """
-    path = path_of(name, source, defines)
+    path = path_of(name, source, defines, flags)
     if path.exists():
         return path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as aside:
             (Path(aside) / f"{name}.cpp").write_text(source)
-            os.replace(_compile(Path(aside), name, defines, path.with_suffix(".log")), path)
+            os.replace(_compile(Path(aside), name, defines, _flags() if flags is None else flags, path.with_suffix(".log")), path)
     except OSError as error:
         raise MinivaeError(f"cannot write compiled kernels to {path.parent}: {error.strerror}; "
                            "set MINIVAE_CACHE to a folder that can be written") from error
     return path
 
 
-def _compile(folder: Path, name: str, defines: tuple[str, ...], log: Path) -> Path:
+def _compile(folder: Path, name: str, defines: tuple[str, ...], flags: tuple[str, ...], log: Path) -> Path:
     made = folder / f"{name}.so"
-    command = [*shlex.split(require()), *_flags(), *(f"-D{d}" for d in defines), "-o", str(made),
+    command = [*shlex.split(require()), *flags, *(f"-D{d}" for d in defines), "-o", str(made),
                str(folder / f"{name}.cpp"), "-lm"]
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",

@@ -50,7 +50,7 @@ class Parameter:
 
 KERNEL = re.compile(r'extern "C" __global__ void (\w+)\(([^)]*)\)')
 PARAMETER = re.compile(r"(const )?(\w+)(\s*\*)?\s*(?:__restrict__)?\s*(\w+)$")
-INCLUDE = re.compile(r'^#include "([\w./]+)"\n', re.MULTILINE)
+INCLUDE = re.compile(r'#include "([\w./]+)"\n')
 
 
 def _parse(kernel: str, text: str) -> tuple[Parameter, ...]:
@@ -67,15 +67,17 @@ def _parse(kernel: str, text: str) -> tuple[Parameter, ...]:
 @cache
 def source(stem: str) -> str:
     """The text of kernels/<stem>.cu with our own headers pasted in, each once: no compiler's cache
-    can then miss that a header has changed."""
+    can then miss that a header has changed. Compilers are told each line's file and number."""
     pasted: set[str] = set()
 
     def paste(name: str) -> str:
         if name in pasted:
             return ""
         pasted.add(name)
-        text = (kernel_folder() / name).read_text().replace("#pragma once\n", "")
-        return INCLUDE.sub(lambda match: paste(match[1]), text)
+        text = (kernel_folder() / name).read_text().replace("#pragma once\n", "\n")
+        lines = (paste(match[1]) + f'#line {number} "{name}"\n' if (match := INCLUDE.match(line)) else line
+                 for number, line in enumerate(text.splitlines(keepends=True), 2))
+        return f'#line 1 "{name}"\n' + "".join(lines)
 
     return paste(f"{stem}.cu")
 

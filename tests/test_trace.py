@@ -76,7 +76,7 @@ def test_launches_are_filed_under_the_operation_that_makes_them(device, rng):
     x = device.zeros((6,), np.float32)
     with recording() as record:
         outer(x)
-        launch("fill", elements(6), x, x, 6, 0.5)
+        launch("fill", elements(6), x, device.zeros((6,), np.float32), 6, 0.5)
         launch("add", elements(0), x[:0], x[:0], x[:0], 0)
     assert [(c.operation, c.phase, c.kernel) for c in record.calls] == [
         ("outer", FORWARD, "add"), ("add", FORWARD, "add"), ("outer", FORWARD, "add"), ("fill", "", "fill")]
@@ -88,7 +88,7 @@ def test_a_clock_is_read_before_and_after_each_call(device):
     x = device.zeros((4, 4), np.float32)
     with recording(device) as record:
         device.matmul(x, x)
-        launch("fill", elements(16), x, x, 16, 0.5)
+        launch("fill", elements(16), x, device.zeros((16,), np.float32), 16, 0.5)
     assert all(device.milliseconds(call.began, call.ended) > 0 for call in record.calls) and len(record.calls) == 2
 
 
@@ -141,7 +141,7 @@ def test_nothing_is_left_behind(device):
         failing(x)
     assert trace.active is None and record.operations == [Operation("failing", FORWARD, 1)]
     device.matmul(x, x)
-    launch("fill", elements(16), x, x, 16, 0.5)
+    launch("fill", elements(16), x, device.zeros((16,), np.float32), 16, 0.5)
     assert record.calls == []
     with recording() as record:
         with pytest.raises(RuntimeError, match="running already"), recording():

@@ -1,0 +1,280 @@
+"""A GPU in software: device memory, and kernels that run thread by thread and are watched (kernels/host/simt*).
+
+Module takes the source that minivae hands to cupy.RawModule; Function.launch takes what cuLaunchKernel takes, the
+bytes of each argument, and raises an EmulatorError that names kernel, block, thread and source line of what it found.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from minivae import compiler
+from minivae.system import kernel_folder
+
+RUNTIME = ("simt_memory.cpp", "simt_check.cpp", "simt_switch.cpp", "simt_threads.cpp", "simt_launch.cpp")
+RUNTIME_FLAGS = ("-O2", "-std=c++17", "-fPIC", "-shared", "-Wall")
+# -nodefaultlibs leaves out the sanitizers' own runtimes, in whose place ours stands. Loops must not become calls of
+# memset, which nobody would watch, and no two libraries may share their shared memory: hence hidden.
+KERNEL_FLAGS = ("-O1", "-g", "-std=c++17", "-fPIC", "-shared", "-march=native", "-ffp-contract=fast", "-fno-math-errno",
+                "-fno-exceptions", "-fvisibility=hidden", "-fno-tree-loop-distribute-patterns", "-Wno-unknown-pragmas",
+                "-fsanitize=thread,undefined,float-cast-overflow", "-nodefaultlibs", "-lm", "-lc", "-lgcc")
+KERNEL = re.compile(r'extern "C"\s+__global__\s+void\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?(\w+)\s*\(')
+MOST_THREADS, MOST_GRID = 1024, (2**31 - 1, 65535, 65535)
+
+_lock = threading.RLock()       # the runtime is one device
+
+
+class EmulatorError(Exception):
+    """What a GPU would have done wrong, a line for each finding."""
+
+
+# ---- the runtime ----
+
+class _Finding(ctypes.Structure):
+    _fields_ = [("text", ctypes.c_char * 400), ("where", ctypes.c_void_p), ("elsewhere", ctypes.c_void_p),
+                ("if_lines_differ", ctypes.c_bool)]
+
+
+class _Counters(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint64) for name in (
+        "reads", "writes", "bytes_read", "bytes_written", "distinct_read", "distinct_written")]
+
+
+@cache
+def _runtime() -> ctypes.CDLL:
+    folder = kernel_folder() / "host"
+    source = "".join(f'#line 1 "{name}"\n{(folder / name).read_text()}' for name in RUNTIME)
+    path = compiler.build("simt", source, flags=RUNTIME_FLAGS)
+    library = ctypes.CDLL(str(path), ctypes.RTLD_GLOBAL)     # kernels' libraries find its functions
+    size, pointer, text = ctypes.c_uint64, ctypes.c_void_p, ctypes.c_char_p
+    for name, result, *arguments in (
+            ("allocate", size, size), ("free", text, size), ("copy_in", text, size, pointer, size),
+            ("copy_out", text, size, pointer, size), ("copy_device", text, size, size, size), ("poison", text, size, size),
+            ("unwritten", text, size, size, pointer), ("seed", None, size), ("counters", ctypes.POINTER(_Counters)),
+            ("finding", ctypes.POINTER(_Finding), ctypes.c_int), ("argument_use", ctypes.c_int, ctypes.c_int),
+            ("launch", ctypes.c_int, pointer, pointer, pointer, ctypes.c_uint, pointer)):
+        function = getattr(library, f"simt_{name}")
+        function.restype, function.argtypes = result, arguments
+    return library
+
+
+def _call(name: str, *arguments) -> None:
+    with _lock:
+        wrong = getattr(_runtime(), f"simt_{name}")(*arguments)
+    if wrong:
+        raise EmulatorError(wrong.decode())
+
+
+# ---- memory ----
+
+def allocate(nbytes: int) -> int:
+    """The device address of fresh memory, a multiple of 512, full of NaN and counted as unwritten; 0 for 0 bytes.
+
+    What was freed last with room for as much is given out again first.
+
+    Raises:
+        MemoryError: the device is full.
+    """
+    with _lock:
+        address = _runtime().simt_allocate(nbytes)
+    if not address and nbytes:
+        raise MemoryError(f"the emulated device has no room for {nbytes} bytes")
+    return address
+
+
+def free(address: int) -> None:
+    """Give an allocation back."""
+    _call("free", address)
+
+
+def copy_in(address: int, array: np.ndarray) -> None:
+    """Copy a C-contiguous NumPy array to the device; its bytes count as written."""
+    _check_contiguous(array)
+    _call("copy_in", address, array.ctypes.data, array.nbytes)
+
+
+def copy_out(address: int, array: np.ndarray) -> None:
+    """Copy from the device into a C-contiguous NumPy array."""
+    _check_contiguous(array)
+    if not array.flags.writeable:
+        raise ValueError("the array to copy into is read-only")
+    _call("copy_out", address, array.ctypes.data, array.nbytes)
+
+
+def copy_device(to: int, from_: int, nbytes: int) -> None:
+    """Copy on the device; what was unwritten is so in the copy."""
+    _call("copy_device", to, from_, nbytes)
+
+
+def poison(address: int, nbytes: int) -> None:
+    """Make memory as it is after allocate()."""
+    _call("poison", address, nbytes)
+
+
+def unwritten(address: int, nbytes: int) -> bool:
+    """Whether nobody wrote some of these bytes."""
+    count = ctypes.c_uint64()
+    _call("unwritten", address, nbytes, ctypes.addressof(count))
+    return count.value > 0
+
+
+def _check_contiguous(array: np.ndarray) -> None:
+    if not array.flags.c_contiguous:
+        raise ValueError(f"an array of shape {array.shape} and strides {array.strides} is not C-contiguous")
+
+
+def seed(number: int) -> None:
+    """Start the orders of blocks and warps anew."""
+    with _lock:
+        _runtime().simt_seed(number)
+
+
+# ---- kernels ----
+
+class _Parameter(ctypes.Structure):
+    _fields_ = [("size", ctypes.c_uint), ("pointer", ctypes.c_bool)]
+
+
+class _Kernel(ctypes.Structure):
+    _fields_ = [("name", ctypes.c_char_p), ("count", ctypes.c_uint), ("parameters", ctypes.POINTER(_Parameter)),
+                ("enter", ctypes.c_void_p), ("anchor", ctypes.c_void_p)]
+
+
+@dataclass(frozen=True)
+class Counters:
+    """What a launch did to global memory. distinct_*: bytes, each counted once."""
+
+    reads: int              # accesses of any size
+    writes: int
+    bytes_read: int
+    bytes_written: int
+    distinct_read: int
+    distinct_written: int
+    arguments: tuple[tuple[bool, bool], ...]    # of each: whether it was read and whether it was written through
+
+
+class Module:
+    """Kernels compiled from CUDA source.
+
+    Args:
+        code: the source, with all headers pasted in.
+        options: NVRTC's; those that begin with -D matter here.
+
+    Raises:
+        MinivaeError: it does not compile.
+    """
+
+    def __init__(self, code: str, options: tuple[str, ...] = ()):
+        _runtime()
+        self.names = KERNEL.findall(code)
+        prelude = (kernel_folder() / "host" / "simt_kernel.h").read_text()
+        source = (f'#line 1 "simt_kernel.h"\n{prelude}#line 1 "kernel.cu"\n{code}\n#line 1 "entries"\n' +
+                  "".join(f"SIMT_KERNEL({name})\n" for name in self.names))
+        defines = tuple(option[2:] for option in options if option.startswith("-D"))
+        self.path = compiler.build("simt-kernels", source, defines, KERNEL_FLAGS)
+        self.library = compiler.load(self.path)
+
+    def function(self, name: str) -> Function:
+        """The kernel of that name.
+
+        Raises:
+            EmulatorError: there is none.
+        """
+        if name not in self.names:
+            raise EmulatorError(f"there is no kernel {name} in this module, only {', '.join(self.names)}")
+        return Function(self, name)
+
+
+class Function:
+    """A kernel of a module; `counters` says what its last launch did."""
+
+    def __init__(self, module: Module, name: str):
+        self.module, self.name = module, name
+        self.kernel = _Kernel.in_dll(module.library, f"simt_kernel_{name}")
+        self.sizes = [self.kernel.parameters[i].size for i in range(self.kernel.count)]
+        self.counters: Counters | None = None
+
+    def launch(self, grid: tuple[int, int, int], block: tuple[int, int, int], arguments: Sequence[bytes],
+               shared_bytes: int = 0) -> None:
+        """Run the kernel.
+
+        Args:
+            grid: blocks along x, y and z.
+            block: threads along x, y and z.
+            arguments: the bytes of each, read as the kernel's parameter types whatever was meant; longer ones are
+                cut off, as CUDA does.
+            shared_bytes: of dynamic shared memory, for each block.
+
+        Raises:
+            EmulatorError: one line a finding.
+        """
+        self._check(grid, block, arguments, shared_bytes)
+        three = ctypes.c_uint * 3
+        buffers = [ctypes.create_string_buffer(value, max(8, len(value))) for value in arguments]
+        pointers = (ctypes.c_void_p * max(1, len(buffers)))(*map(ctypes.addressof, buffers))
+        with _lock:
+            runtime = _runtime()
+            count = runtime.simt_launch(ctypes.addressof(self.kernel), three(*grid), three(*block), shared_bytes, pointers)
+            lines = [self._line(runtime.simt_finding(i).contents) for i in range(count)]
+            uses = [runtime.simt_argument_use(i) for i in range(len(arguments))]
+            numbers = runtime.simt_counters().contents
+            self.counters = Counters(*(getattr(numbers, name) for name, _ in _Counters._fields_),
+                                     tuple((bool(use & 1), bool(use & 2)) for use in uses))
+        if any(lines):
+            raise EmulatorError("\n".join(filter(None, lines)))
+
+    def _check(self, grid, block, arguments, shared_bytes: int) -> None:
+        if not all(1 <= n <= most for n, most in zip(grid, MOST_GRID, strict=True)):
+            raise EmulatorError(f"kernel {self.name}: a grid of {grid} is not within 1 and {MOST_GRID}")
+        if min(block) < 1 or block[2] > 64 or block[0] * block[1] * block[2] > MOST_THREADS:
+            raise EmulatorError(f"kernel {self.name}: a block of {block} is not within 1 and {MOST_THREADS} threads, "
+                                "64 along z")
+        if not 0 <= shared_bytes <= 227 << 10:
+            raise EmulatorError(f"kernel {self.name}: {shared_bytes} bytes of dynamic shared memory; "
+                                "a block has at most 227 KiB")
+        if len(arguments) != len(self.sizes):
+            raise EmulatorError(f"kernel {self.name} takes {len(self.sizes)} arguments, got {len(arguments)}")
+        for i, (value, size) in enumerate(zip(arguments, self.sizes, strict=True)):
+            if len(value) < size:
+                raise EmulatorError(f"kernel {self.name}: argument {i} has {len(value)} bytes, its parameter {size}")
+
+    def _line(self, finding: _Finding) -> str | None:
+        at = source_line(self.module.path, finding.where)
+        there = source_line(self.module.path, finding.elsewhere) if finding.elsewhere else ""
+        if finding.if_lines_differ and at == there:
+            return None
+        return f"{finding.text.decode()}, at {at}" + (f"; the other at {there}" if there else "")
+
+
+# ---- source lines ----
+
+class _SymbolInfo(ctypes.Structure):
+    _fields_ = [("file", ctypes.c_char_p), ("base", ctypes.c_void_p), ("symbol", ctypes.c_char_p), ("at", ctypes.c_void_p)]
+
+
+@cache
+def source_line(library: Path, address: int) -> str:
+    """Where in the source a call returns to: "batch_norm.cu:70", or "batch_norm.cu:70 (in portable.cuh:72)"."""
+    info, libc = _SymbolInfo(), ctypes.CDLL(None)
+    if not libc.dladdr(ctypes.c_void_p(address), ctypes.byref(info)):
+        return "an unknown place"
+    tool = shutil.which("addr2line") or shutil.which("llvm-addr2line")
+    if tool is None:
+        return "a line that only addr2line can tell (apt install binutils)"
+    said = subprocess.run([tool, "-i", "-e", str(library), hex(address - 1 - info.base)], capture_output=True, text=True,
+                          check=True).stdout
+    frames = [re.sub(r" \(discriminator \d+\)", "", line.rpartition("/")[2]) for line in said.splitlines()]
+    frames = [frame for frame in frames if not frame.startswith("?")] or ["a line that is not in the debug information"]
+    frames = [frame for frame in frames if not frame.startswith("simt_kernel.h:")] or frames
+    outer = next((frame for frame in frames if ".cu:" in frame), frames[-1])
+    return outer if outer == frames[0] else f"{outer} (in {frames[0]})"
