@@ -45,6 +45,17 @@ def test_batches_of_products(device, rng, batch, shape):
         np.testing.assert_allclose(device.to_host(out), c + a @ b, rtol=1e-11, atol=1e-11)
 
 
+def test_batches_with_room_between_the_matrices(cpu, rng):
+    """Factors and results whose matrices lie further apart than they are large; what lies between is left alone."""
+    a, b, c = (cpu.from_host(rng.standard_normal(s)) for s in ((5, 9, 7), (5, 7, 40), (5, 11, 40)))
+    before = cpu.to_host(c)
+    cpu.matmul(a[:, :8], b, out=c[:, :8])
+    np.testing.assert_allclose(c[:, :8], a[:, :8] @ b, rtol=1e-12, atol=1e-12)
+    np.testing.assert_array_equal(c[:, 8:], before[:, 8:])
+    with pytest.raises(ValueError, match="cannot multiply"):
+        cpu.matmul(a[:, :8], b, out=c[:, 2:10].transpose(0, 1, 2)[:, :, ::-1])
+
+
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_gradient(device, rng, shape):
     m, k, n = shape
@@ -59,11 +70,11 @@ def test_same_bits_for_any_number_of_threads(cpu, threads, rng, shape):
     """Every element is summed in the same order, however many threads share the rows."""
     m, k, n = shape
     a, b = (cpu.from_host(rng.standard_normal(s).astype(np.float32)) for s in ((m, k), (k, n)))
-    at = cpu.from_host(cpu.to_host(a).T.copy()).T
+    at, bt = (cpu.from_host(cpu.to_host(x).T.copy()).T for x in (a, b))
     results = []
     for count in (1, 2, 3, 5):
         threads(count)
-        results.append([cpu.to_host(cpu.matmul(a, b)), cpu.to_host(cpu.matmul(at, b)),
+        results.append([cpu.to_host(cpu.matmul(a, b)), cpu.to_host(cpu.matmul(at, b)), cpu.to_host(cpu.matmul(a, bt)),
                         cpu.to_host(cpu.matmul(np.stack([a, 2 * a, 3 * a]), np.stack([b, b, b])))])
     for other in results[1:]:
         for one, another in zip(results[0], other, strict=True):
