@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import strict_cupy
 from strict_cupy import cuda, ledger
 
 from minivae import device as devices
@@ -99,6 +100,16 @@ def test_a_gpu_that_fails_when_first_used(no_gpu_yet, monkeypatch):
     found, why = devices.select("auto")
     assert found is devices.cpu() and "busy" in why and "\n" not in why
     with pytest.raises(MinivaeError, match=r"no working GPU: .*\(cudaErrorDevicesUnavailable.*take --device cpu"):
+        devices.select("cuda")
+
+
+def test_a_library_of_cuda_that_is_missing(no_gpu_yet, monkeypatch):
+    """CuPy without its [ctk] extra and without a toolkit has no cuBLAS: said before anything is trained."""
+    def missing(*_):
+        raise ImportError('Failure finding "libcublasLt.so.13 or libcublasLt.so.12": No such file\nmore')
+
+    monkeypatch.setattr(strict_cupy, "matmul", missing)
+    with pytest.raises(MinivaeError, match=r"does not find CUDA's library libcublasLt.so.13: .*\[ctk\]"):
         devices.select("cuda")
 
 

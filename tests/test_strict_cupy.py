@@ -31,7 +31,7 @@ METHODS = {f"{place}.{name}": member for place, kind in CLASSES.items() for name
 MADE_BY_OTHERS = ("RawKernel", "cuda.Graph")        # of whose constructors nobody knows
 NAMES = sorted({*(f"{place}{name}" for place, names in PLACES.items() for name in names), *METHODS, *CLASSES}
                - {*MADE_BY_OTHERS, *(f"{name}.__init__" for name in CLASSES), "__version__"})
-PROTOCOLS = ("__new__", "__enter__", "__exit__", "__array_function__", "__array_ufunc__")     # Python's and NumPy's
+PROTOCOLS = ("__new__", "__enter__", "__exit__", "__getitem__", "__setitem__", "__array_function__", "__array_ufunc__")
 
 
 def _real(name: str):
@@ -56,7 +56,7 @@ def _parameters(real, name: str) -> dict[str, tuple[str, str]] | None:
     for line in (real.__doc__ or "").splitlines()[:2]:
         told = re.match(rf"\s*(?:[\w.]+\.)?(?:{last}|__init__)\((.*)\)(?: ->.*)?$", line.replace("\\", ""))
         if told and "**kwargs" not in told[1].replace("out=None, **kwargs", ""):
-            return _cythons(told[1])
+            return _cythons(told[1].removeprefix("self, ") if inspect.isclass(real) else told[1])
     if name == "RawKernel.__call__":
         return _cythons(re.search(r"\n\s*__call__\((.*)\)", real.__doc__.replace("\\", ""))[1])
     return None
@@ -78,7 +78,7 @@ def _cythons(text: str) -> dict[str, tuple[str, str]]:
         else:
             declared, _, default = part.partition("=")
             name = declared.split()[-1]
-            found[name.lstrip("*")] = ("VAR" if name[0] == "*" else kind, default.strip("'"))
+            found[name.lstrip("*")] = ("VAR" if name[0] == "*" else kind, default.removeprefix("u").strip("'"))
     return found
 
 
