@@ -10,7 +10,7 @@ import strict_cupy
 from PIL import Image
 from strict_cupy import cuda
 
-from minivae import cli, data, timing
+from minivae import cli, data, kernels, timing
 from minivae import device as devices
 from minivae.models import ARCHITECTURES
 
@@ -57,7 +57,8 @@ def test_train_sample_and_reconstruct(minivae, arch):
 def test_bench(minivae, monkeypatch):
     monkeypatch.setattr(ARCHITECTURES["ff"], "SIZES", {"hidden": (24, 12), "code": 6, "channels": ()})
     monkeypatch.setattr(ARCHITECTURES["conv"], "SIZES", {"hidden": (16,), "code": 6, "channels": (3, 4)})
-    code, out, err = minivae("bench", "--batch-size", 4, "--repeat", 1, "--profile", "--json", "times.json", "--device", "cuda")
+    code, out, err = minivae("bench", "--batch-size", 4, "--repeat", 1, "--profile", "--json", "times.json",
+                             "--device", "cuda")
     assert code == 0 and cuda.NAME.decode() in out, err
     report = json.loads(Path("times.json").read_text())
     assert report["architectures"].keys() == {"ff", "conv"} and report["device"].startswith("cuda:0")
@@ -73,7 +74,8 @@ def test_a_gpu_whose_memory_is_full_is_one_line(minivae):
     finally:
         pool.set_limit()
     last = err.strip().splitlines()[-1]
-    assert code == 1 and re.match(r"minivae: out of memory \(Out of memory allocating [\d,]+ bytes.*smaller --batch-size", last), err
+    said = r"minivae: out of memory \(Out of memory allocating [\d,]+ bytes.*smaller --batch-size"
+    assert code == 1 and re.match(said, last), err
     assert "Traceback" not in err
 
 
@@ -81,3 +83,13 @@ def test_a_gpu_that_is_not_there(minivae, monkeypatch):
     monkeypatch.setattr(devices, "_gpus", {})
     code, _, err = minivae("train", "--device", "cuda:7", "--out", "run")
     assert code == 2 and err.strip() == "minivae: there is no GPU 7: CUDA sees 2, numbered from 0; take --device cuda:0"
+
+
+def test_doctor_runs_every_kernel(minivae):
+    """The self-test that a user's GPU gets first: nothing that it runs is wrong, or upsets the emulator."""
+    _, out, _ = minivae("doctor", "--device", "cuda", "--json", "doctor.json")
+    report = json.loads(Path("doctor.json").read_text())
+    assert report["device"].startswith("cuda:0") and f"({cuda.NAME.decode()}" in out
+    ran = {kernel["name"] for kernel in report["kernels"]}
+    assert ran >= {name for stem in kernels.stems() for name in kernels.signatures(stem)}
+    assert [kernel for kernel in report["kernels"] if not kernel["ok"]] == []

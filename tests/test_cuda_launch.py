@@ -65,7 +65,8 @@ def test_nothing_is_launched_for_nothing(simt, launched):
 @pytest.mark.parametrize(("bad", "words"), [
     (lambda simt: _array(simt, 9)[1:], "multiple of 16"), (lambda simt: _array(simt, 16)[::2], "not C-contiguous"),
     (lambda simt: _array(simt, 8, dtype=np.float64), "must be float32"),
-    (lambda simt: np.ones(8, np.float32), "must be an array on cuda:0, got numpy"), (lambda simt: _array(simt, 0), "is empty")])
+    (lambda simt: np.ones(8, np.float32), "must be an array on cuda:0, got numpy"),
+    (lambda simt: _array(simt, 0), "is empty")])
 def test_what_cuda_would_not_notice(simt, launched, bad, words):
     with pytest.raises((TypeError, ValueError), match=words):
         kernels.launch("add", elements(8), _array(simt, 8), bad(simt), _array(simt, 8), 8)

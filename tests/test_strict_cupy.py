@@ -109,6 +109,8 @@ def test_offers_nothing_that_cupy_has_not(name):
     """The name exists, is callable where it is here, and takes every parameter that it takes here, in the same place
     and with the same default."""
     ours, real = _stand_in(name), _real(name)
+    if ours is real:
+        return
     if not callable(ours):
         assert not callable(real) or name in ("cuda", "lib")
         return
@@ -163,12 +165,12 @@ def test_the_stand_in_has_all_that_minivae_uses():
 
 
 def test_no_other_module_knows_cupy():
+    """One imports it, two use it; the probe of doctor's asks what it is given for versions."""
     for path in Path(minivae.__file__).parent.rglob("*.py"):
         tree = ast.parse(path.read_text())
-        imports = {name.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))
-                   for name in node.names} | {(node.module or "").split(".")[0] for node in ast.walk(tree)
-                                              if isinstance(node, ast.ImportFrom)}
-        named = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)} | {
-            node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-        assert path.name == "device.py" or "cupy" not in imports, path
-        assert path.name in ("device.py", "kernels.py") or "cupy" not in named, path
+        modules = [name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names] + [
+            node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        assert path.name == "device.py" or not any(name.split(".")[0] == "cupy" for name in modules), path
+        if path.name not in ("device.py", "kernels.py"):
+            asked = {"cuda.runtime", "cuda.nvrtc.getVersion"} if path.name == "gpu_probe.py" else set()
+            assert _chains(path) <= asked, path

@@ -7,7 +7,7 @@ import pytest
 import strict_cupy
 from cupy.cuda.memory import MemoryPointer, UnownedMemory
 from cupy.cuda.runtime import CUDARuntimeError
-from strict_cupy import cuda, ledger, raw
+from strict_cupy import cuda, ledger, memory, raw
 
 
 
@@ -160,8 +160,8 @@ def test_a_product_into_its_own_operand_goes_through_a_copy(x):
 
 
 @pytest.mark.parametrize(("value", "sent"), [
-    (5, np.int64(5)), (True, np.int64(1)), (0.5, np.float64(0.5)), (np.float32(0.5), np.float32(0.5)), (np.int32(-1), np.int32(-1)),
-    (np.uint8(9), np.uint8(9)), (np.uint64(2**64 - 1), np.uint64(2**64 - 1)), (None, np.uint64(0)), (np.bool_(True), np.bool_(True))])
+    (5, np.int64(5)), (True, np.int64(1)), (0.5, np.float64(0.5)), (None, np.uint64(0)),
+    *((same, same) for same in (np.float32(0.5), np.int32(-1), np.uint8(9), np.uint64(2**64 - 1), np.bool_(True)))])
 def test_arguments_are_marshaled_as_by_cupy(value, sent):
     """Also True, which is an int to Python."""
     assert raw.marshal(value) == sent.tobytes()
@@ -221,25 +221,39 @@ def test_fresh_memory_is_poisoned_and_reading_it_is_an_error(monkeypatch):
     assert np.isnan(fresh.get()).all()
 
 
-def test_freed_memory_is_given_out_again_at_once():
+@pytest.fixture
+def pool(monkeypatch):
+    """An empty memory pool in place of the process's own."""
+    monkeypatch.setattr(memory, "_pool", memory.MemoryPool())
+    return strict_cupy.get_default_memory_pool()
+
+
+def test_freed_memory_is_given_out_again_at_once(pool):
     """The pool keeps what dies with the last view, and gives it to the next: nothing new is taken, and it is poisoned."""
-    pool = strict_cupy.get_default_memory_pool()
     first = strict_cupy.zeros((100, 50), np.float32)
-    view, held = first[3:], pool.total_bytes()
+    view, at = first[3:], first.data.ptr
     del first
     second = strict_cupy.zeros((100, 50), np.float32)
-    assert pool.total_bytes() >= held + 20_480         # the view keeps the first alive
-    held = pool.total_bytes()
-    del view, second
+    assert pool.total_bytes() == 2 * 20_480 and second.data.ptr != at         # the view keeps the first alive
+    del view
     third = strict_cupy.empty((50, 100), np.float32)
-    assert pool.total_bytes() == held
+    assert pool.total_bytes() == 2 * 20_480 and third.data.ptr == at
     with pytest.raises(emulator.EmulatorError, match="nothing was written"):
         third.get()
 
 
-def test_the_pool_splits_merges_and_releases():
+def test_memory_that_was_freed_is_not_there(x):
+    """A pointer that outlives its array."""
+    kernel = strict_cupy.RawModule(code=KERNEL).get_function("mark")
+    y = strict_cupy.zeros((3000,), np.float32)
+    at = np.uint64(y.data.ptr)
+    del y
+    with pytest.raises(emulator.EmulatorError):
+        kernel((1,), (1,), (at, np.int32(3)))
+
+
+def test_the_pool_splits_merges_and_releases(pool):
     """As cupy/cuda/memory.pyx: rounded to 512 bytes, the smallest block that fits is split, neighbours merge again."""
-    pool = type(strict_cupy.get_default_memory_pool())()
     big = pool.malloc(4000)
     assert pool.total_bytes() == 4096
     del big
@@ -257,8 +271,7 @@ def test_the_pool_splits_merges_and_releases():
     assert pool.total_bytes() == 0
 
 
-def test_a_full_device():
-    pool = type(strict_cupy.get_default_memory_pool())()
+def test_a_full_device(pool):
     pool.set_limit(size=1024)
     kept = pool.malloc(1024)
     with pytest.raises(cupy.cuda.memory.OutOfMemoryError, match="Out of memory allocating 512 bytes") as caught:

@@ -169,7 +169,7 @@ for _name in REFUSED:
 def _require_basic(slices) -> None:
     """Views only: other indices would launch kernels, and boolean masks stop the device."""
     for index in slices if isinstance(slices, tuple) else (slices,):
-        if isinstance(index, bool) or not (index is None or index is Ellipsis or isinstance(index, (int, slice, np.integer))):
+        if isinstance(index, bool) or not isinstance(index, (int, slice, np.integer, type(None), type(Ellipsis))):
             raise _unsupported((), f"index of type {type(index).__name__}")
 
 

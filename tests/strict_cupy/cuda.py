@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from types import SimpleNamespace
 
-from cupy.cuda.runtime import CUDARuntimeError
+from cupy.cuda import nvrtc
+from cupy.cuda.runtime import CUDARuntimeError, runtimeGetVersion
 
-__all__ = ["Device", "Event", "Graph", "Stream", "get_current_stream", "get_elapsed_time", "runtime"]   # what CuPy has too
+# What CuPy has too; NVRTC is the real one.
+__all__ = ["Device", "Event", "Graph", "Stream", "get_current_stream", "get_elapsed_time", "nvrtc", "runtime"]
 
 COUNT = 2               # GPUs that there seem to be
 NOT_READY, INVALID_HANDLE, INVALID_DEVICE, CAPTURE_UNSUPPORTED = 600, 400, 101, 900     # cudaError_t
@@ -146,4 +148,5 @@ def _get_device_properties(device) -> dict:
     return {"name": NAME, "major": 9, "minor": 0}
 
 
-runtime = SimpleNamespace(getDeviceCount=_get_device_count, getDeviceProperties=_get_device_properties)
+runtime = SimpleNamespace(getDeviceCount=_get_device_count, getDeviceProperties=_get_device_properties,
+                          runtimeGetVersion=runtimeGetVersion)

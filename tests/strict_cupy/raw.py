@@ -26,7 +26,8 @@ class RawModule:
     def __init__(self, *, code=None, options=(), backend="nvrtc"):
         for name, value, kind in (("code", code, str), ("options", options, tuple), ("backend", backend, str)):
             if not isinstance(value, kind):
-                raise TypeError(f"Argument '{name}' has incorrect type (expected {kind.__name__}, got {type(value).__name__})")
+                raise TypeError(f"Argument '{name}' has incorrect type (expected {kind.__name__}, got "
+                                f"{type(value).__name__})")
         if backend != "nvrtc":
             raise NotImplementedError("the stand-in knows NVRTC only")
         self._code, self._options, self._module = code, options, None
@@ -71,8 +72,21 @@ class RawKernel:
                 for size, most in zip(sizes, limits, strict=True))
                 or block[0] * block[1] * block[2] > MOST_THREADS or shared_mem > SHARED_LIMIT):
             raise CUDADriverError("CUDA_ERROR_INVALID_VALUE: invalid argument")
+        self._require_widths(arguments)
         ledger.launched(ledger.Launch(self.name, grid, block, arguments))
         cuda.run(lambda: self._function.launch(grid, block, arguments, shared_mem))
+
+
+    def _require_widths(self, arguments: tuple[bytes, ...]) -> None:
+        """Neither CuPy nor CUDA would see it: of a double for a float it takes the wrong half.
+
+        Raises:
+            emulator.EmulatorError: an argument has not as many bytes as its parameter.
+        """
+        for number, (given, taken) in enumerate(zip(map(len, arguments), self._function.sizes, strict=False)):
+            if given != taken:
+                raise emulator.EmulatorError(f"kernel {self.name}: argument {number} has {given} bytes, its parameter "
+                                             f"{taken}")
 
 
 def marshal(value) -> bytes:
