@@ -31,6 +31,16 @@ template <class Body> DEVICE void for_channels(int channels, Body body) {
   for_packs(channels, threadIdx.x, blockDim.x, channels % WIDTH == 0, [&](auto w, int64 c) { body(w, (int)c); });
 }
 
+// The same for bodies that hold dozens of packs: on a GPU a channel at a time, since wider packs would not fit a thread's
+// registers. Neighbours in a warp still take neighbouring channels.
+template <class Body> DEVICE void for_channels_of_many(int channels, Body body) {
+#if defined(__CUDACC__)
+  for (int c = threadIdx.x; c < channels; c += blockDim.x) body(Int<1>(), c);
+#else
+  for_channels(channels, body);
+#endif
+}
+
 // A window of size x size pixels of the larger images, that of pixel i of the smaller ones, `small_width` wide: where its
 // places begin, at channel c.
 struct Window {

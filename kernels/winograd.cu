@@ -135,7 +135,12 @@ constexpr int POINTS = 6;       // numbers along an axis of a transformed tile
 
 // Calls body(Int<W>, i) for packs i .. of `count` channel pairs; each tap's weights begin `count` after the last's.
 template <class Body> DEVICE void for_taps(int64 count, Body body) {
-  for_packs(count, (int64)blockIdx.x * blockDim.x + threadIdx.x, (int64)gridDim.x * blockDim.x, count % WIDTH == 0, body);
+  const int64 worker = (int64)blockIdx.x * blockDim.x + threadIdx.x, workers = (int64)gridDim.x * blockDim.x;
+#if defined(__CUDACC__)
+  for (int64 i = worker; i < count; i += workers) body(Int<1>(), i);      // see for_channels_of_many
+#else
+  for_packs(count, worker, workers, true, body);
+#endif
 }
 
 // The weights of all channel pairs, `count` numbers a tap: u = G w G^T, (36, count).
@@ -176,7 +181,7 @@ struct Patch {
 // Calls body(Int<W>, c, t, image, row, column) for each pack of channels of this thread in each tile t of its share.
 template <class Body> DEVICE void for_tiles(const Grid& grid, Body body) {
   for_places(grid.tiles, grid.tiles_high, grid.tiles_wide, [&](int64 t, int64 image, int row, int column) {
-    for_channels(grid.channels, [&](auto pack, int c) { body(pack, c, t, image, row, column); });
+    for_channels_of_many(grid.channels, [&](auto pack, int c) { body(pack, c, t, image, row, column); });
   });
 }
 

@@ -3,11 +3,13 @@
 A Device makes arrays, moves them, and multiplies matrices. On a CPU arrays are NumPy's and products
 run on our own thread pool; on a GPU arrays are CuPy's and products cuBLAS's.
 
-What minivae uses of CuPy, all of it here and in kernels.py: empty, zeros, asarray, asnumpy, matmul, add,
-ndarray, RawModule, cuda.Device, cuda.Event, cuda.get_current_stream, cuda.get_elapsed_time,
-cuda.runtime.getDeviceCount, cuda.runtime.getDeviceProperties, get_default_memory_pool, lib.stride_tricks.as_strided.
-nvrtc.py looks at what cuda.nvrtc compiles.
-`minivae doctor` also asks cuda.runtime.runtimeGetVersion and cuda.nvrtc.getVersion, through gpu_probe.py.
+What minivae uses of CuPy, all of it here and in kernels.py: empty, zeros, asarray, asnumpy, matmul, add, ndarray,
+RawModule, get_default_memory_pool, cuda.Device, cuda.Event, cuda.get_current_stream, cuda.get_elapsed_time,
+cuda.runtime.getDeviceCount, cuda.runtime.getDeviceProperties, lib.stride_tricks.as_strided. Of arrays the rest of minivae
+uses shape, dtype, size, ndim, views (slices, reshape, transpose, T), and to move data copy, fill, [...] = and sum.
+The tests run all of it without a GPU over tests/strict_cupy, which has these names and no others.
+`minivae kernels` looks at what cuda.nvrtc compiles; `minivae doctor` also asks cuda.runtime.runtimeGetVersion and
+cuda.nvrtc.getVersion, through gpu_probe.py.
 """
 
 from __future__ import annotations
@@ -34,7 +36,6 @@ class CpuDevice:
 
     name = "cpu"
     cuda = False
-    emulates = False        # whether kernels run thread by thread as on a GPU: for tests, see kernels/host/simt.h
     column_bytes = 8 << 20      # of a convolution's columns at a time: they stay in the cache, and launches are few
 
     def __init__(self, threads: int | None = None):
@@ -147,7 +148,6 @@ class CudaDevice:
     """
 
     cuda = True
-    emulates = False
     column_bytes = 256 << 20    # of a convolution's columns at a time: enough to fill the largest GPU
 
     def __init__(self, index: int = 0):
@@ -160,8 +160,9 @@ class CudaDevice:
         # The first use of a GPU makes its context, the first kernel finds CuPy's headers, the first product loads its
         # library: what fails, fails here.
         driver_answer(lambda: cupy.cuda.Device(index).use())
-        driver_answer(lambda: cupy.zeros(4, np.float32) + 1)
-        driver_answer(lambda: cupy.matmul(cupy.zeros((2, 2), np.float32), cupy.zeros((2, 2), np.float32)))
+        one = driver_answer(lambda: cupy.empty((2, 2), np.float32))
+        driver_answer(lambda: one.fill(1))
+        driver_answer(lambda: cupy.matmul(one, one))
 
     def owns(self, array) -> bool:
         """Whether an array lives on this device."""
@@ -177,7 +178,7 @@ class CudaDevice:
 
     def from_host(self, array: np.ndarray):
         """A copy of a NumPy array on this device."""
-        return self.cupy.asarray(np.ascontiguousarray(array))
+        return self.cupy.asarray(np.asarray(array, order="C"))     # ascontiguousarray would make a 0-d array one of (1,)
 
     def to_host(self, array) -> np.ndarray:
         """A copy of a device array as a NumPy array; waits until it is computed."""

@@ -157,8 +157,8 @@ KNOWN = (
     (r"CUDA_ERROR_INVALID_(SOURCE|PTX|IMAGE)|CUDA_ERROR_UNSUPPORTED_PTX_VERSION|cudaErrorUnsupportedPtxVersion", _new_gpu),
     (r"(cannot|could not) open source file", _missing_header),
     (r"No module named 'cupy'", _missing_cupy),
-    (r"failed to load \w+|cannot open shared object file|DLL load failed|[Cc]ould not find module|nvrtc-builtins",
-     _missing_library),
+    (r"failed to load \w+|Failure finding|cannot open shared object file|DLL load failed|[Cc]ould not find module|"
+     r"nvrtc-builtins", _missing_library),
     (r"cudaErrorMemoryAllocation|_OUT_OF_MEMORY|[Oo]ut of memory|CUBLAS_STATUS_ALLOC_FAILED", _out_of_memory),
     (r"cudaErrorDevicesUnavailable|CUDA_ERROR_DEVICE_UNAVAILABLE|cudaErrorDeviceAlreadyInUse", _busy),
     (r"cudaErrorSystem(DriverMismatch|NotReady)|cudaError(InitializationError|Unknown|CompatNotSupportedOnDevice)",

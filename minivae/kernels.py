@@ -123,20 +123,13 @@ def source_of(kernel: str) -> str:
 # ---- compiling ----
 
 @cache
-def host_source(stem: str, emulate: bool = False) -> str:
-    """A kernel file as C++ with a launch entry for each kernel.
-
-    Args:
-        emulate: run every thread of every block as a GPU would (kernels/host/simt.h), rather than fast.
-    """
+def host_source(stem: str) -> str:
+    """A kernel file as C++ with a launch entry for each kernel."""
     entries = "".join(
         f"MINIVAE_ENTRY({name}, ({', '.join(p.declaration() for p in parameters)}), "
         f"({', '.join(p.name for p in parameters)}))\n"
         for name, parameters in signatures(stem).items())
-    host = kernel_folder() / "host"
-    if emulate:
-        return (host / "simt.h").read_text() + source(stem) + entries
-    return source(stem) + (host / "launch.h").read_text() + entries
+    return source(stem) + (kernel_folder() / "host" / "launch.h").read_text() + entries
 
 
 def _defines(dtype: np.dtype) -> tuple[str, ...]:
@@ -149,9 +142,8 @@ def cuda_options(dtype: np.dtype) -> tuple[str, ...]:
 
 
 @cache
-def _host_library(stem: str, dtype: np.dtype, emulate: bool = False) -> ctypes.CDLL:
-    name = f"{stem}-simt" if emulate else stem
-    return compiler.load(compiler.build(name, host_source(stem, emulate), _defines(dtype)))
+def _host_library(stem: str, dtype: np.dtype) -> ctypes.CDLL:
+    return compiler.load(compiler.build(stem, host_source(stem), _defines(dtype)))
 
 
 @cache
@@ -201,12 +193,11 @@ class Kernel:
         if device.cuda:
             self.function = _cuda_function(device, stem, name, dtype)
             return
-        self.function = getattr(_host_library(stem, dtype, device.emulates), f"launch_{name}")
-        before = [ctypes.c_uint] * 4 if device.emulates else [ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint]
+        self.function = getattr(_host_library(stem, dtype), f"launch_{name}")
         self.function.restype = None
-        self.function.argtypes = [*before, *(
+        self.function.argtypes = [ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint, *(
             ctypes.c_void_p if p.pointer else t[1] for p, t in zip(self.parameters, self.types, strict=True))]
-        self.run = None if device.emulates else device.host.run
+        self.run = device.host.run
 
     def __call__(self, work: Work, *args) -> None:
         if len(args) != len(self.checks):
@@ -214,13 +205,11 @@ class Kernel:
                             f"({', '.join(p.name for p in self.parameters)}), got {len(args)}")
         if work.count == 0:
             return
-        grid, block = geometry(work, self.device.cuda or self.device.emulates, self.dtype.itemsize)
+        grid, block = geometry(work, self.device.cuda, self.dtype.itemsize)
         if grid[1] > MAX_GRID_Y:
             raise ValueError(f"kernel {self.name}: {grid[1]} slabs are more than CUDA's {MAX_GRID_Y}")
         if self.device.cuda:
             self.function(grid, block, tuple(map(self._cuda_argument, args, self.checks)))
-        elif self.device.emulates:
-            self.function(*grid, *block, *map(self._host_argument, args, self.checks))
         else:
             self.function(self.run, *grid, *map(self._host_argument, args, self.checks))
 

@@ -52,7 +52,7 @@ def slabs(device: Device, count: int, width: int) -> int:
 
     By shape alone, so that sums are taken in the same order whatever the number of threads or processors.
     """
-    if device.cuda or device.emulates:      # some 512 blocks fill the largest GPUs; a thread should have a few rows
+    if device.cuda:     # some 512 blocks fill the largest GPUs; a thread should have a few rows
         if count <= MAX_THREADS:
             return 0
         packs = -(-width // 4)

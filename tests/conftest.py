@@ -8,6 +8,7 @@ os.environ.setdefault("MINIVAE_THREADS", "1")     # pytest-xdist already uses ev
 
 import numpy as np
 import pytest
+import strict_cupy
 
 from minivae import data
 from minivae import device as devices
@@ -30,40 +31,39 @@ def _fast(name):
         pytest.skip(str(error))
 
 
-class Emulator(devices.CpuDevice):
-    """A CPU whose kernels run thread by thread, with the GPU's source branches, grids and blocks."""
-
-    name = "simt"
-    emulates = True
-
-    @contextmanager
-    def running(self, on: bool = True):
-        """Within this context NumPy arrays count as this device's."""
-        with pytest.MonkeyPatch.context() as patch:
-            if on:
-                patch.setattr(devices, "cpu", lambda: self)
-            yield self
+_stand_ins: dict[int, devices.CudaDevice] = {}       # kept, so that kernels are compiled once a process
 
 
-_emulator = Emulator()
+@contextmanager
+def standing_in():
+    """Within this context CuPy is the stand-in (tests/strict_cupy), and the GPU its emulator."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(devices, "_import_cupy", lambda: strict_cupy)
+        patch.setattr(devices, "_gpus", _stand_ins)
+        yield devices.gpu(0)
 
 
 @pytest.fixture
-def emulator():
-    return _emulator
+def simt():
+    """minivae's GPU device over the stand-in: every thread of every block runs."""
+    with standing_in() as device:
+        yield device
 
 
-@pytest.fixture(params=["cpu", "simt", "cuda"])
+GPU = pytest.param("cuda", marks=pytest.mark.gpu)
+
+
+@pytest.fixture(params=["cpu", "simt", GPU])
 def device(request):
-    """Every device there is, and the emulator: one test body for all of them."""
+    """Every device there is, and the stand-in for a GPU: one test body for all of them."""
     if request.param == "simt":
-        with _emulator.running():
-            yield _emulator
+        with standing_in() as stand_in:
+            yield stand_in
     else:
         yield _fast(request.param)
 
 
-@pytest.fixture(params=["cpu", "cuda"])
+@pytest.fixture(params=["cpu", GPU])
 def fast_device(request):
     """The devices that are fast enough for whole trainings."""
     return _fast(request.param)

@@ -33,11 +33,13 @@ def test_a_gpu_that_is_not_there_is_one_line():
 
 
 def test_arrays_go_there_and_back(device, rng):
-    for array in (rng.random((5, 3)), rng.integers(0, 9, 7).astype(np.int32), np.zeros((0, 3), np.float32)):
+    for array in (rng.random((5, 3)), rng.integers(0, 9, 7).astype(np.int32), np.zeros((0, 3), np.float32), np.array(2.5),
+                  rng.random((4, 6)).T, rng.random((4, 6))[1:, ::2]):
         there = device.from_host(array)
         back = device.to_host(there)
         np.testing.assert_array_equal(back, array)
-        assert back.dtype == array.dtype and devices.device_of(there) is device
+        assert back.dtype == array.dtype and there.shape == array.shape and there.flags.c_contiguous
+        assert devices.device_of(there) is device
         assert not np.shares_memory(back, array)
     assert not device.to_host(device.zeros((3, 4), np.float64)).any()
 

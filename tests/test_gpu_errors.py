@@ -74,6 +74,8 @@ MESSAGES = [  # the machine, what is raised, what it means and what mends it
      r"does not find CUDA's library libnvrtc.so.13: pip install 'cupy-cuda13x\[ctk\]': the extra \[ctk\] brings"),
     ({}, ImportError("libcublas.so.13: cannot open shared object file: No such file or directory"),
      r"libcublas.so.13: .*\[ctk\]"),
+    ({}, ImportError('Failure finding "libcublasLt.so.13 or libcublasLt.so.12": No such file: libcublasLt.so.13\n  '
+                     'listdir("/x/lib"):\n    libnvrtc-builtins.so.13.5'), r"library libcublasLt.so.13: .*\[ctk\]"),
     ({"driver": (12, 9)}, ImportError(PAGE), r"library libcudart.so.12: pip install 'cupy-cuda12x\[ctk\]'"),
     ({}, Exception("nvrtc: error: failed to open libnvrtc-builtins.so.13.0.\n  Make sure that it is installed correctly."),
      r"library libnvrtc-builtins.so.13.0: .*\[ctk\]"),

@@ -118,7 +118,7 @@ def test_slabs_depend_on_the_shape_alone(count, width, threads):
     assert len(found) == 1 and 0 <= found.pop() <= count
 
     class Gpu:
-        cuda, emulates = True, False
+        cuda = True
 
     assert 0 <= slabs(Gpu, count, width) <= min(count, 65535)
 

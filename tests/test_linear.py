@@ -10,12 +10,6 @@ SHAPES = [(1, 1, 1), (3, 1, 5), (2, 3, 9000), (1, 7, 2), (17, 33, 5), (100, 64, 
 BIG = [(1000, 784, 512), (512, 1000, 784), (100, 512, 784), (784, 100, 512), (333, 1001, 257), (2000, 40, 30), (31, 999, 512)]
 
 
-@pytest.fixture
-def device(fast_device):
-    """The emulator's products are the CPU's."""
-    return fast_device
-
-
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-5), (np.float64, 1e-13)])
 @pytest.mark.parametrize("shape", SHAPES + BIG, ids=str)
 def test_products_of_all_layouts(device, rng, shape, dtype, tolerance):

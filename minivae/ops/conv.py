@@ -184,7 +184,7 @@ def conv2d_transpose(needs, x, w, *, stride: int = 1, pad: int = 0, out_shape: t
         if needs[1]:
             dflat = device.empty(flat.shape, x.dtype)
             shape.weights(device, dy, x2, dflat.T)
-            dw = _inputs_third(device, dflat, w.shape)
+            dw = _inputs_third(dflat, place_for(w, into[1]))
         return dx, dw
 
     return y, backward
@@ -198,10 +198,9 @@ def _inputs_first(device, w):
     return flat.reshape(inputs, -1)
 
 
-def _inputs_third(device, flat, shape):
-    """The inverse of _inputs_first."""
-    kh, kw, inputs, outputs = shape
-    w = device.empty(shape, flat.dtype)
+def _inputs_third(flat, w):
+    """The inverse of _inputs_first: into w, which is returned."""
+    kh, kw, inputs, outputs = w.shape
     w[...] = flat.reshape(inputs, kh, kw, outputs).transpose(1, 2, 0, 3)
     return w
 
