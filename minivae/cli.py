@@ -19,7 +19,7 @@ LIKELIHOODS = ("squared-error", "bernoulli")
 GPU_ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
 # What holds where nothing is said, by architecture: on few images, and from LARGE_COUNT training images on.
 LARGE_COUNT = 20_000
-SMALL = {"ff": {"epochs": 60, "batch_size": 100}, "conv": {"epochs": 20, "batch_size": 100}}
+SMALL = {"ff": {"epochs": 60, "batch_size": 100}, "conv": {"epochs": 30, "batch_size": 100}}
 LARGE = {"ff": {"epochs": 10, "batch_size": 1000, "learning_rate": 2e-3, "schedule": "constant"},
          "conv": {"epochs": 10, "batch_size": 128}}
 
@@ -61,7 +61,7 @@ def cli() -> None:
               help="ff: feed-forward, dense layers only; conv: convolutional.")
 @click.option("--data", default="digits", show_default=True, metavar="NAME|PATH",
               help="digits (built in), mnist, fashion-mnist, or a folder of IDX files.")
-@click.option("--epochs", type=int, help="Passes over the training images.  [default: 60 (ff), 20 (conv); 10 for 20,000 "
+@click.option("--epochs", type=int, help="Passes over the training images.  [default: 60 (ff), 30 (conv); 10 for 20,000 "
               "images and more]")
 @click.option("--batch-size", type=int, help="Images a step.  [default: 100; for 20,000 images and more 1000 (ff), 128 (conv)]")
 @click.option("--optimizer", type=click.Choice(OPTIMIZERS), default="rmsprop", show_default=True,

@@ -57,7 +57,7 @@ def test_bytes_of_a_launch():
 
 
 @pytest.mark.parametrize(("kernel", "expected"), [
-    ("add", 12), ("rmsprop_nesterov", 36), ("adam", 28), ("gather_batch", 5), ("max_pool", 5.25), ("winograd_input", 5)])
+    ("add", 12), ("rmsprop_nesterov", 36), ("adam", 28), ("gather_batch", 5), ("max_pool", 5.25), ("winograd_weights", 5)])
 def test_bytes_of_an_element(kernel, expected):
     assert traffic.bytes_per_element(kernel, "float32") == expected
 
