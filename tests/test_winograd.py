@@ -7,9 +7,10 @@ from convolutions import cost_of, reference
 from minivae import ops
 from minivae.check import directional_error
 from minivae.ops import winograd
+from minivae.tensor import Tensor
 
 # images, height, width, channels, outputs, pad
-CASES = [(1, 1, 1, 16, 16, 1), (2, 5, 7, 16, 17, 1), (3, 4, 4, 16, 64, 0), (9, 3, 6, 20, 16, 2), (2, 8, 3, 33, 16, 1)]
+CASES = [(1, 2, 3, 16, 16, 1), (2, 5, 7, 16, 17, 1), (3, 5, 6, 16, 64, 0), (9, 3, 6, 20, 16, 2), (2, 8, 3, 33, 16, 1)]
 
 
 def _inputs(rng, case):
@@ -38,8 +39,29 @@ def test_float32_is_as_good_as_the_direct_product(fast_device, rng, monkeypatch)
     exact = reference(x, w, 1, 1)
     error = {}
     for fast in (True, False):
-        monkeypatch.setattr(winograd, "suits", lambda w, stride, fast=fast: fast)
+        monkeypatch.setattr(winograd, "suits", lambda *_, fast=fast: fast)
         y = fast_device.to_host(ops.conv2d(fast_device.from_host(x), fast_device.from_host(w), pad=1).data)
         error[fast] = np.abs(y - exact).max() / np.abs(exact).max()
     assert error[True] < 3e-6
     assert error[True] < 10 * error[False]
+
+
+def test_gradients_in_float32(fast_device, rng):
+    """Of the same layer: within 1e-5 of those in float64, relative to their size."""
+    arrays = rng.standard_normal((2, 14, 14, 64)), 0.05 * rng.standard_normal((3, 3, 64, 128)), rng.standard_normal((2, 14 * 14 * 128))
+    found = []
+    for dtype in (np.float32, np.float64):
+        x, w, target = (fast_device.from_host(a.astype(np.float32).astype(dtype)) for a in arrays)
+        x, w = Tensor(x, requires_grad=True), Tensor(w, requires_grad=True)
+        ops.mean(ops.squared_error(ops.reshape(ops.conv2d(x, w, pad=1), shape=(2, -1)), target)).backward()
+        found.append([fast_device.to_host(t.grad) for t in (x, w)])
+    for single, double in zip(*found, strict=True):
+        assert np.abs(single - double).max() < 1e-5 * np.abs(double).max()
+
+
+def test_small_images_take_the_direct_way():
+    """A tile of 4 x 4 outputs takes 36 multiplications; an image of 2 x 2 takes 36 by the definition."""
+    w = np.zeros((3, 3, 64, 64))
+    assert [winograd.suits(w, 1, size) for size in ((1, 1), (2, 2), (2, 3), (5, 1), (14, 14))] == [False, False, True, False, True]
+    assert not winograd.suits(w, 2, (14, 14)) and not winograd.suits(w[:, :, :15], 1, (14, 14))
+    assert not winograd.suits(np.zeros((5, 5, 64, 64)), 1, (14, 14))

@@ -56,15 +56,29 @@ class _Columns(NamedTuple):
         each = self.out_height * self.out_width
         return y[first * each:last * each]
 
-    def convolve(self, device, x, w, y) -> None:
-        """y (places, outputs) = columns of x (images, height, width, channels) times w (taps, outputs), perhaps a view."""
-        if conv_direct.suits(*w.shape):
-            conv_direct.forward(device, x, w, y, self[1:])
+    def convolve(self, device, x, w=None, y=None, dy=None, dw=None) -> None:
+        """y = columns of x times w, and dw = their transpose times dy, or one of the two: the columns are filled once.
+
+        Args:
+            x: (images, height, width, channels).
+            w, dw: (taps, outputs), contiguous or a transposed view.
+            y, dy: (places, outputs).
+        """
+        if conv_direct.suits(self.taps, (dy if y is None else y).shape[1]):
+            if y is not None:
+                conv_direct.forward(device, x, w, y, self[1:])
+            if dw is not None:
+                conv_direct.weights(device, x, dy, dw, self[1:])
             return
         for first, last in self.chunks(device, x.dtype):
             columns = self.buffer(device, x.dtype, first, last)
             self.fill(x[first:last], columns)
-            device.matmul(columns, w, out=self.rows_of(y, first, last))
+            if y is not None:
+                device.matmul(columns, w, out=self.rows_of(y, first, last))
+            if dw is not None and dw.flags.c_contiguous:
+                device.matmul(columns.T, self.rows_of(dy, first, last), out=dw, accumulate=first > 0)
+            elif dw is not None:
+                device.matmul(self.rows_of(dy, first, last).T, columns, out=dw.T, accumulate=first > 0)
 
     def transpose(self, device, y, w, x) -> None:
         """x (images, height, width, channels) = what y (places, outputs) times w (outputs, taps) adds to each pixel."""
@@ -72,19 +86,6 @@ class _Columns(NamedTuple):
             columns = self.buffer(device, x.dtype, first, last)
             device.matmul(self.rows_of(y, first, last), w, out=columns)
             self.gather(columns, x[first:last])
-
-    def weights(self, device, x, dy, dw) -> None:
-        """dw (taps, outputs), contiguous or a transposed view, = the transposed columns of x times dy (places, outputs)."""
-        if conv_direct.suits(*dw.shape):
-            conv_direct.weights(device, x, dy, dw, self[1:])
-            return
-        for first, last in self.chunks(device, x.dtype):
-            columns, rows = self.buffer(device, x.dtype, first, last), self.rows_of(dy, first, last)
-            self.fill(x[first:last], columns)
-            if dw.flags.c_contiguous:
-                device.matmul(columns.T, rows, out=dw, accumulate=first > 0)
-            else:
-                device.matmul(rows.T, columns, out=dw.T, accumulate=first > 0)
 
 
 def out_size(size: int, kernel: int, stride: int, pad: int) -> int:
@@ -118,19 +119,19 @@ def conv2d(needs, x, w, *, stride: int = 1, pad: int = 0):
     out = [out_size(size, k, stride, pad) for size, k in zip(x.shape[1:3], w.shape[:2], strict=True)]
     if min(out) < 1:
         raise ValueError(f"conv2d: a kernel of {w.shape[:2]} is larger than an image of {x.shape[1:3]} with pad {pad}")
-    if winograd.suits(w, stride):
+    if winograd.suits(w, stride, tuple(out)):
         return winograd.convolve(needs, x, w, pad, tuple(out))
     shape = _Columns(*x.shape, *w.shape[:2], stride, pad, *out)
     device, flat = device_of(x), w.reshape(-1, w.shape[3])
     y = device.empty((shape.images * shape.out_height * shape.out_width, w.shape[3]), x.dtype)
-    shape.convolve(device, x, flat, y)
+    shape.convolve(device, x, w=flat, y=y)
 
     def backward(dy, into):
         dy = dy.reshape(y_shape)
         dx = device.empty(x.shape, x.dtype) if needs[0] else None
         dw = place_for(w, into[1]) if needs[1] else None
         if needs[1]:
-            shape.weights(device, x, dy, dw.reshape(flat.shape))
+            shape.convolve(device, x, dy=dy, dw=dw.reshape(flat.shape))
         if needs[0]:
             shape.transpose(device, dy, flat.T, dx)
         return dx, dw
@@ -177,15 +178,10 @@ def conv2d_transpose(needs, x, w, *, stride: int = 1, pad: int = 0, out_shape: t
 
     def backward(dy, into):
         dx = device.empty(x2.shape, x.dtype) if needs[0] else None
-        dw = None
-        if needs[0]:
-            shape.convolve(device, dy, flat.T, dx)
-            dx = dx.reshape(x.shape)
-        if needs[1]:
-            dflat = device.empty(flat.shape, x.dtype)
-            shape.weights(device, dy, x2, dflat.T)
-            dw = _inputs_third(dflat, place_for(w, into[1]))
-        return dx, dw
+        dflat = device.empty(flat.shape, x.dtype) if needs[1] else None
+        shape.convolve(device, dy, w=flat.T, y=dx, dy=x2, dw=None if dflat is None else dflat.T)
+        return (None if dx is None else dx.reshape(x.shape),
+                None if dflat is None else _inputs_third(dflat, place_for(w, into[1])))
 
     return y, backward
 

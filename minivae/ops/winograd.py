@@ -6,6 +6,7 @@ for a tile of 4 x 4 outputs and a pair of channels instead of 144. ops/conv.py t
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from minivae.device import device_of
@@ -17,9 +18,11 @@ TILE, POINTS = 4, 36     # outputs along an axis of a tile, and numbers of a tra
 LEAST_CHANNELS = 16     # with fewer the transforms cost more than the products save
 
 
-def suits(w, stride: int) -> bool:
-    """Whether a convolution with kernels w (height, width, inputs, outputs) is faster this way."""
-    return w.shape[:2] == (3, 3) and stride == 1 and min(w.shape[2:]) >= LEAST_CHANNELS
+def suits(w, stride: int, out_shape: tuple[int, int]) -> bool:
+    """Whether a convolution with kernels w (height, width, inputs, outputs) to images of that size is faster this way."""
+    tiles = math.prod(-(-size // TILE) for size in out_shape)
+    return (w.shape[:2] == (3, 3) and stride == 1 and min(w.shape[2:]) >= LEAST_CHANNELS
+            and tiles * POINTS < math.prod(out_shape) * 9)
 
 
 class _Tiles(NamedTuple):
