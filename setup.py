@@ -32,12 +32,12 @@ setup(
         "platformdirs>=4",      # where the system wants caches
     ],
     extras_require={
-        "cuda12": ["cupy-cuda12x[ctk]>=13.4"],      # arrays on a GPU, by the CUDA version of the driver
-        "cuda13": ["cupy-cuda13x[ctk]>=13.6"],
+        "cuda12": ["cupy-cuda12x[ctk]>=14"],        # arrays on a GPU, by the CUDA version of the driver; [ctk]: from 14 on
+        "cuda13": ["cupy-cuda13x[ctk]>=14"],
         # The tests compile the kernels for GPUs; that takes CuPy and NVRTC, but no GPU and no driver. One CuPy only:
         # where the driver is for CUDA 12, the tests run with that one's.
         "test": [*TEST, "cupy-cuda13x>=13.6", "nvidia-cuda-nvrtc>=13"],
-        "test-cuda12": [*TEST, "cupy-cuda12x[ctk]>=13.4"],
+        "test-cuda12": [*TEST, "cupy-cuda12x[ctk]>=14"],
     },
     entry_points={"console_scripts": ["minivae = minivae.cli:main"]},
 )
