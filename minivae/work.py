@@ -10,6 +10,7 @@ from minivae.device import Device
 MAX_THREADS = 256                  # a block on a GPU; portable.cuh says the same
 GPU_BYTES, CPU_BYTES = 16, 256     # a thread's pack of neighbouring elements: WIDTH * sizeof(real)
 MAX_GRID_Y = 65535                 # CUDA's limit
+GPU_ROWS = 1024                    # so many rows take a block as long as a second launch would
 CPU_ROWS = 1024                    # so many rows of one pack of two arrays, 512 KiB, stay in a core's own cache
 
 
@@ -53,7 +54,7 @@ def slabs(device: Device, count: int, width: int) -> int:
     By shape alone, so that sums are taken in the same order whatever the number of threads or processors.
     """
     if device.cuda:     # some 512 blocks fill the largest GPUs; a thread should have a few rows
-        if count <= MAX_THREADS:
+        if count <= GPU_ROWS:
             return 0
         packs = -(-width // 4)
         across = _across(packs)
@@ -87,7 +88,8 @@ def geometry(work: Work, cuda: bool, itemsize: int) -> tuple[tuple[int, int], tu
             return (min(-(-work.count // down), 65536), 1), (across, down)
         return (max(1, min(64, work.count * work.width // 4096)), 1), one
     if cuda:
-        across = _across(packs)
+        # A block that has all rows is narrow: 64 bytes of each row, so that many blocks and many threads a column share them.
+        across = min(_across(packs), 4) if work.slabs == 1 else _across(packs)
         return (-(-packs // across), work.slabs), (across, MAX_THREADS // across)
     return (packs, work.slabs), one
 

@@ -16,7 +16,7 @@ def bench(monkeypatch):
     return gpu_cost, recorder
 
 
-@pytest.mark.parametrize(("arch", "most", "gflop"), [("ff", 70, (10.49, 10.51)), ("conv", 120, (10, 19.54))])
+@pytest.mark.parametrize(("arch", "most", "gflop"), [("ff", 52, (10.49, 10.51)), ("conv", 75, (10, 19.54))])
 def test_launches_of_a_step(bench, arch, most, gflop):
     """All of them: own kernels, products, CuPy's copies and fills; and the bytes that the sizes of a step say."""
     gpu_cost, _ = bench
