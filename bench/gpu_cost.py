@@ -96,7 +96,9 @@ def pytorch(arch: str) -> int | None:
     """How many kernels PyTorch's eager step launches; None without PyTorch."""
     try:
         import torch_launches
-    except ImportError:
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
         return None
     from minivae.device import cpu
     dataset = data.load(DATA)

@@ -13,7 +13,7 @@
 
 // One axis of each transform takes IN numbers and gives OUT (Toom & Cook's construction).  Polynomials of degree 5 are
 // told by their values at 0, a, -a, b, -b and infinity.  With a = sqrt(1/2), b = sqrt(2) the powers stay near 1, and the
-// error in float32 is a fifth of that with the usual 1, 2: about as large as that of the direct sum.
+// error in float32 is a fifth of that with the usual 1, 2.
 #define A ((real)0.70710678118654752440)
 #define B ((real)1.41421356237309504880)
 #define TRANSFORM(from, to) static constexpr int IN = from, OUT = to; DEVICE static void axis(const real (&x)[from], real (&y)[to])
@@ -185,7 +185,8 @@ template <class Body> DEVICE void for_tiles(const Grid& grid, Body body) {
   });
 }
 
-// v (36, tiles, channels), its matrices `apart` elements apart, = B^T x B of each tile, which begins `pad` above and to the left of its outputs.
+// v (36, tiles, channels), its matrices `apart` elements apart, = B^T x B of each tile, which begins `pad` above and to the
+// left of its outputs.
 // moves: 49/144 x -> 1 v
 extern "C" __global__ void winograd_input(const real* __restrict__ x, real* __restrict__ v, int64 tiles, int64 apart,
                                           int tiles_high, int tiles_wide, int height, int width, int channels, int pad) {

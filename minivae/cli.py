@@ -291,3 +291,11 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("minivae: stopped", err=True)
         sys.exit(130)
+    except Exception as error:      # CUDA's own errors come at any launch, product or copy; ours would be bugs
+        from minivae.device import gpu_failure
+
+        failure = gpu_failure(error)
+        if failure is None:
+            raise
+        click.echo(f"minivae: {failure}", err=True)
+        sys.exit(failure.exit_code)

@@ -305,6 +305,16 @@ def driver_answer(call):
         raise GpuError(error) from error
 
 
+def gpu_failure(error: Exception) -> GpuError | None:
+    """What an error that CuPy raised in the middle of the work means; None for an error of anybody else.
+
+    A GPU works behind the program: what went wrong in a kernel is said by a later launch, product or copy, whichever
+    comes next. So it can be told by who raised it, and by nothing else.
+    """
+    ours = any(kind.__module__.split(".")[0] in ("cupy", "cupy_backends") for kind in type(error).__mro__)
+    return GpuError(error) if ours else None
+
+
 @cache
 def cpu() -> CpuDevice:
     """The one CPU device of this process."""

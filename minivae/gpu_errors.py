@@ -18,6 +18,7 @@ from minivae.errors import MinivaeError
 TESTED_FROM = (7, 5)        # the oldest compute capability that the kernels are compiled for in the tests
 # By the major version of CUDA: the package of CuPy, and the first driver for it.
 PACKAGES = {12: "cupy-cuda12x", 13: "cupy-cuda13x"}
+EXTRA = "[ctk]>=14"         # CUDA's libraries and headers; CuPy 14 is the first that brings all of them
 DRIVERS = {12: "525", 13: "580"}
 
 
@@ -48,8 +49,8 @@ def install(upgrade: bool = False) -> str:
     command = f"{pip()} install{' --upgrade' * upgrade}"
     speaks = gpu_probe.driver_cuda()
     if speaks is None or speaks[0] < min(PACKAGES):
-        return f"{command} '{PACKAGES[13]}[ctk]' ('{PACKAGES[12]}[ctk]' where nvidia-smi shows CUDA 12)"
-    return f"{command} '{PACKAGES[min(speaks[0], max(PACKAGES))]}[ctk]'"
+        return f"{command} '{PACKAGES[13]}{EXTRA}' ('{PACKAGES[12]}{EXTRA}' where nvidia-smi shows CUDA 12)"
+    return f"{command} '{PACKAGES[min(speaks[0], max(PACKAGES))]}{EXTRA}'"
 
 
 def no_driver() -> Diagnosis:
@@ -70,7 +71,7 @@ def old_gpu(capability: tuple[int, int] | None = None) -> Diagnosis:
     fix = "take --device cpu"
     if PACKAGES[13] in gpu_probe.cupy_packages():
         fix += (f"; CUDA 13 has dropped such GPUs, CUDA 12 has not: {pip()} uninstall {PACKAGES[13]}, then {pip()} install "
-                f"'{PACKAGES[12]}[ctk]', untested")
+                f"'{PACKAGES[12]}{EXTRA}', untested")
     return Diagnosis(f"{which} is older than what minivae's kernels are tested for, 7.5 (sm_75, Turing) and newer", fix)
 
 

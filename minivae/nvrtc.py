@@ -80,7 +80,8 @@ def compile_source(text: str, given: tuple[str, ...]) -> Build:
         log = nvrtc.getProgramLog(program).strip().splitlines()
         first = next((line for line in log if "error" in line), str(error))
         version = ".".join(map(str, nvrtc.getVersion()))
-        raise MinivaeError(f"NVRTC {version} does not compile for {' '.join(given)}: {first}; an unknown architecture needs a newer nvidia-cuda-nvrtc") from error
+        raise MinivaeError(f"NVRTC {version} does not compile for {' '.join(given)}: {first}; an unknown architecture needs "
+                           "a newer nvidia-cuda-nvrtc") from error
     finally:
         nvrtc.destroyProgram(program)
 
@@ -89,7 +90,12 @@ def _read(log: str, assembly: str, code: bytes) -> Build:
     slots, entries, kernels = cubin.parameters(code), ptx.entries(assembly), {}
     for name, about in ABOUT.findall(log):
         needs = {what: sum(map(int, re.findall(pattern, about))) for what, pattern in NEEDS.items()}
+        if not needs["registers"]:
+            raise MinivaeError(f"NVRTC's log does not say how many registers {name} takes: {about.strip()!r}; take another "
+                               "nvidia-cuda-nvrtc")
         kernels[name] = Compiled(**needs, slots=slots[name], entry=entries[name])
+    if missing := entries.keys() - kernels.keys():
+        raise MinivaeError(f"NVRTC's log says nothing of {', '.join(sorted(missing))}; take another nvidia-cuda-nvrtc")
     return Build(tuple(WARNING.findall(log)), kernels)
 
 

@@ -6,6 +6,7 @@ from convolutions import cost_of, reference
 
 from minivae import ops
 from minivae.check import directional_error
+from minivae.tensor import Tensor
 
 # images, height, width, channels, outputs, kernel height, kernel width, stride, pad
 CASES = [(1, 1, 1, 1, 1, 1, 1, 1, 0), (2, 5, 7, 3, 4, 3, 3, 1, 1), (1, 6, 5, 1, 2, 5, 5, 1, 2), (3, 8, 8, 4, 5, 3, 3, 2, 1),
@@ -99,3 +100,20 @@ def test_misfits_are_named(device):
         ops.conv2d(x, device.zeros((7, 7, 3, 4), np.float32))
     with pytest.raises(ValueError, match="has no room for"):
         ops.conv2d_transpose(x, w, out_shape=(4, 4))
+
+
+@pytest.mark.parametrize("f", [ops.conv2d, ops.conv2d_transpose])
+@pytest.mark.parametrize("shape", [(1, 16), (16, 1), (16, 16), (8, 4)], ids=str)
+def test_no_images_give_no_gradient(device, f, shape):
+    """Of an empty batch: an empty result, and weights whose gradient is zero, whatever the memory held before."""
+    dirty = [device.empty((36, *shape), np.float64), device.empty((3, 3, *shape), np.float64), device.empty((9, *shape), np.float64)]
+    for array in dirty:
+        array.fill(123)
+    del dirty, array
+    x = Tensor(device.zeros((0, 8, 8, shape[0]), np.float64), requires_grad=True)
+    w = Tensor(device.zeros((3, 3, *shape), np.float64), requires_grad=True)
+    w.data.fill(1)
+    y = f(x, w, pad=1)
+    assert y.shape == (0, 8, 8, shape[1])
+    dx, dw = y._node.backward(y.data, (None, None))     # a cost cannot be taken of nothing
+    assert dx.shape == x.shape and not device.to_host(dw).any()

@@ -93,3 +93,26 @@ def test_doctor_runs_every_kernel(minivae):
     ran = {kernel["name"] for kernel in report["kernels"]}
     assert ran >= {name for stem in kernels.stems() for name in kernels.signatures(stem)}
     assert [kernel for kernel in report["kernels"] if not kernel["ok"]] == []
+
+
+@pytest.mark.parametrize("where", ["launch", "product"])
+def test_a_gpu_that_fails_in_the_middle(minivae, monkeypatch, where):
+    """What went wrong in a kernel is said by a later launch or product: one line, not a trace."""
+    from cupy_backends.cuda.api.runtime import CUDARuntimeError
+
+    class Failed(CUDARuntimeError):     # the real one asks the driver for its text
+        def __init__(self):
+            RuntimeError.__init__(self, "CUDA_ERROR_LAUNCH_FAILED: unspecified launch failure")
+
+    owner, name = (strict_cupy.raw.RawKernel, "__call__") if where == "launch" else (strict_cupy, "matmul")
+    calls, real = [], getattr(owner, name)
+
+    def fails(*given, **settings):
+        calls.append(1)
+        if len(calls) > 20:
+            raise Failed
+        return real(*given, **settings)
+
+    monkeypatch.setattr(owner, name, fails)
+    code, _, err = minivae("train", *SIZES["ff"], "--epochs", 1, "--batch-size", 16, "--device", "cuda", "--out", "run")
+    assert code == 1 and "CUDA_ERROR_LAUNCH_FAILED" in err.splitlines()[-1] and "Traceback" not in err

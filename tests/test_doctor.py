@@ -69,7 +69,7 @@ def test_a_broken_gpu_under_auto(driver):
     assert report["facts"]["driver"] == "550.54.14, for CUDA 12.4" and "cannot be imported" in report["facts"]["CuPy"]
     for words in (*report["problems"], report["verdict"]):
         assert "the driver is for CUDA 12.4, but cupy-cuda13x for another CUDA version" in words
-        assert "install 'cupy-cuda12x[ctk]'" in words
+        assert "install 'cupy-cuda12x[ctk]>=14'" in words
     assert "; it takes the CPU: no working GPU: " in report["verdict"]
 
 

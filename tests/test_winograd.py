@@ -33,8 +33,8 @@ def test_values_and_gradient(device, rng, case, monkeypatch):
 
 
 def test_float32_is_as_good_as_the_direct_product(fast_device, rng, monkeypatch):
-    """The model's largest layer: within 1e-5 of the exact result, relative to its size; the direct product's error in
-    float32 is of the same order."""
+    """The model's largest layer: within 3e-6 of the exact result, relative to its size, and no more than 10 times as far
+    from it as the direct product in float32."""
     x, w = rng.standard_normal((2, 14, 14, 64)).astype(np.float32), rng.standard_normal((3, 3, 64, 128)).astype(np.float32)
     exact = reference(x, w, 1, 1)
     error = {}

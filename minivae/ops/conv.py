@@ -64,6 +64,9 @@ class _Columns(NamedTuple):
             w, dw: (taps, outputs), contiguous or a transposed view.
             y, dy: (places, outputs).
         """
+        if dw is not None and len(x) == 0:
+            dw[...] = 0
+            return
         if conv_direct.suits(self.taps, (dy if y is None else y).shape[1]):
             if y is not None:
                 conv_direct.forward(device, x, w, y, self[1:])

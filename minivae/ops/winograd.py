@@ -108,7 +108,9 @@ def convolve(needs, x, w, pad: int, out_shape: tuple[int, int]):
 
     def backward(dy, into):
         dx = device.empty(x.shape, x.dtype) if needs[0] else None
-        du = device.empty(u.shape, x.dtype) if needs[1] else None
+        du = None
+        if needs[1]:
+            du = (device.empty if pieces else device.zeros)(u.shape, x.dtype)
         for first, last in pieces:
             v, dm = (tiles.buffer(device, x.dtype, last - first, channels) for channels in w.shape[2:])
             count = tiles.count(last - first)
