@@ -120,6 +120,7 @@ FAULTS = [
     ("barrier_of_some", None, 256, 1, 64, 1,
      r"thread \(0, 0, 0\): barrier: thread \(63, 0, 0\) never reaches it: it has left"),
     ("barriers_apart", None, 256, 1, 64, 1, r"thread \(0, 0, 0\): barrier: thread \(63, 0, 0\) waits at another one"),
+    ("apart_after_copies", None, 512, 1, 64, 1, r"thread \(0, 0, 0\): barrier: thread \(63, 0, 0\) waits at another one"),
     ("shuffle_after_exit", ONES, 128, 1, 32, 1,
      "thread .*: shuffle: its mask ffffffff names lane 9, which has left the kernel"),
     ("shuffle_beside_barrier", ONES, 128, 1, 32, 1,

@@ -45,22 +45,24 @@ struct Launch {
 
 Launch launch;
 
-[[noreturn]] void abandon();                // ends the launch from within a thread: simt_fiber.cpp
+[[noreturn]] void abandon();                // ends the launch from within a thread: simt_threads.cpp
 
 Dim place(uint64_t linear, const Dim& in) {
   return {(unsigned)(linear % in.x), (unsigned)(linear / in.x % in.y), (unsigned)(linear / in.x / in.y)};
 }
 
-// Notes a finding at `where` in the kernel about a thread; one for each place.
-void note(unsigned thread, void* where, void* elsewhere, const char* format, va_list arguments) {
+// Notes a finding at `where` in the kernel about a thread; one for each pair of places.  Returns it, or null where it
+// is known; valid until the next one.
+Finding* note(unsigned thread, void* where, void* elsewhere, const char* format, va_list arguments) {
   for (const Finding& known : launch.findings)
-    if (known.where == where) return;
+    if (known.where == where && known.elsewhere == elsewhere) return nullptr;
   Finding found = {"", where, elsewhere, false};
   const Dim block = place(launch.blocks.back().second, launch.grid), t = place(thread, launch.block);
   const int head = snprintf(found.text, sizeof found.text, "kernel %s, block (%u, %u, %u), thread (%u, %u, %u): ",
                             launch.kernel, block.x, block.y, block.z, t.x, t.y, t.z);
   vsnprintf(found.text + head, sizeof found.text - head, format, arguments);
   launch.findings.push_back(found);
+  return &launch.findings.back();
 }
 
 // A finding of the running thread that need not end the launch.
