@@ -60,6 +60,7 @@ def _runtime() -> ctypes.CDLL:
     for name, result, *arguments in (
             ("allocate", size, size), ("free", text, size), ("copy_in", text, size, pointer, size),
             ("copy_out", text, size, pointer, size), ("copy_device", text, size, size, size), ("poison", text, size, size),
+            ("copy_in_masked", text, size, pointer, pointer, size), ("written", text, size, pointer, size),
             ("unwritten", text, size, size, pointer), ("seed", None, size), ("counters", ctypes.POINTER(_Counters)),
             ("finding", ctypes.POINTER(_Finding), ctypes.c_int), ("argument_use", ctypes.c_int, ctypes.c_int),
             ("launch", ctypes.c_int, pointer, pointer, pointer, ctypes.c_uint, pointer)):
@@ -103,6 +104,15 @@ def copy_in(address: int, array: np.ndarray) -> None:
     _call("copy_in", address, array.ctypes.data, array.nbytes)
 
 
+def copy_in_masked(address: int, array: np.ndarray, mask: np.ndarray) -> None:
+    """Copy those bytes of a C-contiguous NumPy array to the device where `mask`, a bool for each byte, is True."""
+    _check_contiguous(array)
+    _check_contiguous(mask)
+    if mask.dtype != bool or mask.size != array.nbytes:
+        raise ValueError(f"a mask of {mask.size} {mask.dtype} for {array.nbytes} bytes; a bool for each byte is needed")
+    _call("copy_in_masked", address, array.ctypes.data, mask.ctypes.data, array.nbytes)
+
+
 def copy_out(address: int, array: np.ndarray) -> None:
     """Copy from the device into a C-contiguous NumPy array."""
     _check_contiguous(array)
@@ -126,6 +136,13 @@ def unwritten(address: int, nbytes: int) -> bool:
     count = ctypes.c_uint64()
     _call("unwritten", address, nbytes, ctypes.addressof(count))
     return count.value > 0
+
+
+def written(address: int, nbytes: int) -> np.ndarray:
+    """Of each of these bytes, whether somebody wrote it: bool, (nbytes,)."""
+    states = np.empty(nbytes, bool)
+    _call("written", address, states.ctypes.data, nbytes)
+    return states
 
 
 def _check_contiguous(array: np.ndarray) -> None:

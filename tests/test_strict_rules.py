@@ -221,6 +221,22 @@ def test_fresh_memory_is_poisoned_and_reading_it_is_an_error(monkeypatch):
     assert np.isnan(fresh.get()).all()
 
 
+def test_views_with_gaps_are_checked_element_by_element():
+    """Of a strided view what nobody wrote is seen, and what lies between its elements stays unwritten."""
+    fresh = strict_cupy.empty((4, 4), np.float32)
+    with pytest.raises(emulator.EmulatorError, match=r"shape \(4, 2\) is read, but nothing was written"):
+        fresh[:, :2].copy()
+    fresh[:, 1] = 1.0
+    assert emulator.written(fresh.data.ptr, 64).reshape(4, 4, 4).all(2).tolist() == [[False, True, False, False]] * 4
+    with pytest.raises(emulator.EmulatorError, match="nothing was written"):
+        fresh[1].get()
+    assert fresh[:, 1].get().tolist() == [1.0] * 4
+    fresh[::-1, 2] = strict_cupy.asarray(np.arange(4, dtype=np.float32))
+    assert fresh[1:, 1:3].get().tolist() == [[1.0, 2.0], [1.0, 1.0], [1.0, 0.0]]
+    with pytest.raises(emulator.EmulatorError, match="nothing was written"):
+        fresh.T.get()
+
+
 @pytest.fixture
 def pool(monkeypatch):
     """An empty memory pool in place of the process's own."""

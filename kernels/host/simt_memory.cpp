@@ -162,6 +162,18 @@ EXPORT const char* simt_copy_in(uint64_t address, const void* from, uint64_t byt
   return nullptr;
 }
 
+// The same for those bytes alone whose mask is not 0: the others stay what they are, unwritten ones too.
+EXPORT const char* simt_copy_in_masked(uint64_t address, const void* from, const uint8_t* mask, uint64_t bytes) {
+  if (const char* wrong = wrong_range("copy to the device", address, bytes)) return wrong;
+  const uint64_t offset = device.offset_of(address);
+  for (uint64_t b = 0; b < bytes; ++b) {
+    if (!mask[b]) continue;
+    device.region.base[offset + b] = ((const char*)from)[b];
+    device.region.state[offset + b] = WRITTEN;
+  }
+  return nullptr;
+}
+
 EXPORT const char* simt_copy_out(uint64_t address, void* to, uint64_t bytes) {
   if (const char* wrong = wrong_range("copy from the device", address, bytes)) return wrong;
   memcpy(to, device.region.base + device.offset_of(address), bytes);
@@ -188,5 +200,13 @@ EXPORT const char* simt_unwritten(uint64_t address, uint64_t bytes, uint64_t* co
   if (const char* wrong = wrong_range("question", address, bytes)) return wrong;
   const uint8_t* state = device.region.state + device.offset_of(address);
   *count = bytes - (uint64_t)std::count(state, state + bytes, (uint8_t)WRITTEN);
+  return nullptr;
+}
+
+// Of each byte, whether somebody wrote it.
+EXPORT const char* simt_written(uint64_t address, bool* to, uint64_t bytes) {
+  if (const char* wrong = wrong_range("question", address, bytes)) return wrong;
+  const uint8_t* state = device.region.state + device.offset_of(address);
+  for (uint64_t b = 0; b < bytes; ++b) to[b] = state[b] == WRITTEN;
   return nullptr;
 }

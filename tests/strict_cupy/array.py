@@ -179,12 +179,12 @@ def read(array) -> np.ndarray:
     """A copy of a device array.
 
     Raises:
-        emulator.EmulatorError: nobody has written it.
+        emulator.EmulatorError: nobody has written it, or some element of it.
     """
     if array.size == 0:
         return np.empty(array.shape, array.dtype)
     first, nbytes = _span(array)
-    if nbytes == array.nbytes and emulator.unwritten(first, nbytes):
+    if emulator.unwritten(first, nbytes) and not _bytes_of(array, emulator.written(first, nbytes)).all():
         raise emulator.EmulatorError(f"an array of shape {array.shape} is read, but nothing was written to some of it")
     memory = np.empty(nbytes, np.uint8)
     emulator.copy_out(first, memory)
@@ -192,7 +192,7 @@ def read(array) -> np.ndarray:
 
 
 def write(array, values: np.ndarray) -> None:
-    """Put values of the same shape and dtype into a device array."""
+    """Put values of the same shape and dtype into a device array; what lies between its elements stays as it is."""
     assert values.shape == array.shape and values.dtype == array.dtype
     if array.size == 0:
         return
@@ -200,10 +200,16 @@ def write(array, values: np.ndarray) -> None:
         emulator.copy_in(array.data.ptr, np.ascontiguousarray(values))
         return
     first, nbytes = _span(array)
-    memory = np.empty(nbytes, np.uint8)
-    emulator.copy_out(first, memory)
+    memory, mask = np.empty(nbytes, np.uint8), np.zeros(nbytes, bool)
     np.ndarray(array.shape, array.dtype, memory, array.data.ptr - first, array.strides)[...] = values
-    emulator.copy_in(first, memory)
+    _bytes_of(array, mask)[...] = True
+    emulator.copy_in_masked(first, memory, mask)
+
+
+def _bytes_of(array, memory: np.ndarray) -> np.ndarray:
+    """Of a byte (or bool) for each byte of an array's span, those of its elements: a view (*shape, itemsize)."""
+    return np.ndarray((*array.shape, array.itemsize), memory.dtype, memory, array.data.ptr - _span(array)[0],
+                      (*array.strides, 1))
 
 
 def _span(array) -> tuple[int, int]:
