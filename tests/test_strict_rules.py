@@ -203,6 +203,17 @@ def test_launches():
         strict_cupy.RawModule(code=KERNEL, options=["--std=c++17"])
 
 
+def test_a_launch_stays_within_the_views_that_it_is_given():
+    """Not only within the array that they are parts of."""
+    kernel = strict_cupy.RawModule(code=KERNEL).get_function("mark")
+    flat = strict_cupy.zeros(8, np.float32)
+    kernel((1,), (4,), (flat[4:], np.int32(4)))
+    assert flat.get().tolist() == [0] * 4 + [4] * 4
+    with pytest.raises(emulator.EmulatorError, match="writes 4 bytes at byte 16 of argument 0, an array of 16 bytes in one "
+                                                     "of 32"):
+        kernel((1,), (5,), (flat[:4], np.int32(5)))
+
+
 @pytest.mark.parametrize("arguments", [lambda y: (y,), lambda y: (y, 3), lambda y: (y, np.int32(3), np.int32(3))])
 def test_arguments_that_are_not_the_kernels(arguments):
     """On a GPU garbage without a word; the emulator counts the bytes."""
