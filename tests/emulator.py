@@ -29,6 +29,7 @@ KERNEL_FLAGS = ("-O1", "-g", "-std=c++17", "-fPIC", "-shared", "-march=native", 
                 "-fno-exceptions", "-fvisibility=hidden", "-fno-tree-loop-distribute-patterns", "-Wno-unknown-pragmas",
                 "-fsanitize=thread,undefined,float-cast-overflow", "-nodefaultlibs", "-lm", "-lc", "-lgcc")
 KERNEL = re.compile(r'extern "C"\s+__global__\s+void\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?(\w+)\s*\(')
+MOST_POINTERS = 30              # of a kernel, as in simt_memory.cpp
 MOST_THREADS, MOST_GRID = 1024, (2**31 - 1, 65535, 65535)
 
 _lock = threading.RLock()       # the runtime is one device
@@ -60,9 +61,10 @@ def _runtime() -> ctypes.CDLL:
     for name, result, *arguments in (
             ("allocate", size, size), ("free", text, size), ("copy_in", text, size, pointer, size),
             ("copy_out", text, size, pointer, size), ("copy_device", text, size, size, size), ("poison", text, size, size),
+            ("copy_in_masked", text, size, pointer, pointer, size), ("written", text, size, pointer, size),
             ("unwritten", text, size, size, pointer), ("seed", None, size), ("counters", ctypes.POINTER(_Counters)),
             ("finding", ctypes.POINTER(_Finding), ctypes.c_int), ("argument_use", ctypes.c_int, ctypes.c_int),
-            ("launch", ctypes.c_int, pointer, pointer, pointer, ctypes.c_uint, pointer)):
+            ("launch", ctypes.c_int, pointer, pointer, pointer, ctypes.c_uint, pointer, pointer)):
         function = getattr(library, f"simt_{name}")
         function.restype, function.argtypes = result, arguments
     return library
@@ -103,6 +105,15 @@ def copy_in(address: int, array: np.ndarray) -> None:
     _call("copy_in", address, array.ctypes.data, array.nbytes)
 
 
+def copy_in_masked(address: int, array: np.ndarray, mask: np.ndarray) -> None:
+    """Copy those bytes of a C-contiguous NumPy array to the device where `mask`, a bool for each byte, is True."""
+    _check_contiguous(array)
+    _check_contiguous(mask)
+    if mask.dtype != bool or mask.size != array.nbytes:
+        raise ValueError(f"a mask of {mask.size} {mask.dtype} for {array.nbytes} bytes; a bool for each byte is needed")
+    _call("copy_in_masked", address, array.ctypes.data, mask.ctypes.data, array.nbytes)
+
+
 def copy_out(address: int, array: np.ndarray) -> None:
     """Copy from the device into a C-contiguous NumPy array."""
     _check_contiguous(array)
@@ -126,6 +137,13 @@ def unwritten(address: int, nbytes: int) -> bool:
     count = ctypes.c_uint64()
     _call("unwritten", address, nbytes, ctypes.addressof(count))
     return count.value > 0
+
+
+def written(address: int, nbytes: int) -> np.ndarray:
+    """Of each of these bytes, whether somebody wrote it: bool, (nbytes,)."""
+    states = np.empty(nbytes, bool)
+    _call("written", address, states.ctypes.data, nbytes)
+    return states
 
 
 def _check_contiguous(array: np.ndarray) -> None:
@@ -205,7 +223,7 @@ class Function:
         self.counters: Counters | None = None
 
     def launch(self, grid: tuple[int, int, int], block: tuple[int, int, int], arguments: Sequence[bytes],
-               shared_bytes: int = 0) -> None:
+               shared_bytes: int = 0, extents: Sequence[tuple[int, int] | None] | None = None) -> None:
         """Run the kernel.
 
         Args:
@@ -214,6 +232,8 @@ class Function:
             arguments: the bytes of each, read as the kernel's parameter types whatever was meant; longer ones are
                 cut off, as CUDA does.
             shared_bytes: of dynamic shared memory, for each block.
+            extents: of each argument that is an array (address, bytes): it may not be used for others, even of the
+                same allocation. None: all of the allocation.
 
         Raises:
             EmulatorError: one line a finding.
@@ -222,9 +242,12 @@ class Function:
         three = ctypes.c_uint * 3
         buffers = [ctypes.create_string_buffer(value, max(8, len(value))) for value in arguments]
         pointers = (ctypes.c_void_p * max(1, len(buffers)))(*map(ctypes.addressof, buffers))
+        extents = [extent and (ctypes.c_uint64 * 2)(*extent) for extent in extents or [None] * len(buffers)]
+        spans = (ctypes.c_void_p * max(1, len(buffers)))(*(extent and ctypes.addressof(extent) for extent in extents))
         with _lock:
             runtime = _runtime()
-            count = runtime.simt_launch(ctypes.addressof(self.kernel), three(*grid), three(*block), shared_bytes, pointers)
+            count = runtime.simt_launch(ctypes.addressof(self.kernel), three(*grid), three(*block), shared_bytes, pointers,
+                                        spans)
             lines = [self._line(runtime.simt_finding(i).contents) for i in range(count)]
             uses = [runtime.simt_argument_use(i) for i in range(len(arguments))]
             numbers = runtime.simt_counters().contents
@@ -242,6 +265,9 @@ class Function:
         if not 0 <= shared_bytes <= 227 << 10:
             raise EmulatorError(f"kernel {self.name}: {shared_bytes} bytes of dynamic shared memory; "
                                 "a block has at most 227 KiB")
+        if sum(self.kernel.parameters[i].pointer for i in range(self.kernel.count)) > MOST_POINTERS:
+            raise EmulatorError(f"kernel {self.name} has more than {MOST_POINTERS} pointers: raise MOST_POINTERS, here and in "
+                                "simt_memory.cpp")
         if len(arguments) != len(self.sizes):
             raise EmulatorError(f"kernel {self.name} takes {len(self.sizes)} arguments, got {len(arguments)}")
         for i, (value, size) in enumerate(zip(arguments, self.sizes, strict=True)):

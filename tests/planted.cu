@@ -180,6 +180,20 @@ extern "C" __global__ void barriers_apart(float* y, int bug) {
   }
 }
 
+// Two barriers on one line, which pass for the copies that a compiler makes of one: they must not hide the next one.
+#define BARRIER_BESIDE(value) { y[threadIdx.x] = value; __syncthreads(); y[threadIdx.x] = value + 1.0f; }
+
+extern "C" __global__ void apart_after_copies(float* y, int bug) {
+  for (int i = 0; i < 2; ++i) {
+    const bool second = bug && i == 1;
+    if (threadIdx.x < 40) BARRIER_BESIDE(1.0f) else if (!second) BARRIER_BESIDE(2.0f)  // <- apart_after_copies
+    else {
+      y[64 + threadIdx.x] = 1.0f;
+      __syncthreads();
+    }
+  }
+}
+
 extern "C" __global__ void shuffle_sum(const float* x, float* y, int bug) {        // bug: the mask
   float value = x[threadIdx.x];
   for (int lanes = 8; lanes > 0; lanes /= 2) value += __shfl_xor_sync((unsigned)bug, value, lanes);  // <- shuffle_sum

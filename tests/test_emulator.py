@@ -120,6 +120,7 @@ FAULTS = [
     ("barrier_of_some", None, 256, 1, 64, 1,
      r"thread \(0, 0, 0\): barrier: thread \(63, 0, 0\) never reaches it: it has left"),
     ("barriers_apart", None, 256, 1, 64, 1, r"thread \(0, 0, 0\): barrier: thread \(63, 0, 0\) waits at another one"),
+    ("apart_after_copies", None, 512, 1, 64, 1, r"thread \(0, 0, 0\): barrier: thread \(63, 0, 0\) waits at another one"),
     ("shuffle_after_exit", ONES, 128, 1, 32, 1,
      "thread .*: shuffle: its mask ffffffff names lane 9, which has left the kernel"),
     ("shuffle_beside_barrier", ONES, 128, 1, 32, 1,
@@ -214,14 +215,34 @@ def test_freed_memory_is_given_out_again_at_once(planted):
 
 
 def test_allocations_stand_apart(planted, memory):
-    """512-byte alignment as CuPy's; an overrun into another array that is no argument is a finding."""
+    """512-byte alignment as CuPy's; an overrun into another array is a finding, if it is an argument too."""
     x, other, y = memory(np.ones(64, np.float32)), memory(np.ones(64, np.float32)), memory.fresh(256)
     assert x % 512 == other % 512 == 0
-    said = error(planted.function("global_read"), 1, 64, np.uint64(x), np.uint64(y), np.int32((other - x) // 4))
-    assert "out of bounds: reads 4 bytes of an array of 256 bytes, which is no argument of this launch" in said
+    for into in (other, y):
+        said = error(planted.function("global_read"), 1, 64, np.uint64(x), np.uint64(y), np.int32((into - x) // 4))
+        assert re.search(r"out of bounds: reads 4 bytes (at byte \d+ of|\d+ bytes before) argument 0, an array of 256", said)
     assert emulator.allocate(0) == 0
     with pytest.raises(MemoryError, match="no room for"):
         emulator.allocate(1 << 40)
+
+
+@pytest.mark.parametrize("bug", [1, -1, 128, -128])
+def test_views_of_one_array_stand_apart(planted, memory, bug):
+    """Parameters are views of one flat array: an overrun into the next view is a finding, even where that is an argument
+    too; the same view may be several arguments."""
+    flat, function = memory(np.ones(384, np.float32)), planted.function("global_read")
+    views = [(flat + 512 * i, 512) for i in range(3)]
+
+    def launch_on(out, bug):
+        arguments = [pointer(views[1][0]), pointer(out[0]), np.int32(bug).tobytes()]
+        function.launch((2, 1, 1), (64, 1, 1), arguments, 0, [views[1], out, None])
+
+    for out in views:
+        launch_on(out, 0)
+    for out in (views[0], views[2]):
+        with pytest.raises(emulator.EmulatorError, match=r"reads 4 bytes (at byte \d+ of|\d+ bytes before) argument 0, an "
+                                                         "array of 512 bytes in one of 1536"):
+            launch_on(out, bug)
 
 
 @pytest.mark.parametrize(("call", "words"), [

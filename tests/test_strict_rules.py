@@ -203,6 +203,17 @@ def test_launches():
         strict_cupy.RawModule(code=KERNEL, options=["--std=c++17"])
 
 
+def test_a_launch_stays_within_the_views_that_it_is_given():
+    """Not only within the array that they are parts of."""
+    kernel = strict_cupy.RawModule(code=KERNEL).get_function("mark")
+    flat = strict_cupy.zeros(8, np.float32)
+    kernel((1,), (4,), (flat[4:], np.int32(4)))
+    assert flat.get().tolist() == [0] * 4 + [4] * 4
+    with pytest.raises(emulator.EmulatorError, match="writes 4 bytes at byte 16 of argument 0, an array of 16 bytes in one "
+                                                     "of 32"):
+        kernel((1,), (5,), (flat[:4], np.int32(5)))
+
+
 @pytest.mark.parametrize("arguments", [lambda y: (y,), lambda y: (y, 3), lambda y: (y, np.int32(3), np.int32(3))])
 def test_arguments_that_are_not_the_kernels(arguments):
     """On a GPU garbage without a word; the emulator counts the bytes."""
@@ -219,6 +230,22 @@ def test_fresh_memory_is_poisoned_and_reading_it_is_an_error(monkeypatch):
         fresh.get()
     monkeypatch.setattr(emulator, "unwritten", lambda *_: False)
     assert np.isnan(fresh.get()).all()
+
+
+def test_views_with_gaps_are_checked_element_by_element():
+    """Of a strided view what nobody wrote is seen, and what lies between its elements stays unwritten."""
+    fresh = strict_cupy.empty((4, 4), np.float32)
+    with pytest.raises(emulator.EmulatorError, match=r"shape \(4, 2\) is read, but nothing was written"):
+        fresh[:, :2].copy()
+    fresh[:, 1] = 1.0
+    assert emulator.written(fresh.data.ptr, 64).reshape(4, 4, 4).all(2).tolist() == [[False, True, False, False]] * 4
+    with pytest.raises(emulator.EmulatorError, match="nothing was written"):
+        fresh[1].get()
+    assert fresh[:, 1].get().tolist() == [1.0] * 4
+    fresh[::-1, 2] = strict_cupy.asarray(np.arange(4, dtype=np.float32))
+    assert fresh[1:, 1:3].get().tolist() == [[1.0, 2.0], [1.0, 1.0], [1.0, 0.0]]
+    with pytest.raises(emulator.EmulatorError, match="nothing was written"):
+        fresh.T.get()
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ struct Finding {
   bool if_lines_differ;                     // it is none where both are copies of one source line
 };
 
-// A pointer argument: how it was used.
-struct Pointer { int argument; uint64_t offset; bool read, written; };
+// A pointer argument: the bytes that are its array's, begin to end, in an allocation (index + 1, or 0), and its use.
+struct Pointer { int argument; uint64_t begin, end; uint32_t owner; bool read, written; };
 
 struct Counters { uint64_t reads, writes, bytes_read, bytes_written, distinct_read, distinct_written; };
 
@@ -45,22 +45,24 @@ struct Launch {
 
 Launch launch;
 
-[[noreturn]] void abandon();                // ends the launch from within a thread: simt_fiber.cpp
+[[noreturn]] void abandon();                // ends the launch from within a thread: simt_threads.cpp
 
 Dim place(uint64_t linear, const Dim& in) {
   return {(unsigned)(linear % in.x), (unsigned)(linear / in.x % in.y), (unsigned)(linear / in.x / in.y)};
 }
 
-// Notes a finding at `where` in the kernel about a thread; one for each place.
-void note(unsigned thread, void* where, void* elsewhere, const char* format, va_list arguments) {
+// Notes a finding at `where` in the kernel about a thread; one for each pair of places.  Returns it, or null where it
+// is known; valid until the next one.
+Finding* note(unsigned thread, void* where, void* elsewhere, const char* format, va_list arguments) {
   for (const Finding& known : launch.findings)
-    if (known.where == where) return;
+    if (known.where == where && known.elsewhere == elsewhere) return nullptr;
   Finding found = {"", where, elsewhere, false};
   const Dim block = place(launch.blocks.back().second, launch.grid), t = place(thread, launch.block);
   const int head = snprintf(found.text, sizeof found.text, "kernel %s, block (%u, %u, %u), thread (%u, %u, %u): ",
                             launch.kernel, block.x, block.y, block.z, t.x, t.y, t.z);
   vsnprintf(found.text + head, sizeof found.text - head, format, arguments);
   launch.findings.push_back(found);
+  return &launch.findings.back();
 }
 
 // A finding of the running thread that need not end the launch.
@@ -157,11 +159,11 @@ inline bool all_written(const uint8_t* state, uint64_t bytes) {
 }
 
 // "argument 2, an array of 400 bytes"
-std::string name_of(const Allocation& array) {
-  std::string name;
-  if (array.launch == launch.number)
-    name = "argument " + std::to_string(launch.pointers[array.first_pointer].argument) + ", ";
-  return name + "an array of " + std::to_string(array.size) + " bytes" + (array.live ? "" : " that was freed");
+std::string name_of(const Pointer& pointer) {
+  const Allocation& whole = device.allocations[pointer.owner - 1];
+  const uint64_t size = pointer.end - pointer.begin;
+  return "argument " + std::to_string(pointer.argument) + ", an array of " + std::to_string(size) + " bytes" +
+         (size == whole.size ? "" : " in one of " + std::to_string(whole.size)) + (whole.live ? "" : " that was freed");
 }
 
 [[noreturn]] __attribute__((noinline)) void out_of_bounds(const Access& access, uint64_t bytes, const char* relation,
@@ -171,43 +173,31 @@ std::string name_of(const Allocation& array) {
   abandon();
 }
 
-[[noreturn]] __attribute__((noinline)) void outside_array(const Access& access, uint64_t offset, uint64_t bytes) {
-  const Allocation* array = device.below(offset);
-  auto next = device.by_offset.upper_bound(offset);
-  const bool beyond = array && offset + bytes > array->offset + array->size;
-  if (next != device.by_offset.end() && (!array || (beyond && next->first - offset < offset - array->offset - array->size &&
-                                                    offset >= array->offset + array->size)))
-    out_of_bounds(access, bytes, (std::to_string(next->first - offset) + " bytes before").c_str(),
-                  name_of(device.allocations[next->second]));
-  if (!array) out_of_bounds(access, bytes, "of", "device memory that is no array's");
-  if (beyond)
-    out_of_bounds(access, bytes, ("at byte " + std::to_string(offset - array->offset) + " of").c_str(), name_of(*array));
-  out_of_bounds(access, bytes, "of", name_of(*array) + (array->live ? ", which is no argument of this launch" : ""));
+[[noreturn]] __attribute__((noinline)) void outside_array(const Access& access, const Pointer& pointer, uint64_t offset,
+                                                          uint64_t bytes) {
+  if (!pointer.owner) out_of_bounds(access, bytes, "of", "device memory that is no array's");
+  const std::string name = name_of(pointer);
+  if (offset < pointer.begin)
+    out_of_bounds(access, bytes, (std::to_string(pointer.begin - offset) + " bytes before").c_str(), name);
+  if (offset + bytes > pointer.end)
+    out_of_bounds(access, bytes, ("at byte " + std::to_string(offset - pointer.begin) + " of").c_str(), name);
+  out_of_bounds(access, bytes, "of", name);
 }
 
 __attribute__((noinline)) void unwritten(const Access& access, const char* what, uint64_t bytes) {
   found(access.where, "unwritten: reads %llu bytes of %s that nobody wrote", (unsigned long long)bytes, what);
 }
 
-// How the launch's pointers into an array are used; where there are several, the last that begins before `offset`.
-inline void use_pointer(const Allocation& array, uint64_t offset, bool write) {
-  size_t p = array.first_pointer;
-  while (p + 1 < launch.pointers.size() && launch.pointers[p + 1].offset <= offset) ++p;
-  (write ? launch.pointers[p].written : launch.pointers[p].read) = true;
-}
-
-inline void access_global(uint64_t offset, uint64_t bytes, const Access& access) {
-  const uint32_t owner = device.owner[offset / PAGE];
-  if (!owner || device.allocations[owner - 1].launch != launch.number) outside_array(access, offset, bytes);
-  const Allocation& array = device.allocations[owner - 1];
+inline void access_global(Pointer& pointer, uint64_t offset, uint64_t bytes, const Access& access) {
+  if (offset < pointer.begin || offset + bytes > pointer.end) outside_array(access, pointer, offset, bytes);
   uint8_t* state = device.region.state + offset;
   if (!all_written(state, bytes)) {
     if (std::any_of(state, state + bytes, [](uint8_t s) { return s == RED || s == FREED; }))
-      outside_array(access, offset, bytes);
+      outside_array(access, pointer, offset, bytes);
     if (access.write) memset(state, WRITTEN, bytes);
-    else unwritten(access, name_of(array).c_str(), bytes);
+    else unwritten(access, name_of(pointer).c_str(), bytes);
   }
-  use_pointer(array, offset, access.write);
+  (access.write ? pointer.written : pointer.read) = true;
   const unsigned fresh = touch_words(device.region, offset, bytes, access, launch.launch_start, false);
   Counters& c = launch.counters;
   if (access.write) ++c.writes, c.bytes_written += bytes, c.distinct_written += fresh;
@@ -241,7 +231,9 @@ inline void access(const void* pointer, uint64_t bytes, bool write, void* where)
   const char* at = (const char*)pointer;
   const Access how = {write, where};
   if (bytes == 0 || (at >= launch.stack && at < launch.stack_end)) return;
-  if ((uint64_t)(at - device.region.base) < RESERVED) access_global(at - device.region.base, bytes, how);
+  const uint64_t in_windows = at - device.windows;
+  if (in_windows / RESERVED < launch.pointers.size())
+    access_global(launch.pointers[in_windows / RESERVED], in_windows % RESERVED, bytes, how);
   else if ((uint64_t)(at - launch.shared.base) < launch.shared.size)
     access_shared(launch.shared, at - launch.shared.base, bytes, how, "shared memory");
   else if ((uint64_t)(at - launch.dynamic.base) < launch.dynamic.size)

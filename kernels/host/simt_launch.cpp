@@ -48,10 +48,22 @@ void find_shared() {
 
 // ---- a launch ----
 
+struct Extent { uint64_t address, bytes; };
+
 std::vector<uint64_t> translated;           // the arguments, device addresses made real ones
 std::vector<void*> translated_at;
 
-void translate(void** arguments) {
+// The array that an argument points to: as the caller says, or the whole allocation.
+Pointer pointer_to(int argument, uint64_t offset, const Extent* said) {
+  Pointer pointer = {argument, 0, 0, device.owner[offset / PAGE], false, false};
+  if (!pointer.owner) return pointer;
+  const Allocation& whole = device.allocations[pointer.owner - 1];
+  pointer.begin = said ? device.offset_of(said->address) : whole.offset;
+  pointer.end = pointer.begin + (said ? said->bytes : whole.size);
+  return pointer;
+}
+
+void translate(void** arguments, const Extent* const* extents) {
   translated.assign(2 * kernel->count + 1, 0);
   translated_at.clear();
   launch.pointers.clear();
@@ -61,18 +73,9 @@ void translate(void** arguments) {
     memcpy(to, arguments[i], kernel->parameters[i].size);
     const uint64_t offset = device.offset_of(*to);
     if (!kernel->parameters[i].pointer || offset >= RESERVED) continue;
-    *to += RESERVED;
-    launch.pointers.push_back({(int)i, offset, false, false});
-  }
-  std::stable_sort(launch.pointers.begin(), launch.pointers.end(),
-                   [](const Pointer& a, const Pointer& b) { return a.offset < b.offset; });
-  for (size_t p = 0; p < launch.pointers.size(); ++p) {
-    const uint32_t owner = device.owner[launch.pointers[p].offset / PAGE];
-    if (!owner) continue;
-    Allocation& array = device.allocations[owner - 1];
-    if (array.launch == launch.number) continue;
-    array.launch = launch.number;
-    array.first_pointer = (unsigned)p;
+    *to = (uint64_t)device.windows + launch.pointers.size() * RESERVED + offset;
+    launch.pointers.push_back(pointer_to((int)i, offset, extents[i]));
+    if (launch.pointers.size() > MOST_POINTERS) abort();
   }
 }
 
@@ -89,9 +92,10 @@ void make_fibers() {
 
 }  // namespace
 
-// Runs a kernel; arguments are pointers to the bytes of each, as for cuLaunchKernel.  Returns the number of findings.
+// Runs a kernel; arguments are pointers to the bytes of each, as for cuLaunchKernel; extents say of each argument which
+// bytes are its array's, or are null.  Returns the number of findings.
 EXPORT int simt_launch(const SimtKernel* which, const unsigned* grid, const unsigned* block, unsigned shared_bytes,
-                       void** arguments) {
+                       void** arguments, const Extent* const* extents) {
   make_fibers();
   kernel = which;
   launch.kernel = kernel->name;
@@ -105,7 +109,7 @@ EXPORT int simt_launch(const SimtKernel* which, const unsigned* grid, const unsi
   launch.counters = {};
   abandoned = false;
   threads = block[0] * block[1] * block[2];
-  translate(arguments);
+  translate(arguments, extents);
   kernel_arguments = translated_at.data();
   dynamic_bytes = shared_bytes;
   find_shared();

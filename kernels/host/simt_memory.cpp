@@ -1,6 +1,7 @@
 // simt_memory.cpp - the emulator's device memory: allocations, and what is known of each of their bytes.
 // Device addresses lie in a reservation that nobody may touch: host code that follows one faults, as with a GPU's.
-// The real memory stands at a fixed distance from it, and only kernels and copies know that.
+// The real memory stands at a fixed distance from it, and only kernels and copies know that.  A kernel finds the same
+// memory at another address through each of its pointers: so an access tells through which argument it was made.
 // For every byte the state says whether it is allocated and written; cells say who touched it last (simt_check.cpp).
 #include <dlfcn.h>
 #include <elf.h>
@@ -22,6 +23,7 @@
 namespace {
 
 constexpr uint64_t RESERVED = 4ull << 30;       // of addresses: what is not touched costs nothing
+constexpr unsigned MOST_POINTERS = 30;          // arguments of a kernel, each with a window of its own on the memory
 constexpr uint64_t PAGE = 512;                  // allocations begin at multiples of this, as CuPy's do
 constexpr uint8_t POISON = 0xff;                // four of it are a NaN
 
@@ -42,8 +44,6 @@ struct Region {
 struct Allocation {
   uint64_t offset, size, room;      // room: with what alignment adds, and a red zone
   bool live;
-  uint64_t launch;                  // the last launch that it was an argument of
-  unsigned first_pointer;           // the first of that launch's pointers into it
 };
 
 void* reserve(uint64_t bytes, int protection) {
@@ -59,16 +59,30 @@ Region make_region(char* base, uint64_t size) {
           (Cell*)reserve(size * sizeof(Cell), ACCESS)};
 }
 
+// Addresses nobody may touch, then the real memory, then the windows through which kernels see it.
+char* reserve_windows() {
+  char* at = (char*)reserve((2 + MOST_POINTERS) * RESERVED, PROT_NONE);
+  const int memory = memfd_create("simt", MFD_CLOEXEC);
+  bool done = memory >= 0 && ftruncate(memory, RESERVED) == 0;
+  for (unsigned w = 1; w < 2 + MOST_POINTERS && done; ++w)
+    done = mmap(at + w * RESERVED, RESERVED, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, memory, 0) !=
+           MAP_FAILED;
+  if (memory >= 0) close(memory);
+  if (done) return at;
+  perror("simt: no memory to map");
+  abort();
+}
+
 struct Device {
-  char* addresses = (char*)reserve(2 * RESERVED, PROT_NONE);      // then the real memory
+  char* addresses = reserve_windows();
   Region region = make_region(addresses + RESERVED, RESERVED);
+  char* windows = addresses + 2 * RESERVED;
   uint32_t* owner = (uint32_t*)reserve(RESERVED / PAGE * sizeof(uint32_t), PROT_READ | PROT_WRITE);   // of a page: index + 1
   uint64_t end = PAGE;                                            // of what was ever allocated
   std::vector<Allocation> allocations;
   std::map<uint64_t, uint32_t> by_offset;                         // offset -> index
   std::map<uint64_t, std::vector<uint32_t>> spare;                // room -> freed ones of that room, the last on top
 
-  Device() { mprotect(region.base, RESERVED, PROT_READ | PROT_WRITE); }
   uint64_t offset_of(uint64_t address) const { return address - (uint64_t)addresses; }
   // The allocation that holds this offset or ends before it, or null.
   const Allocation* below(uint64_t offset) const {
@@ -131,7 +145,7 @@ EXPORT uint64_t simt_allocate(uint64_t bytes) {
   } else {
     if (device.end + room > RESERVED) return 0;
     index = (uint32_t)device.allocations.size();
-    device.allocations.push_back({device.end, bytes, room, true, 0, 0});
+    device.allocations.push_back({device.end, bytes, room, true});
     device.by_offset[device.end] = index;
     std::fill_n(device.owner + device.end / PAGE, room / PAGE, index + 1);
     device.end += room;
@@ -162,6 +176,18 @@ EXPORT const char* simt_copy_in(uint64_t address, const void* from, uint64_t byt
   return nullptr;
 }
 
+// The same for those bytes alone whose mask is not 0: the others stay what they are, unwritten ones too.
+EXPORT const char* simt_copy_in_masked(uint64_t address, const void* from, const uint8_t* mask, uint64_t bytes) {
+  if (const char* wrong = wrong_range("copy to the device", address, bytes)) return wrong;
+  const uint64_t offset = device.offset_of(address);
+  for (uint64_t b = 0; b < bytes; ++b) {
+    if (!mask[b]) continue;
+    device.region.base[offset + b] = ((const char*)from)[b];
+    device.region.state[offset + b] = WRITTEN;
+  }
+  return nullptr;
+}
+
 EXPORT const char* simt_copy_out(uint64_t address, void* to, uint64_t bytes) {
   if (const char* wrong = wrong_range("copy from the device", address, bytes)) return wrong;
   memcpy(to, device.region.base + device.offset_of(address), bytes);
@@ -188,5 +214,13 @@ EXPORT const char* simt_unwritten(uint64_t address, uint64_t bytes, uint64_t* co
   if (const char* wrong = wrong_range("question", address, bytes)) return wrong;
   const uint8_t* state = device.region.state + device.offset_of(address);
   *count = bytes - (uint64_t)std::count(state, state + bytes, (uint8_t)WRITTEN);
+  return nullptr;
+}
+
+// Of each byte, whether somebody wrote it.
+EXPORT const char* simt_written(uint64_t address, bool* to, uint64_t bytes) {
+  if (const char* wrong = wrong_range("question", address, bytes)) return wrong;
+  const uint8_t* state = device.region.state + device.offset_of(address);
+  for (uint64_t b = 0; b < bytes; ++b) to[b] = state[b] == WRITTEN;
   return nullptr;
 }

@@ -69,12 +69,13 @@ void thread_entry() {
   wait_as(DONE, nullptr);
 }
 
-__attribute__((format(printf, 4, 5))) void stuck(unsigned thread, void* where, void* elsewhere, const char* format, ...) {
+__attribute__((format(printf, 4, 5))) Finding* stuck(unsigned thread, void* where, void* elsewhere, const char* format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  note(thread, where, elsewhere, format, arguments);
+  Finding* noted = note(thread, where, elsewhere, format, arguments);
   va_end(arguments);
   abandoned = true;
+  return noted;
 }
 
 // ---- shuffles ----
@@ -94,7 +95,7 @@ void exchange(unsigned first, unsigned mask) {
     Fiber& fiber = fibers[first + lane];
     const unsigned from = source_lane(fiber, lane);
     if (!(mask >> from & 1))
-      return stuck(first + lane, fiber.where, nullptr, "shuffle: reads from lane %u, which its mask %08x leaves out", from,
+      return (void)stuck(first + lane, fiber.where, nullptr, "shuffle: reads from lane %u, which its mask %08x leaves out", from,
                    mask);
     fiber.result = fibers[first + from].value;
   }
@@ -128,20 +129,20 @@ void say_stuck_shuffle(unsigned first, unsigned end) {
     for (unsigned lane = 0; lane < WARP; ++lane) {
       if (!(waits.mask >> lane & 1)) continue;
       if (first + lane >= end)
-        return stuck(t, waits.where, nullptr, "shuffle: its mask %08x names lane %u, but the warp has %u", waits.mask, lane,
+        return (void)stuck(t, waits.where, nullptr, "shuffle: its mask %08x names lane %u, but the warp has %u", waits.mask, lane,
                      end - first);
       const Fiber& other = fibers[first + lane];
       if (other.doing == DONE)
-        return stuck(t, waits.where, nullptr, "shuffle: its mask %08x names lane %u, which has left the kernel",
+        return (void)stuck(t, waits.where, nullptr, "shuffle: its mask %08x names lane %u, which has left the kernel",
                      waits.mask, lane);
       if (other.doing == AT_BARRIER)
-        return stuck(t, waits.where, other.where, "shuffle: its mask %08x names lane %u, which waits at a barrier",
+        return (void)stuck(t, waits.where, other.where, "shuffle: its mask %08x names lane %u, which waits at a barrier",
                      waits.mask, lane);
       if (other.mask != waits.mask)
-        return stuck(t, waits.where, other.where, "shuffle: masks differ, its %08x and lane %u's %08x", waits.mask, lane,
+        return (void)stuck(t, waits.where, other.where, "shuffle: masks differ, its %08x and lane %u's %08x", waits.mask, lane,
                      other.mask);
       if (other.kind != waits.kind)
-        return stuck(t, waits.where, other.where, "shuffle: lane %u takes part in a shuffle of another kind", lane);
+        return (void)stuck(t, waits.where, other.where, "shuffle: lane %u takes part in a shuffle of another kind", lane);
     }
   }
 }
@@ -169,13 +170,21 @@ void run_warp(unsigned first, unsigned end, bool backwards) {
 
 void next_phase() { ++launch.phase; }
 
+// Copies of one source line are one barrier: whether two places are is seen when findings are told.
+void say_apart(unsigned one, unsigned other) {
+  const Dim t = fibers[other].index;
+  Finding* noted = stuck(one, fibers[one].where, fibers[other].where, "barrier: thread (%u, %u, %u) waits at another one",
+                         t.x, t.y, t.z);
+  if (noted) noted->if_lines_differ = true;
+  abandoned = false;
+}
+
 // Lets all threads go on from a barrier; false when all are done.
 bool release_barrier() {
-  unsigned waiting = MOST_THREADS, gone = MOST_THREADS, other = MOST_THREADS;
+  unsigned waiting = MOST_THREADS, gone = MOST_THREADS;
   for (unsigned t = 0; t < threads; ++t) {
     if (fibers[t].doing == DONE) gone = t;
     else if (waiting == MOST_THREADS) waiting = t;
-    else if (fibers[t].where != fibers[waiting].where) other = t;
   }
   if (waiting == MOST_THREADS) return false;
   if (gone != MOST_THREADS) {
@@ -184,14 +193,10 @@ bool release_barrier() {
           t.x, t.y, t.z);
     return false;
   }
-  if (other != MOST_THREADS) {
-    const Dim t = fibers[other].index;
-    stuck(waiting, fibers[waiting].where, fibers[other].where, "barrier: thread (%u, %u, %u) waits at another one", t.x,
-          t.y, t.z);
-    launch.findings.back().if_lines_differ = true;
-    abandoned = false;
+  for (unsigned t = threads; t-- > waiting;) {
+    if (fibers[t].where != fibers[waiting].where) say_apart(waiting, t);
+    fibers[t].doing = RUNNING;
   }
-  for (unsigned t = 0; t < threads; ++t) fibers[t].doing = RUNNING;
   next_phase();
   return true;
 }

@@ -179,12 +179,12 @@ def read(array) -> np.ndarray:
     """A copy of a device array.
 
     Raises:
-        emulator.EmulatorError: nobody has written it.
+        emulator.EmulatorError: nobody has written it, or some element of it.
     """
     if array.size == 0:
         return np.empty(array.shape, array.dtype)
-    first, nbytes = _span(array)
-    if nbytes == array.nbytes and emulator.unwritten(first, nbytes):
+    first, nbytes = span(array)
+    if emulator.unwritten(first, nbytes) and not _bytes_of(array, emulator.written(first, nbytes)).all():
         raise emulator.EmulatorError(f"an array of shape {array.shape} is read, but nothing was written to some of it")
     memory = np.empty(nbytes, np.uint8)
     emulator.copy_out(first, memory)
@@ -192,21 +192,27 @@ def read(array) -> np.ndarray:
 
 
 def write(array, values: np.ndarray) -> None:
-    """Put values of the same shape and dtype into a device array."""
+    """Put values of the same shape and dtype into a device array; what lies between its elements stays as it is."""
     assert values.shape == array.shape and values.dtype == array.dtype
     if array.size == 0:
         return
     if array.flags.c_contiguous:
         emulator.copy_in(array.data.ptr, np.ascontiguousarray(values))
         return
-    first, nbytes = _span(array)
-    memory = np.empty(nbytes, np.uint8)
-    emulator.copy_out(first, memory)
+    first, nbytes = span(array)
+    memory, mask = np.empty(nbytes, np.uint8), np.zeros(nbytes, bool)
     np.ndarray(array.shape, array.dtype, memory, array.data.ptr - first, array.strides)[...] = values
-    emulator.copy_in(first, memory)
+    _bytes_of(array, mask)[...] = True
+    emulator.copy_in_masked(first, memory, mask)
 
 
-def _span(array) -> tuple[int, int]:
+def _bytes_of(array, memory: np.ndarray) -> np.ndarray:
+    """Of a byte (or bool) for each byte of an array's span, those of its elements: a view (*shape, itemsize)."""
+    return np.ndarray((*array.shape, array.itemsize), memory.dtype, memory, array.data.ptr - span(array)[0],
+                      (*array.strides, 1))
+
+
+def span(array) -> tuple[int, int]:
     """(first address, bytes) of the memory from an array's lowest to its highest element."""
     steps = [(size - 1) * stride for size, stride in zip(array.shape, array.strides, strict=True)]
     first = array.data.ptr + sum(step for step in steps if step < 0)
@@ -217,7 +223,7 @@ def overlap(a, b) -> bool:
     """Whether the memory from the lowest to the highest element of one touches the other's."""
     if a.size == 0 or b.size == 0:
         return False
-    (first, nbytes), (other, length) = _span(a), _span(b)
+    (first, nbytes), (other, length) = span(a), span(b)
     return first < other + length and other < first + nbytes
 
 

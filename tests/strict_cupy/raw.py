@@ -10,6 +10,7 @@ import numpy as np
 from cupy.cuda import nvrtc
 
 from strict_cupy import cuda, ledger
+from strict_cupy.array import span
 
 BLOCK_LIMITS, GRID_LIMITS, MOST_THREADS = (1024, 1024, 64), (2**31 - 1, 65535, 65535), 1024
 SHARED_LIMIT = 48 << 10         # bytes of dynamic shared memory without a special attribute
@@ -74,8 +75,8 @@ class RawKernel:
             raise CUDADriverError("CUDA_ERROR_INVALID_VALUE: invalid argument")
         self._require_widths(arguments)
         ledger.launched(ledger.Launch(self.name, grid, block, arguments))
-        cuda.run(lambda: self._function.launch(grid, block, arguments, shared_mem))
-
+        extents = tuple(span(a) if isinstance(a, cupy.ndarray) and a.size else None for a in args)
+        cuda.run(lambda: self._function.launch(grid, block, arguments, shared_mem, extents))
 
     def _require_widths(self, arguments: tuple[bytes, ...]) -> None:
         """Neither CuPy nor CUDA would see it: of a double for a float it takes the wrong half.
