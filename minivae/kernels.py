@@ -261,6 +261,18 @@ class Kernel:
 _kernels: dict[tuple[int, str, np.dtype], Kernel] = {}
 
 
+def is_array(value) -> bool:
+    """Whether a value is an array, one of no dimensions included, and not NumPy's kind of a number."""
+    return isinstance(value, np.ndarray) or (hasattr(value, "dtype") and not isinstance(value, np.generic))
+
+
+@cache
+def _arrays_of(kernel: str) -> tuple[int, ...]:
+    """The numbers of a kernel's parameters that are arrays, those of real numbers first."""
+    pointers = [i for i, p in enumerate(signature_of(kernel)) if p.pointer]
+    return tuple(sorted(pointers, key=lambda i: signature_of(kernel)[i].ctype != "real"))
+
+
 def launch(name: str, work: Work, *args) -> None:
     """Launch a kernel on the device that its arrays are on.
 
@@ -276,17 +288,12 @@ def launch(name: str, work: Work, *args) -> None:
         ValueError: an array that is not contiguous, not aligned, read-only or empty; a scalar out of range.
         KeyError: no such kernel.
     """
-    first = real = None
-    for arg in args:
-        if hasattr(arg, "dtype") and getattr(arg, "ndim", 0):
-            first = arg if first is None else first
-            if arg.dtype.kind == "f":
-                real = arg.dtype
-                break
+    places = _arrays_of(name)
+    first = next((args[i] for i in places if i < len(args) and is_array(args[i])), None)
     if first is None:
         raise TypeError(f"kernel {name}: no array among the arguments")
     device = device_of(first)
-    dtype = real or np.dtype(np.float32)
+    dtype = first.dtype if first.dtype.kind == "f" else np.dtype(np.float32)
     key = (id(device), name, dtype)
     kernel = _kernels.get(key)
     if kernel is None:
