@@ -84,10 +84,9 @@ def walk(root: Node, output: int, start, retain: bool) -> None:
 
 def _step(node: Node, waiting: list, retain: bool) -> None:
     """One node's part of the walk: its inputs' gradients go to leaves and to the nodes that the inputs came from."""
-    parents, grads = node.parents, node.grads
+    parents, grads, node.grads = node.parents, node.grads, None
     found = _gradients(node, grads, _places(parents))
     del grads
-    node.grads = None
     if not retain:
         node.parents = node.backward = node.memory = None
     for number, parent in enumerate(parents):
@@ -153,7 +152,8 @@ def _require_usable(node: Node) -> None:
 
 def _holds_arrays(closure: Callable) -> bool:
     """Whether a backward pass may look at any numbers but the gradient's."""
-    held = [cell.cell_contents for cell in closure.__closure__ or ()]
+    held = [cell.cell_contents for cell in getattr(closure, "__closure__", None) or ()]
+    held += getattr(closure, "args", ())        # of a functools.partial
     return any(hasattr(value, "dtype") and hasattr(value, "shape") for value in held)
 
 

@@ -68,7 +68,7 @@ def test_equals_share_the_gradient(device):
 def test_nan_wins(device):
     for x, y in ((np.nan, 1), (1, np.nan)):
         for f in (ops.maximum, ops.minimum):
-            assert np.isnan(f(*(Tensor(device.from_host(np.full(3, v))) for v in (x, y))).numpy()).all()
+            assert np.isnan(f(*(Tensor(device.from_host(np.full(3, v, np.float32))) for v in (x, y))).numpy()).all()
 
 
 def test_where(device, rng):

@@ -38,7 +38,7 @@ def matmul(needs, a, b):
     m, n = left.shape[-2], right.shape[-1]
     shape = (*batch, *((m,) if a.ndim > 1 else ()), *((n,) if b.ndim > 1 else ()))
     together = right.ndim == 2      # one right factor for all: one product
-    left, right = ((left.reshape(-1, left.shape[-1]), right) if together else
+    left, right = ((left.reshape(math.prod(left.shape[:-1]), left.shape[-1]), right) if together else
                    (_batched(left, batch), _batched(right, batch)))
     product = device_of(a).matmul
 
