@@ -55,6 +55,41 @@ extern "C" __global__ void max_pool_backward(const real* __restrict__ dy, const 
   });
 }
 
+// y = the mean of the window.
+// moves: 1 x -> 1/4 y
+extern "C" __global__ void average_pool(const real* __restrict__ x, real* __restrict__ y, int64 pixels, int small_width,
+                                        int channels, int size) {
+  const real share = 1 / (real)(size * size);
+  for_windows(pixels, small_width, channels, size, [&](auto pack, int64 i, const Window& window) {
+    constexpr int W = decltype(pack)::value;
+    real sum[W];
+    LANES(k) sum[k] = 0;
+    for (int p = 0; p < size * size; ++p) {
+      const In<W> in(x + window.at(p));
+      LANES(k) sum[k] += in[k];
+    }
+    Out<W> out(y + i);
+    LANES(k) out[k] = share * sum[k];
+    out.store();
+  });
+}
+
+// dx = a share of dy at each place of the window.
+// moves: 1/4 dy -> 1 dx
+extern "C" __global__ void average_pool_backward(const real* __restrict__ dy, real* __restrict__ dx, int64 pixels,
+                                                 int small_width, int channels, int size) {
+  const real share = 1 / (real)(size * size);
+  for_windows(pixels, small_width, channels, size, [&](auto pack, int64 i, const Window& window) {
+    constexpr int W = decltype(pack)::value;
+    const In<W> from(dy + i);
+    for (int p = 0; p < size * size; ++p) {
+      Out<W> out(dx + window.at(p));
+      LANES(k) out[k] = share * from[k];
+      out.store();
+    }
+  });
+}
+
 // y = x at the top left of each window, 0 elsewhere.
 // moves: 1/4 x -> 1 y
 extern "C" __global__ void upsample(const real* __restrict__ x, real* __restrict__ y, int64 pixels, int small_width,

@@ -25,6 +25,28 @@ DEVICE real block_sum(real value) {
 #endif
 }
 
+// fold(a, b) over the values of all threads of the block, returned to every thread.
+template <class T, class Fold> DEVICE T block_fold(T value, Fold fold) {
+#if defined(__CUDACC__)
+  __shared__ T warp[32];
+  const int threads = blockDim.x * blockDim.y;
+  const int thread = threadIdx.y * blockDim.x + threadIdx.x, lane = thread & 31;
+  const int width = threads < 32 ? threads : 32;        // as in block_sum
+  const unsigned mask = width == 32 ? 0xffffffffu : (1u << width) - 1u;
+  for (int offset = width >> 1; offset > 0; offset >>= 1) value = fold(value, __shfl_xor_sync(mask, value, offset));
+  if (threads <= 32) return value;
+  if (lane == 0) warp[thread >> 5] = value;
+  __syncthreads();
+  T total = warp[0];
+  for (int w = 1; w < threads >> 5; ++w) total = fold(total, warp[w]);
+  __syncthreads();
+  return total;
+#else
+  (void)fold;
+  return value;
+#endif
+}
+
 // A thread's running sum, one for each lane of its widest pack: no lane waits for another.
 struct LaneSum {
   real lane[WIDTH];

@@ -16,12 +16,13 @@ from functools import cache
 import numpy as np
 
 from minivae import compiler, trace
-from minivae.device import Device, device_of, driver_answer
+from minivae.device import Device, cpu, device_of, driver_answer
 from minivae.host import address
 from minivae.system import kernel_folder
 from minivae.work import MAX_GRID_Y, Work, geometry
 
 ALIGNMENT = 16      # bytes: every pointer that a kernel gets is a multiple of this
+CONTIGUOUS, GOOD_FLAGS = 0x1, 0x401     # of NumPy's flags.num: C-contiguous; that and writeable
 
 # ---- sources and signatures ----
 
@@ -31,6 +32,7 @@ SCALARS = {  # C type: (NumPy type, ctypes type)
     "float": (np.float32, ctypes.c_float), "double": (np.float64, ctypes.c_double),
 }
 LIMITS = {np.dtype(t): (int(np.iinfo(t).min), int(np.iinfo(t).max)) for t, _ in SCALARS.values() if t(0).dtype.kind != "f"}
+NO_REAL = np.dtype(np.float32)      # the build that runs kernels without real numbers
 REAL_NAMES = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
 
 
@@ -211,7 +213,26 @@ class Kernel:
         if self.device.cuda:
             self.function(grid, block, tuple(map(self._cuda_argument, args, self.checks)))
         else:
-            self.function(self.run, *grid, *map(self._host_argument, args, self.checks))
+            self.function(self.run, *grid, *self._host_arguments(args))
+
+    def _host_arguments(self, args) -> list:
+        """The arguments as ctypes takes them. What is plainly right is passed on here, since a small launch costs no more
+        than its checks; all else goes to _host_argument, which says what is wrong."""
+        passed = []
+        for value, check in zip(args, self.checks, strict=True):
+            pointer, const, dtype, _, _ = check
+            if pointer:
+                if type(value) is np.ndarray and value.dtype is dtype and value.size and (
+                        value.flags.num & GOOD_FLAGS == GOOD_FLAGS or const and value.flags.num & CONTIGUOUS):
+                    at = address(value)
+                    if at % ALIGNMENT == 0:
+                        passed.append(at)
+                        continue
+            elif type(value) is float and dtype.kind == "f":
+                passed.append(value)
+                continue
+            passed.append(self._host_argument(value, check))
+        return passed
 
     def _host_argument(self, value, check):
         pointer, const, dtype, _, name = check
@@ -261,6 +282,18 @@ class Kernel:
 _kernels: dict[tuple[int, str, np.dtype], Kernel] = {}
 
 
+def is_array(value) -> bool:
+    """Whether a value is an array, one of no dimensions included, and not NumPy's kind of a number."""
+    return isinstance(value, np.ndarray) or (hasattr(value, "dtype") and not isinstance(value, np.generic))
+
+
+@cache
+def _first_array(kernel: str) -> int:
+    """The number of a kernel's first parameter that is an array of real numbers, or where none is of any."""
+    pointers = [i for i, p in enumerate(signature_of(kernel)) if p.pointer]
+    return min(pointers, key=lambda i: (signature_of(kernel)[i].ctype != "real", i))
+
+
 def launch(name: str, work: Work, *args) -> None:
     """Launch a kernel on the device that its arrays are on.
 
@@ -276,23 +309,22 @@ def launch(name: str, work: Work, *args) -> None:
         ValueError: an array that is not contiguous, not aligned, read-only or empty; a scalar out of range.
         KeyError: no such kernel.
     """
-    first = real = None
-    for arg in args:
-        if hasattr(arg, "dtype") and getattr(arg, "ndim", 0):
-            first = arg if first is None else first
-            if arg.dtype.kind == "f":
-                real = arg.dtype
-                break
-    if first is None:
-        raise TypeError(f"kernel {name}: no array among the arguments")
-    device = device_of(first)
-    dtype = real or np.dtype(np.float32)
-    key = (id(device), name, dtype)
-    kernel = _kernels.get(key)
+    place = _first_array(name)
+    first = args[place] if place < len(args) else None
+    if type(first) is np.ndarray:
+        device, dtype = cpu(), first.dtype
+    else:
+        if not is_array(first):
+            raise TypeError(f"kernel {name}: no array among the arguments" if not any(map(is_array, args)) else
+                            f"kernel {name}: argument {signature_of(name)[place].name} must be an array, got {first!r}")
+        device, dtype = device_of(first), first.dtype
+    if dtype.kind != "f":
+        dtype = NO_REAL
+    kernel = _kernels.get((id(device), name, dtype))
     if kernel is None:
         if dtype not in REAL_NAMES:
             raise TypeError(f"kernel {name}: arrays must be float32 or float64, got {dtype}")
-        kernel = _kernels[key] = Kernel(device, name, dtype)
+        kernel = _kernels[id(device), name, dtype] = Kernel(device, name, dtype)
     if trace.active is None or work.count == 0:
         kernel(work, *args)
     else:

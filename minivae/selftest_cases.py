@@ -69,7 +69,8 @@ class Draw:
 
 def cases() -> Iterator[Case]:
     """All of them; the arguments are drawn anew each time, and are the same each time."""
-    for of in (_arithmetic, _batch, _batch_norm, _batch_norm_pool, _conv, _conv_direct, _loss, _optimizer, _pool, _reparameterize, _winograd, _device):
+    for of in (_arithmetic, _batch, _batch_norm, _batch_norm_pool, _binary, _conv, _conv_direct, _dropout, _loss, _optimizer,
+               _pool, _reductions, _reparameterize, _softmax, _take, _unary, _winograd, _device):
         yield from of(Draw(SEED))
 
 
@@ -163,6 +164,25 @@ def _batch_norm_pool(draw: Draw) -> Iterator[Case]:
                           size, EPSILON, act, fixed)
 
 
+def _binary(draw: Draw) -> Iterator[Case]:
+    for n, count, cols in ((1003, 7, 13), (4096, 8, 64)):
+        a, b, mask = draw.positive(n), draw.positive(n), draw.whole(2, n, dtype=np.uint8)
+        for kind in range(7):
+            yield _kernel("binary", f"{n}", elements(n), a, b, Out((n,)), n, kind)
+            yield _kernel("binary_backward", f"{n}", elements(n), draw.normal(n), a, b, Out((n,)), Out((n,)), n, 1, 1, kind)
+            # (count, cols) by a row, by a column and by both at once
+            for sizes, steps in (((count, cols), (0, 0, cols, 0, 0, 0, 1, 1)), ((count, cols), (0, 0, cols, 0, 0, 1, 1, 0)),
+                                 ((count, 1), (0, 0, 1, 0, 0, 0, 0, 1))):
+                shape = _by(count, cols)
+                operands = (draw.positive(*sizes), draw.positive(max(count, cols)), Out((count, cols)))
+                where = (count, cols, 1, count, *steps)
+                yield _kernel("binary_broadcast", shape, rows(count, cols), *operands, *where, kind)
+                yield _kernel("binary_broadcast_backward", shape, rows(count, cols), draw.normal(count, cols), *operands,
+                              Out((count, cols)), *where, 1, 1, kind)
+        yield _kernel("choose", f"{n}", elements(n), mask, a, b, Out((n,)), n, allowed=EXACT)
+        yield _kernel("choose_backward", f"{n}", elements(n), mask, a, Out((n,)), Out((n,)), n, allowed=EXACT)
+
+
 def _conv(draw: Draw) -> Iterator[Case]:
     for images, height, width, channels, stride in ((3, 7, 5, 3, 2), (2, 8, 8, 16, 1)):
         high, wide = ((size + 2 - 3) // stride + 1 for size in (height, width))
@@ -187,6 +207,11 @@ def _conv_direct(draw: Draw) -> Iterator[Case]:
                       Out((slabs, taps, outputs)), places, outputs, *sizes)
         yield _kernel("conv_direct_merge", _by(slabs, taps * outputs), elements(taps * outputs),
                       draw.normal(slabs, taps * outputs), Out((taps * outputs,)), slabs, taps * outputs)
+
+
+def _dropout(draw: Draw) -> Iterator[Case]:
+    for n in (1003, 4096):
+        yield _kernel("dropout", f"{n}", elements(n), draw.normal(n), Out((n,)), n, 3 << 30, 1.25, 2**63 + 5, 3, 300)
 
 
 def _loss(draw: Draw) -> Iterator[Case]:
@@ -220,8 +245,27 @@ def _pool(draw: Draw) -> Iterator[Case]:
         yield _kernel("max_pool", shape, work, draw.normal(*large), Out(small), Out(small, np.uint8), *sizes, allowed=EXACT)
         yield _kernel("max_pool_backward", shape, work, draw.normal(*small), draw.whole(size * size, *small, dtype=np.uint8),
                       Out(large), *sizes, allowed=EXACT)
+        yield _kernel("average_pool", shape, work, draw.normal(*large), Out(small), *sizes)
+        yield _kernel("average_pool_backward", shape, work, draw.normal(*small), Out(large), *sizes)
         yield _kernel("upsample", shape, work, draw.normal(*small), Out(large), *sizes, allowed=EXACT)
         yield _kernel("upsample_backward", shape, work, draw.normal(*large), Out(small), *sizes, allowed=EXACT)
+
+
+def _reductions(draw: Draw) -> Iterator[Case]:
+    for count, reduced, cols, parts, part in ((5, 133, 13, 3, 64), (4, 256, 64, 4, 64)):
+        x = draw.normal(count, reduced)
+        yield _kernel("sum_rows", _by(count, reduced), rows(count * parts, part), draw.positive(count, reduced),
+                      Out((count, parts)), count, parts, part, reduced, 0.5)
+        yield _kernel("sum_columns", _by(count, reduced, cols), pixels(count * parts, cols),
+                      draw.positive(count, reduced, cols), Out((count, parts, cols)), count, parts, part, reduced, cols, 0.5)
+        shape, work, sizes, a_row = _by(count, reduced), rows(count, reduced), (count, reduced), Out((count,))
+        most, dy = x.max(1), draw.normal(count)
+        yield _kernel("max_rows", shape, work, x, a_row, *sizes, allowed=EXACT)
+        yield _kernel("max_rows_backward", shape, work, dy, x, most, Out(x.shape), *sizes, allowed=EXACT)
+        yield _kernel("variance_rows", shape, work, draw.positive(count, reduced), a_row, a_row, *sizes, 1 / 64)
+        yield _kernel("variance_rows_backward", shape, work, dy, x, draw.normal(count), Out(x.shape), *sizes, 1 / 64)
+        yield _kernel("logsumexp_rows", shape, work, x, a_row, *sizes)
+        yield _kernel("logsumexp_rows_backward", shape, work, dy, x, most, Out(x.shape), *sizes)
 
 
 def _reparameterize(draw: Draw) -> Iterator[Case]:
@@ -237,6 +281,38 @@ def _reparameterize(draw: Draw) -> Iterator[Case]:
     for n in (33, 256):
         yield _kernel("philox_words", _by(n, 4), elements(n), draw.whole(2**32, n, 4, dtype=np.uint32),
                       draw.whole(2**32, n, 2, dtype=np.uint32), Out((n, 4), np.uint32), n, allowed=EXACT)
+
+
+def _softmax(draw: Draw) -> Iterator[Case]:
+    for count, cols in ((9, 35), (16, 784)):
+        shape, work, sizes, out, a_row = _by(count, cols), rows(count, cols), (count, cols), Out((count, cols)), Out((count,))
+        x, dy, p, dcost = draw.normal(count, cols), draw.normal(count, cols), draw.unit(count, cols), draw.positive(count)
+        label, every = draw.whole(cols, count, dtype=np.int32), 8 * draw.positive(count)
+        for logarithm in (0, 1):
+            yield _kernel("softmax_forward", shape, work, x, out, *sizes, logarithm)
+            yield _kernel("softmax_backward", shape, work, dy, p, out, *sizes, logarithm)
+        yield _kernel("cross_entropy_labels", shape, work, x, label, a_row, a_row, *sizes)
+        yield _kernel("cross_entropy_labels_backward", shape, work, dcost, x, label, every, out, *sizes)
+        yield _kernel("cross_entropy", shape, work, x, p, a_row, a_row, a_row, *sizes)
+        yield _kernel("cross_entropy_backward", shape, work, dcost, x, p, every, every, out, *sizes)
+
+
+def _take(draw: Draw) -> Iterator[Case]:
+    for outer, size, count, inner in ((3, 7, 11, 5), (2, 8, 16, 64)):
+        shape, sizes = _by(outer, size, inner), (outer, size, count, inner)
+        chosen = draw.whole(size, count, dtype=np.int32)
+        yield _kernel("take", shape, pixels(outer * count, inner), draw.normal(outer, size, inner), chosen,
+                      Out((outer, count, inner)), *sizes, allowed=EXACT)
+        yield _kernel("take_backward", shape, pixels(outer * size, inner), draw.normal(outer, count, inner), chosen,
+                      Out((outer, size, inner)), *sizes)
+
+
+def _unary(draw: Draw) -> Iterator[Case]:
+    for n in (1003, 4096):
+        for kind in range(19):
+            x = draw.positive(n)
+            yield _kernel("unary", f"{n}", elements(n), x, Out((n,)), n, kind, 0.75, 1.25)
+            yield _kernel("unary_backward", f"{n}", elements(n), draw.normal(n), x, Out((n,)), n, kind, 0.75, 1.25)
 
 
 def _winograd(draw: Draw) -> Iterator[Case]:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+import numpy as np
+
 active: Trace | None = None     # the running trace
 FORWARD, BACKWARD = "forward", "backward"
 
@@ -124,7 +126,7 @@ class Trace:
     def launch(self, kernel: str, arguments: tuple, run: Callable[[], None]) -> None:
         """Run a kernel that has those arguments, and record it."""
         _, began, ended = self._clocked(run)
-        extents = tuple(Extent(a.size, a.dtype.itemsize) if getattr(a, "ndim", 0) else a for a in arguments)
+        extents = tuple(a if isinstance(a, (int, float, np.generic)) else Extent(a.size, a.dtype.itemsize) for a in arguments)
         self._record(kernel, None, extents, began, ended)
 
     def multiply(self, matmul: Callable, device, a, b, out, accumulate: bool):

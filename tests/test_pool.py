@@ -38,7 +38,7 @@ def test_max_pool(device, rng, shape):
 def test_gradients(device, rng, shape):
     *shape, size = shape
     x = rng.standard_normal(shape)
-    for f, out in ((ops.max_pool2d, x.size // size**2), (ops.upsample2d, x.size * size**2)):
+    for f, out in ((ops.max_pool2d, x.size // size**2), (ops.average_pool2d, x.size // size**2), (ops.upsample2d, x.size * size**2)):
         target = device.from_host(rng.standard_normal((shape[0], out // shape[0])))
         assert directional_error(lambda t, f=f, target=target: ops.mean(ops.squared_error(_flat(f(t, size=size)), target)), [x],
                                  device=device) < 1e-6
@@ -69,3 +69,10 @@ def test_misfits_are_named(device):
         ops.max_pool2d(device.zeros((1, 17, 17, 1), np.float32), size=17)
     with pytest.raises(ValueError, match="takes"):
         ops.upsample2d(device.zeros((3, 4), np.float32))
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_average_pool(device, rng, shape):
+    *shape, size = shape
+    x = rng.standard_normal(shape).astype(np.float32)
+    np.testing.assert_allclose(ops.average_pool2d(device.from_host(x), size=size).numpy(), windows(x, size).mean(3), atol=1e-6)

@@ -222,3 +222,101 @@ def test_gradient_of_the_wrong_shape_is_named(device):
 
     with pytest.raises(ValueError, match=r"bad: its backward pass gave a gradient of shape \(1,\).*input 0 of shape \(3,\)"):
         ops.mean(bad(_leaf(device, [1.0, 2.0, 3.0]))).backward()
+
+
+# ---- more than one backward pass, and what may go wrong ----
+
+def test_a_retained_graph_goes_back_again(device, rng):
+    """Gradients of three passes add up: those through a loss, whose closure holds its gradient, and through batch norm."""
+    x, target = _leaf(device, rng.standard_normal((4, 3))), device.from_host(rng.standard_normal((4, 3)))
+    gamma, beta = _leaf(device, np.ones(3)), _leaf(device, np.zeros(3))
+    cost = ops.sum(ops.squared_error(ops.batch_norm(ops.tanh(x), gamma, beta), target))
+    cost.backward(retain_graph=True)
+    once = _host(device, x).copy()
+    cost.backward(retain_graph=True)
+    cost.backward()
+    np.testing.assert_allclose(_host(device, x), 3 * once, rtol=1e-12)
+    with pytest.raises(RuntimeError, match=r"freed by an earlier backward\(\).*retain_graph=True"):
+        cost.backward()
+
+
+def test_backward_from_a_gradient(device, rng):
+    """It is copied, and may be a tensor or an array; another shape or dtype is refused."""
+    x, given = _leaf(device, [1.0, 2.0, 3.0]), device.from_host(np.array([1.0, 10.0, 100.0]))
+    (x * 2).backward(given)
+    (x * 2).backward(Tensor(given))
+    np.testing.assert_array_equal(_host(device, x), [4, 40, 400])
+    np.testing.assert_array_equal(device.to_host(given), [1, 10, 100])
+    with pytest.raises(ValueError, match=r"a gradient of shape \(1,\) for a tensor of shape \(3,\)"):
+        (x * 2).backward(device.from_host(np.ones(1)))
+    with pytest.raises(TypeError, match="backward: inputs of float32 and float64"):
+        (x * 2).backward(device.from_host(np.ones(3, np.float32)))
+
+
+def test_detach(device):
+    """The same memory, no gradient."""
+    x = _leaf(device, [3.0])
+    (x * x.detach()).backward()
+    assert x.detach().data is x.data and not x.detach().requires_grad
+    np.testing.assert_array_equal(_host(device, x), [3])
+
+
+def test_an_overwritten_number_that_backward_needs_is_noticed(device):
+    """Through assign, [...] =, a detached tensor and a reshaped one; what the operation does not need may change."""
+    def change_data(x):
+        x.assign(5.0)
+
+    def change_part(x):
+        x[1:] = 5.0
+
+    def change_detached(x):
+        x.detach().assign(device.from_host(np.zeros(3)))
+
+    def change_reshaped(x):
+        with no_grad():
+            ops.reshape(x, (3, 1)).assign(1.0)
+
+    for change in (change_data, change_part, change_detached, change_reshaped):
+        x = _leaf(device, [1.0, 2.0, 3.0])
+        y = ops.sum(x * x)
+        change(x)
+        with pytest.raises(RuntimeError, match="numbers that multiply needs were overwritten in place after it ran"):
+            y.backward()
+        ops.sum(x * x).backward()
+        np.testing.assert_allclose(_host(device, x), 2 * device.to_host(x.data))
+    x = _leaf(device, [1.0, 2.0, 3.0])
+    y = ops.sum(x + x)
+    x.assign(0.0)
+    y.backward()
+    np.testing.assert_array_equal(_host(device, x), 2)
+
+
+def test_what_cannot_be_assigned(device):
+    x = _leaf(device, [1.0, 2.0])
+    with pytest.raises(RuntimeError, match="is the result of multiply"):
+        (x * x).assign(1.0)
+    with pytest.raises(TypeError, match="assign: inputs of float32 and float64"):
+        x.assign(device.from_host(np.ones(2, np.float32)))
+
+
+def test_an_error_on_the_way_leaves_a_retained_graph_whole(device):
+    """A closure that fails once: the next pass starts from nothing."""
+    fails = [True]
+
+    @op
+    def fragile(needs, x):
+        def backward(dy, into):
+            if fails.pop():
+                raise ArithmeticError
+            return dy
+        return times(x, 1.0), backward
+
+    x = _leaf(device, [1.0])
+    a = x * 2
+    y = fragile(a) + a * 3
+    with pytest.raises(ArithmeticError):
+        y.backward(retain_graph=True)
+    x.clear_grad()
+    fails.append(False)
+    y.backward()
+    np.testing.assert_array_equal(_host(device, x), 8)

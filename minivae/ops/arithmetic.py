@@ -1,4 +1,4 @@
-"""Elementwise sums and means (kernels/arithmetic.cu)."""
+"""Sums and means of all elements, and how their gradients spread (kernels/arithmetic.cu), for ops/reductions.py."""
 
 from __future__ import annotations
 
@@ -6,58 +6,31 @@ import numpy as np
 
 from minivae.device import device_of
 from minivae.kernels import launch
-from minivae.tensor import op
 from minivae.work import blocks, elements
 
 ONE_BLOCK, PARTS = 1 << 16, 256     # elements that one block sums, and into how many parts more are cut
 
 
-@op
-def add(needs, a, b):
-    """a + b, elementwise.
-
-    Args:
-        a, b: arrays of the same shape and dtype.
-
-    Raises:
-        ValueError: the shapes differ.
-    """
-    if a.shape != b.shape:
-        raise ValueError(f"add: shapes {a.shape} and {b.shape} differ")
-    y = device_of(a).empty(a.shape, a.dtype)
-    launch("add", elements(a.size), a, b, y, a.size)
-
-    def backward(dy, into):
-        return tuple(dy if need else None for need in needs)
-
-    return y, backward
-
-
-@op
-def mean(needs, x):
-    """The mean of all elements, as an array of shape (1,).
-
-    Raises:
-        ValueError: x has no elements.
-    """
-    if x.size == 0:
-        raise ValueError(f"mean: no elements in shape {x.shape}")
-    device, shape, n = device_of(x), x.shape, x.size
-    scale = weight_of_mean(n, x.dtype)
-    y = device.empty((1,), x.dtype)
-    if n > ONE_BLOCK:       # float32 sums stay short, and every processor has work
+def total(x, scale: float):
+    """scale times the sum of all elements of a contiguous array, of shape ()."""
+    device, n = device_of(x), x.size
+    y = device.empty((), x.dtype)
+    if n == 0:
+        y.fill(0)
+    elif n > ONE_BLOCK:       # float32 sums stay short, and every processor has work
         parts = device.empty((PARTS,), x.dtype)
         launch("sum", blocks(PARTS), x, parts, n, 1.0)
         launch("sum", blocks(1), parts, y, PARTS, scale)
     else:
         launch("sum", blocks(1), x, y, n, scale)
+    return y
 
-    def backward(dy, into):
-        dx = device.empty(shape, dy.dtype)
-        launch("fill", elements(n), dy, dx, n, scale)
-        return dx
 
-    return y, backward
+def spread(dy, shape: tuple[int, ...], scale: float):
+    """An array of that shape, every element scale times the one of dy."""
+    dx = device_of(dy).empty(shape, dy.dtype)
+    launch("fill", elements(dx.size), dy, dx, dx.size, scale)
+    return dx
 
 
 def weight_of_mean(n: int, dtype) -> float:

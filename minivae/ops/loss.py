@@ -5,6 +5,7 @@ from __future__ import annotations
 from minivae.device import device_of
 from minivae.kernels import launch
 from minivae.ops.arithmetic import weight_of_mean
+from minivae.tape import lend
 from minivae.tensor import op
 from minivae.work import rows
 
@@ -54,7 +55,8 @@ def _row_cost(kernel: str, needs, y, x):
     launch(kernel, rows(count, width), y, x, cost, dy, count, width, expected)
 
     def backward(dcost, into):
-        launch("rescale_rows", rows(count, width), dy, dcost, count, width, expected)
-        return dy, None
+        given = lend(dy)
+        launch("rescale_rows", rows(count, width), given, dcost, count, width, expected)
+        return given, None
 
     return cost, backward

@@ -1,4 +1,4 @@
-"""Max pooling and perforated upsampling, channels last (kernels/pool.cu)."""
+"""Max and average pooling and perforated upsampling, channels last (kernels/pool.cu)."""
 
 from __future__ import annotations
 
@@ -33,6 +33,33 @@ def max_pool2d(needs, x, *, size: int = 2):
     def backward(dy, into):
         dx = device.empty(x.shape, x.dtype)
         launch("max_pool_backward", work, dy, chosen, dx, *shape, size)
+        return dx
+
+    return y, backward
+
+
+@op
+def average_pool2d(needs, x, *, size: int = 2):
+    """The mean of each size x size window.
+
+    Args:
+        x: (images, height, width, channels), height and width multiples of size.
+        size: 1 to 16.
+
+    Returns:
+        y: (images, height / size, width / size, channels).
+
+    Raises:
+        ValueError: the size does not divide the image.
+    """
+    device = device_of(x)
+    y = device.empty(pooled_shape("average_pool2d", x, size), x.dtype)
+    work, shape = _work_and_shape(y)
+    launch("average_pool", work, x, y, *shape, size)
+
+    def backward(dy, into):
+        dx = device.empty(x.shape, x.dtype)
+        launch("average_pool_backward", work, dy, dx, *shape, size)
         return dx
 
     return y, backward

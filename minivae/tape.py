@@ -1,0 +1,190 @@
+"""The tape: the recorded operations, and the walk back over them.
+
+The walk adds up gradients, undoes broadcasting and checks every gradient's shape, in one place. It is iterative (a chain
+of 20,000 operations must not recurse), takes the latest operation first, and frees the graph on the way.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable
+
+from minivae import trace
+from minivae.device import device_of
+from minivae.kernels import launch
+from minivae.sums import sum_over
+from minivae.work import elements
+
+_order = itertools.count(1)
+_retaining = False
+_changes = 0        # the _order of the latest in-place change of any tensor
+
+
+class Node:
+    """One recorded operation.
+
+    Attributes:
+        order: when it was recorded; descending order is a valid order for the backward pass.
+        backward: the op's closure, (gradients of outputs, places for gradients of inputs) -> gradients.
+        parents: for each input a Tensor that is a leaf, (Node, output number), or None if no
+            gradient is wanted.
+        outputs: (shape, dtype) of each output.
+        memory: of each tensor among inputs and outputs, when it was last changed in place.
+        flops: of the backward pass, for a trace; 0 where none is running.
+        grads: the gradient of each output so far; None until the first one comes.
+    """
+
+    __slots__ = ("order", "name", "backward", "parents", "outputs", "memory", "flops", "grads")
+
+    def __init__(self, name: str, backward: Callable, parents: list, outputs: list, memory: list, flops: int):
+        self.order = next(_order)
+        self.name, self.backward, self.parents, self.outputs, self.flops = name, backward, parents, outputs, flops
+        self.memory = memory
+        self.grads: list | None = None
+
+
+def changed(memory: list) -> None:
+    """Note that what lies in the memory of that mark (Tensor._changed) has just been overwritten."""
+    global _changes
+    memory[0] = _changes = next(_order)
+
+
+def lend(array):
+    """What a closure of a backward pass hands out of an array that it holds: a copy while the graph is retained, since
+    whoever gets a gradient may overwrite it."""
+    return array.copy() if _retaining else array
+
+
+def walk(root: Node, output: int, start, retain: bool) -> None:
+    """Send the gradient `start` of a node's output back to all leaves.
+
+    Args:
+        start: an array that nobody else holds.
+        retain: keep the graph for another walk.
+
+    Raises:
+        RuntimeError: a node was freed by an earlier walk, or what it needs has been overwritten.
+        ValueError: an operation's backward pass gave what does not fit.
+    """
+    global _retaining
+    _require_usable(root)
+    root.grads = [None] * len(root.outputs)
+    root.grads[output] = start
+    waiting = [(-root.order, root)]       # the latest at its head; orders differ, so nodes are never compared
+    before, _retaining = _retaining, retain
+    try:
+        while waiting:
+            _step(heapq.heappop(waiting)[1], waiting, retain)
+    finally:
+        _retaining = before
+        for _, node in waiting:     # after an error: what is retained must not find half a gradient
+            node.grads = None
+
+
+def _step(node: Node, waiting: list, retain: bool) -> None:
+    """One node's part of the walk: its inputs' gradients go to leaves and to the nodes that the inputs came from."""
+    parents, grads, node.grads = node.parents, node.grads, None
+    found = _gradients(node, grads, _places(parents))
+    del grads
+    if not retain:
+        node.parents = node.backward = node.memory = None
+    for number, parent in enumerate(parents):
+        if parent is None:
+            continue
+        grad = found[number]
+        if parent.__class__ is not tuple:
+            leave(node.name, number, parent, grad)
+            continue
+        source, at = parent
+        if source.grads is None:
+            _require_usable(source)
+            source.grads = [None] * len(source.outputs)
+            heapq.heappush(waiting, (-source.order, source))
+        grad = _fit(node.name, number, grad, *source.outputs[at])
+        source.grads[at] = grad if source.grads[at] is None else _sum(source.grads[at], grad)
+
+
+def _gradients(node: Node, grads: list, into: tuple) -> tuple:
+    """What a node's closure makes of the gradients of its outputs: one for each input, each array in there once."""
+    backward = node.backward
+    if len(grads) > 1:
+        device = device_of(next(g for g in grads if g is not None))
+        grads = [device.zeros(*made) if g is None else g for g, made in zip(grads, node.outputs, strict=True)]
+    if trace.active is None:
+        found = backward(*grads, into)
+    else:
+        found = trace.under(node.name, trace.BACKWARD, node.flops, backward)(*grads, into)
+    if not isinstance(found, tuple):
+        found = (found,)
+    if len(found) != len(into):
+        raise ValueError(f"{node.name}: its backward pass gave {len(found)} gradients for {len(into)} inputs")
+    return found if len(found) == 1 else _owned(found)
+
+
+def _places(parents: list) -> tuple:
+    """For each input the array that its gradient may be written to: a fresh leaf's own, and once only."""
+    places: list = []
+    for p in parents:
+        place = None if p is None or p.__class__ is tuple or not p._fresh else p._grad
+        if place is not None and any(place is earlier for earlier in places):
+            place = None
+        places.append(place)
+    return tuple(places)
+
+
+def _owned(grads: tuple) -> tuple:
+    """The gradients, an array that is there twice copied: whoever gets one may overwrite it."""
+    for i, g in enumerate(grads):
+        if g is not None and any(g is earlier for earlier in grads[:i]):
+            return _owned((*grads[:i], g.copy(), *grads[i + 1:]))
+    return grads
+
+
+def _require_usable(node: Node) -> None:
+    if node.backward is None:
+        raise RuntimeError(f"backward(): the graph behind {node.name} was freed by an earlier backward(); compute the cost "
+                           "anew, or keep it with backward(retain_graph=True)")
+    if _changes > node.order and any(memory[0] > node.order for memory in node.memory) and _holds_arrays(node.backward):
+        raise RuntimeError(f"backward(): numbers that {node.name} needs were overwritten in place after it ran; compute the "
+                           "cost anew, or assign after backward()")
+
+
+def _holds_arrays(closure: Callable) -> bool:
+    """Whether a backward pass may look at any numbers but the gradient's."""
+    held = [cell.cell_contents for cell in getattr(closure, "__closure__", None) or ()]
+    held += getattr(closure, "args", ())        # of a functools.partial
+    return any(hasattr(value, "dtype") and hasattr(value, "shape") for value in held)
+
+
+def leave(name: str, number: int, leaf, grad) -> None:
+    """Put or add a gradient, that of input `number` of the operation `name`, into a leaf's place for it."""
+    grad = _fit(name, number, grad, leaf.data.shape, leaf.data.dtype)
+    if leaf._fresh:
+        if leaf._grad is None:
+            leaf._grad = grad
+        elif grad is not leaf._grad:
+            leaf._grad[...] = grad
+        leaf._fresh = False
+    else:
+        launch("add", elements(grad.size), leaf._grad, grad, leaf._grad, grad.size)
+
+
+def _sum(a, b):
+    """a + b in a new array: another node may hold either."""
+    out = device_of(a).empty(a.shape, a.dtype)
+    launch("add", elements(a.size), a, b, out, a.size)
+    return out
+
+
+def _fit(name: str, number: int, grad, shape: tuple[int, ...], dtype):
+    """Undo broadcasting, then insist on the input's own shape and dtype."""
+    if grad is not None and grad.shape != shape and grad.ndim >= len(shape):
+        extra = grad.ndim - len(shape)
+        axes = (*range(extra), *(i + extra for i, size in enumerate(shape) if size == 1 and grad.shape[i + extra] != 1))
+        if axes:
+            grad = sum_over(grad if grad.flags.c_contiguous else grad.copy(), axes).reshape(shape)
+    if grad is None or grad.shape != shape or grad.dtype != dtype:
+        got = "no gradient" if grad is None else f"a gradient of shape {grad.shape}, {grad.dtype}"
+        raise ValueError(f"{name}: its backward pass gave {got} for input {number} of shape {shape}, {dtype}")
+    return grad if grad.flags.c_contiguous else grad.copy()     # a view is fine until a kernel has to add it
