@@ -156,7 +156,10 @@ extern "C" __global__ void choose(const uint8* __restrict__ mask, const real* __
     const In<W, uint8> chosen(mask + i);
     const In<W> ai(a + i), bi(b + i);
     Out<W> yi(y + i);
-    LANES(k) yi[k] = chosen[k] ? ai[k] : bi[k];
+    LANES(k) {      // both are read before one is taken: of reads under a condition GCC 12 made wrong code, packs of zeros
+      const real first = ai[k], second = bi[k];
+      yi[k] = chosen[k] ? first : second;
+    }
     yi.store();
   });
 }
@@ -170,7 +173,11 @@ extern "C" __global__ void choose_backward(const uint8* __restrict__ mask, const
     const In<W, uint8> chosen(mask + i);
     const In<W> dyi(dy + i);
     Out<W> dai(da + i), dbi(db + i);
-    LANES(k) { dai[k] = chosen[k] ? dyi[k] : (real)0; dbi[k] = chosen[k] ? (real)0 : dyi[k]; }
+    LANES(k) {
+      const real gradient = dyi[k];
+      dai[k] = chosen[k] ? gradient : (real)0;
+      dbi[k] = chosen[k] ? (real)0 : gradient;
+    }
     dai.store(); dbi.store();
   });
 }

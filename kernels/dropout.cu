@@ -37,7 +37,10 @@ extern "C" __global__ void dropout(const real* __restrict__ x, real* __restrict_
     const In<W> xi(x + i);
     const Uniform<W> draw(key, i);
     Out<W> yi(y + i);
-    LANES(k) yi[k] = draw.word[k] < threshold ? scale * xi[k] : (real)0;
+    LANES(k) {      // read before it is taken or not: see choose in binary.cu
+      const real value = xi[k];
+      yi[k] = draw.word[k] < threshold ? scale * value : (real)0;
+    }
     yi.store();
   });
 }

@@ -49,7 +49,10 @@ extern "C" __global__ void max_pool_backward(const real* __restrict__ dy, const 
     const In<W, uint8> which(chosen + i);
     for (int p = 0; p < size * size; ++p) {
       Out<W> out(dx + window.at(p));
-      LANES(k) out[k] = which[k] == p ? from[k] : (real)0;
+      LANES(k) {      // read before it is taken or not: see choose in binary.cu
+        const real value = from[k];
+        out[k] = which[k] == p ? value : (real)0;
+      }
       out.store();
     }
   });

@@ -97,3 +97,17 @@ def test_mixed_devices_are_named(simt):
     on_cpu = Tensor(cpu_device().zeros((2,), np.float32))
     with pytest.raises(TypeError, match="add: inputs on cpu and cuda:0"):
         Tensor(simt.zeros((2,), np.float32)) + on_cpu
+
+
+@pytest.mark.parametrize("n", [5, 9, 100, 1003])
+def test_where_of_every_remainder(device, rng, n):
+    """In float32, where packs of 8 are left over: a compiler once made zeros of some lanes."""
+    mask = rng.random(n) < 0.5
+    a, b = (rng.standard_normal(n).astype(np.float32) for _ in range(2))
+    x, y = (Tensor(device.from_host(v), requires_grad=True) for v in (a, b))
+    found = ops.where(device.from_host(mask), x, y)
+    np.testing.assert_array_equal(found.numpy(), np.where(mask, a, b))
+    dy = rng.standard_normal(n).astype(np.float32)
+    found.backward(device.from_host(dy))
+    np.testing.assert_array_equal(device.to_host(x.grad), np.where(mask, dy, 0))
+    np.testing.assert_array_equal(device.to_host(y.grad), np.where(mask, 0, dy))
