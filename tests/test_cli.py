@@ -102,7 +102,7 @@ def test_bad_arguments(tmp_path, arguments, code, words):
 def test_the_list_of_optimizers(tmp_path):
     """All of them, in the order of the command line, or those that are named; within 80 columns no name is cut."""
     code, out, _ = minivae("optimizers", cwd=tmp_path, COLUMNS="80")
-    names = [line.split()[0] for line in out.splitlines() if re.match(r" [a-z]", line)]
+    names = [line.split()[0] for line in out.splitlines() if re.match(r"  [a-z]", line)]
     assert code == 0 and names == ["name", *OPTIMIZERS] and max(map(len, out.splitlines())) <= 80
     code, out, _ = minivae("optimizers", "rmsprop", cwd=tmp_path, COLUMNS="100")
     assert code == 0 and "Graves 2013" in out and "m' = mu m - s" in out and "limit 5" in out and "lion" not in out
