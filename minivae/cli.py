@@ -13,8 +13,9 @@ from minivae.errors import MinivaeError
 
 # Names that the command line offers, written out here so that --help does not load the library.
 ARCHITECTURES = ("ff", "conv")
-OPTIMIZERS = ("sgd", "rmsprop", "adam")
-SCHEDULES = ("constant", "cosine")
+OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop-plain", "rmsprop-centred", "rmsprop-momentum",
+              "rmsprop", "adam", "amsgrad", "adamw", "adamax", "nadam", "radam", "lion", "lamb")
+SCHEDULES = ("constant", "step", "exponential", "cosine", "one-cycle", "plateau")
 LIKELIHOODS = ("squared-error", "bernoulli")
 GPU_ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
 # What holds where nothing is said, by architecture: on few images, and from LARGE_COUNT training images on.
@@ -64,11 +65,23 @@ def cli() -> None:
 @click.option("--epochs", type=int, help="Passes over the training images.  [default: 60 (ff), 30 (conv); 10 for 20,000 "
               "images and more]")
 @click.option("--batch-size", type=int, help="Images a step.  [default: 100; for 20,000 images and more 1000 (ff), 128 (conv)]")
-@click.option("--optimizer", type=click.Choice(OPTIMIZERS), default="rmsprop", show_default=True,
-              help="rmsprop is the rescaled, centred one with Nesterov's momentum.")
-@click.option("--learning-rate", type=float, help="At the start.  [default: 0.001; ff on 20,000 images and more 0.002]")
-@click.option("--schedule", type=click.Choice(SCHEDULES), help="How the learning rate goes on; cosine ends at 0.  "
-              "[default: cosine; ff on 20,000 images and more constant]")
+@click.option("--optimizer", type=click.Choice(OPTIMIZERS), default="rmsprop", show_default=True, metavar="NAME",
+              help="One of those that `minivae optimizers` lists; rmsprop is the rescaled, centred one with Nesterov's "
+              "momentum.")
+@click.option("--learning-rate", type=float, help="The schedule's highest.  [default: the optimizer's own; rmsprop: 0.001, ff "
+              "on 20,000 images and more 0.002]")
+@click.option("--schedule", type=click.Choice(SCHEDULES), help="How the learning rate goes on; cosine ends at 0, plateau "
+              "halves it where the training cost no longer falls.  [default: cosine; ff on 20,000 images and more constant]")
+@click.option("--warm-up", type=float, metavar="EPOCHS", help="Let the learning rate rise over so many at the start.  "
+              "[default: 0]")
+@click.option("--rescale", type=float, metavar="NORM", help="Rescale gradients whose global norm is larger; 0 for never.  "
+              "[default: rmsprop 5, others 0]")
+@click.option("--clip", type=float, metavar="SIZE", help="Clip every element of the gradient to +-SIZE; 0 for none.  "
+              "[default: 0]")
+@click.option("--weight-decay", type=float, metavar="FACTOR", help="Decoupled for adamw, lion and lamb, else a part of the "
+              "gradient.  [default: adamw and lamb 0.01, others 0]")
+@click.option("--ema", type=float, metavar="DECAY", help="Evaluate and keep an exponential moving average of the weights "
+              "in their place; 0.999, say.  [default: 0, none]")
 @click.option("--hidden", type=Sizes(), metavar="SIZES",
               help="Sizes of the encoder's dense layers.  [default: 512,512,256 (ff), 512 (conv)]")
 @click.option("--channels", type=Sizes(), metavar="SIZES",
@@ -90,6 +103,7 @@ def train(device: str, out: str | None, **options) -> None:
     """
     from minivae import data, kernels, training
     from minivae.models import ARCHITECTURES as CLASSES
+    from minivae.optim import OPTIMIZERS as OPTIMIZERS_BY_NAME
     from minivae.report import TerminalReport, last_line
     from minivae.runs import Run, Settings
 
@@ -100,6 +114,8 @@ def train(device: str, out: str | None, **options) -> None:
     arch = options["arch"]
     defaults = {**CLASSES[arch].SIZES, **(LARGE if count >= LARGE_COUNT else SMALL)[arch]}
     defaults["batch_size"] = min(defaults["batch_size"], count)
+    if options["optimizer"] != "rmsprop":       # what stands above is the best for that one
+        defaults["learning_rate"] = OPTIMIZERS_BY_NAME[options["optimizer"]].defaults()["lr"]
     settings = Settings(**{**defaults, **{name: value for name, value in options.items() if value is not None}})
     training.check(settings, dataset)
     where = announced(device)
@@ -235,6 +251,23 @@ def kernels(architectures: tuple[str, ...], real: str, file: str | None) -> None
             out.write(json.dumps(report, indent=1).encode())
     if report["faults"]:
         sys.exit(1)
+
+
+@cli.command()
+@click.argument("names", nargs=-1, type=click.Choice(OPTIMIZERS), metavar="[NAME]...")
+def optimizers(names: tuple[str, ...]) -> None:
+    """List the optimizers: update, paper, and what holds where nothing is said.
+
+    \b
+    Examples:
+      minivae optimizers
+      minivae optimizers adam lamb
+    """
+    from rich.console import Console
+
+    from minivae import optimizer_table
+
+    optimizer_table.show(Console(highlight=False), names or OPTIMIZERS)
 
 
 @cli.command()

@@ -107,6 +107,7 @@ class Flat:
 
     Attributes:
         values, grads: arrays of shape (size,).
+        segments: (begin, end) of each parameter in them, the gap after it included.
     """
 
     def __init__(self, module: Module, device: Device, dtype=np.float32):
@@ -116,6 +117,7 @@ class Flat:
         for p in self.parameters:
             starts.append(end)
             end += -(-p.data.size // step) * step
+        self.segments = list(zip(starts, [*starts[1:], end], strict=True))
         self.values, self.grads = device.zeros((end,), dtype), device.zeros((end,), dtype)
         for p, start in zip(self.parameters, starts, strict=True):
             views = (flat[start:start + p.data.size].reshape(p.shape) for flat in (self.values, self.grads))

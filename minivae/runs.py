@@ -22,13 +22,22 @@ from minivae.errors import MinivaeError, UsageError
 from minivae.files import replacing
 from minivae.models import ARCHITECTURES, VAE
 
-KINDS = {"int": int, "float": (int, float), "str": str, "tuple[int, ...]": tuple}      # of the settings' fields
+KINDS = {"int": int, "float": (int, float), "float | None": (int, float), "str": str,
+         "tuple[int, ...]": tuple}      # of the settings' fields
 COLUMNS = ("epoch", "step", "train_cost", "test_cost", "test_reconstruction", "test_kl", "images_per_second", "seconds")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run was asked for; all of it goes into the run folder."""
+    """What a run was asked for; all of it goes into the run folder, but for what is None.
+
+    Attributes:
+        warm_up: epochs over which the learning rate rises at the start.
+        rescale: the global norm that longer gradients are rescaled to; 0 for never, None for the optimizer's own.
+        clip: the largest size of an element of the gradient; 0 for any.
+        weight_decay: None for the optimizer's own.
+        ema: decay of the average of the weights that is evaluated and kept in their place; 0 for none.
+    """
 
     arch: str = "ff"
     data: str = "digits"
@@ -37,6 +46,11 @@ class Settings:
     optimizer: str = "rmsprop"
     learning_rate: float = 1e-3
     schedule: str = "cosine"
+    warm_up: float = 0.0
+    rescale: float | None = None
+    clip: float = 0.0
+    weight_decay: float | None = None
+    ema: float = 0.0
     hidden: tuple[int, ...] = (512, 512, 256)
     code: int = 384
     channels: tuple[int, ...] = ()
@@ -75,7 +89,8 @@ class Run:
         except OSError as error:
             raise MinivaeError(f"cannot make the run folder {error.filename or folder}: {error.strerror}; name another "
                                "with --out") from error
-        text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in asdict(settings).items())
+        text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in asdict(settings).items()
+                       if value is not None)
         with replacing(run.folder / "settings.toml") as file:
             file.write(text.encode())
         return run
@@ -140,7 +155,7 @@ class Run:
         """
         settings = self.settings()
         arrays, facts = checkpoint.load(self.checkpoint)
-        trained = _with_tuples(facts["settings"])
+        trained = {**asdict(Settings()), **_with_tuples(facts["settings"])}     # older runs lack the newer settings
         if differ := sorted(k for k, v in asdict(settings).items() if trained.get(k) != v):
             raise MinivaeError(f"{self.folder / 'settings.toml'} is not what the checkpoint was trained with: {differ[0]} was "
                                f"{trained.get(differ[0])!r}; put that back")

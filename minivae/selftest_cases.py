@@ -228,13 +228,29 @@ def _optimizer(draw: Draw) -> Iterator[Case]:
         shape = f"{n}"
         p, g, m, average = (draw.normal(n) for _ in range(4))
         square = (average**2 + draw.positive(n)).astype(np.float32).astype(np.float64)
-        norms, limit = 10 * draw.positive(parts), 2.0
+        change, norms = draw.positive(n), 10 * draw.positive(parts)
+        around = n, parts, 2.0, 0.05, 0.01      # limit, clip, weight decay
         yield _kernel("squared_norm", shape, blocks(parts), g, Out((parts,)), n, total=True)
-        yield _kernel("sgd_nesterov", shape, elements(n), p, g, m, norms, n, parts, limit, 0.1, 0.9)
-        yield _kernel("rmsprop_nesterov", shape, elements(n), p, g, m, square, average, norms, n, parts, limit, 0.1, 0.9,
-                      0.9, 1e-4)
-        yield _kernel("adam", shape, elements(n), p, g, m, square, norms, n, parts, limit, 0.1, 0.9, 0.999, 1e-8,
-                      1 - 0.9**3, 1 - 0.999**3)
+        yield _kernel("moving_average", shape, elements(n), average, p, n, 0.125)
+        betas, rates = (0.9, 0.1, 0.999, 0.001), (0.1, 0.02, 1.25, 0.01)
+        for name, state, numbers in (
+                ("sgd", (), (0.1,)), ("sgd_momentum", (m,), (0.1, 0.9)), ("sgd_nesterov", (m,), (0.1, 0.9)),
+                ("adagrad", (square,), (0.1, 1e-3)), ("adadelta", (square, change), (0.1, 0.95, 0.05, 1e-3)),
+                ("rmsprop", (square,), (0.1, 0.9, 0.1, 1e-3)),
+                ("rmsprop_centred", (square, average), (0.1, 0.9, 0.1, 1e-2)),
+                ("rmsprop_momentum", (m, square, average), (0.1, 0.9, 0.9, 0.1, 1e-2)),
+                ("rmsprop_nesterov", (m, square, average), (0.1, 0.9, 0.9, 1e-4)),
+                ("adam", (m, square), (*betas, 1e-8, *rates)),
+                ("amsgrad", (m, square, change), (*betas, 1e-8, 0.1, 1.25)),
+                ("adamax", (m, change), (0.9, 0.1, 0.999, 1e-8, 0.1)),
+                ("lion", (m,), (0.1, *betas, 0.01))):
+            yield _kernel(name, shape, elements(n), p, g, *state, norms, *around, *numbers)
+        cut = n // 32 * 16      # two tensors, the second of two pieces
+        pieces = np.array([(0, 16, 0, 1), (16, cut, 1, 3), (cut, n, 1, 3)], np.int64)
+        yield _kernel("lamb_means", shape, blocks(3), p, g, m, square, pieces, norms, Out((3, 2)), parts, 2.0, 0.05, *betas,
+                      1e-3, 1.5, 1.25, 0.01)
+        yield _kernel("lamb_update", shape, blocks(3), p, m, square, pieces, 10 * draw.positive(3, 2), 0.1, 1e-3, 1.5, 1.25,
+                      0.01)
 
 
 def _pool(draw: Draw) -> Iterator[Case]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
@@ -20,7 +20,7 @@ from minivae.models import VAE
 from minivae.nn import Flat
 from minivae.ops.batch import DeviceImages
 from minivae.ops.reparameterize import SAMPLE, TRAIN, Noise
-from minivae.optim import OPTIMIZERS
+from minivae.optim import OPTIMIZERS, SCHEDULES, Average, make
 from minivae.runs import Run, Settings, build
 from minivae.work import blocks
 
@@ -29,12 +29,8 @@ SAMPLED_PASSES = 1          # own moments are its fixed point after a single pas
 SAVE_EVERY = 20.0           # seconds between checkpoints, at an epoch's end
 LOOK_EVERY = 0.25           # seconds between looks at the cost so far
 PICTURED = 100              # images in the picture of samples
+TRAINED = "parameters"      # with the optimizer's state: the weights themselves where their average is the model
 PAIRS = 50                  # images in the picture of reconstructions
-
-SCHEDULES: dict[str, Callable[[float], float]] = {     # share of the run that is done -> factor of the rate
-    "constant": lambda done: 1.0,
-    "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),     # Loshchilov & Hutter 2017, without restarts
-}
 
 
 class Diverged(MinivaeError):
@@ -78,11 +74,14 @@ class Trainer:
         self.settings, self.dataset, self.device, self.run = settings, dataset, device, run
         self.model: VAE = build(settings, dataset.image_shape, device)
         self.flat = Flat(self.model, device, self.model.dtype)
-        self.optimizer = OPTIMIZERS[settings.optimizer](self.flat, settings.learning_rate)
+        self.optimizer = make(settings.optimizer, self.flat, settings.learning_rate, rescale=settings.rescale,
+                              clip=settings.clip, weight_decay=settings.weight_decay)
+        self.average = Average(self.flat, settings.ema) if settings.ema else None
         self.train_images = DeviceImages(dataset.train_images, device, self.model.dtype)
         self.test_images = DeviceImages(dataset.test_images, device, self.model.dtype)
         self.steps_an_epoch = len(dataset.train_images) // settings.batch_size
         self.steps = self.steps_an_epoch * settings.epochs
+        self.schedule = SCHEDULES[settings.schedule](self.steps, round(settings.warm_up * self.steps_an_epoch))
         self._totals = device.zeros((3,), self.model.dtype)
         self._saved = -math.inf
 
@@ -94,8 +93,10 @@ class Trainer:
         self.model.train()
         cost = self.model.cost(x, example, Noise(s.seed, number, TRAIN))
         cost.total.backward()
-        self.optimizer.lr = s.learning_rate * SCHEDULES[s.schedule](number / self.steps)
+        self.optimizer.lr = s.learning_rate * self.schedule.factor(number)
         self.optimizer.step()
+        if self.average:
+            self.average.step()
         launch("keep_score", blocks(1), cost.reconstruction, cost.kl, self._totals, s.batch_size, number)
 
     def train(self, listener: Listener) -> float:
@@ -116,22 +117,57 @@ class Trainer:
                     done = number - first + 1
                     listener.progress((number + 1) * self.settings.batch_size, self._score(done))
             train_cost = self._score(self.steps_an_epoch)
+            self.schedule.observe(train_cost)
             rate = self.steps_an_epoch * self.settings.batch_size / (time.perf_counter() - started)
-            test = self._sampled_test_cost()
-            if not math.isfinite(test.total):
-                raise self._diverged(first + self.steps_an_epoch - 1)
-            result = Epoch(epoch + 1, first + self.steps_an_epoch, train_cost, test, rate, time.perf_counter() - began)
-            self._record(result)
+            with self.evaluated():
+                test = self._sampled_test_cost()
+                if not math.isfinite(test.total):
+                    raise self._diverged(first + self.steps_an_epoch - 1)
+                result = Epoch(epoch + 1, first + self.steps_an_epoch, train_cost, test, rate, time.perf_counter() - began)
+                self._record(result)
             listener.epoch(result)
         return time.perf_counter() - began
 
     def finish(self) -> tuple[Score, object]:
-        """The fixed-point statistics over all training images; returns (test score, passes) and saves."""
+        """The fixed-point statistics over all training images; returns (test score, passes) and saves. The average of
+        the weights, where there is one, takes their place for good."""
+        if self.average:
+            self.average.swap()
         passes = evaluate.fix_statistics(self.model, self.train_images, seed=self.settings.seed)
         score = evaluate.score(self.model, self.test_images, self.settings.seed)
         if self.run:
             self._save(self.settings.epochs, score)
         return score, passes
+
+    def evaluated(self) -> AbstractContextManager:
+        """Within this context the model has the parameters that are evaluated and kept: the average, where there is
+        one. Batch norm's statistics are then taken under them, too."""
+        return self.average.in_use() if self.average else nullcontext()
+
+    def restore(self, arrays: dict[str, np.ndarray], facts: dict) -> int:
+        """Go on where a checkpoint of these settings was saved: the next steps are the same, bit for bit.
+
+        Args:
+            arrays, facts: see checkpoint.load.
+
+        Returns:
+            The number of the next step, counted from 0.
+
+        Raises:
+            MinivaeError: it is of another model or optimizer.
+        """
+        own = {k.removeprefix("optimizer."): v for k, v in arrays.items() if k.startswith("optimizer.")}
+        trained = own.pop(TRAINED, None)
+        if (trained is None) != (self.average is None):
+            raise MinivaeError("the checkpoint was saved with another --ema: take the settings that it was saved with")
+        self.model.load_state({k: v for k, v in arrays.items() if not k.startswith("optimizer.")}, self.device)
+        self.optimizer.restore(own, facts["optimizer"])
+        self.schedule.restore(facts["schedule"])
+        if self.average:
+            self.average.values[...] = self.device.from_host(trained)
+            self.average.steps = self.optimizer.steps
+            self.average.swap()
+        return self.optimizer.steps
 
     def _begin_score(self) -> None:
         self._totals[...] = 0
@@ -169,9 +205,12 @@ class Trainer:
             self._save(epoch.number, test)
 
     def _save(self, epoch: int, test: Score) -> None:
-        arrays = {**self.model.state(), **{f"optimizer.{k}": v for k, v in self.optimizer.state.items()}}
+        """To be called where the model has the parameters that are kept; see evaluated()."""
+        state = {**self.optimizer.state, **({TRAINED: self.average.values} if self.average else {})}
+        arrays = {**self.model.state(), **{f"optimizer.{k}": v for k, v in state.items()}}
         facts = {"minivae": __version__, "settings": asdict(self.settings), "image_shape": self.dataset.image_shape,
-                 "epoch": epoch, "step": self.optimizer.steps, "test_cost": test._asdict()}
+                 "epoch": epoch, "step": self.optimizer.steps, "optimizer": self.optimizer.facts(),
+                 "schedule": self.schedule.facts(), "test_cost": test._asdict()}
         checkpoint.save(self.run.checkpoint, {k: self.device.to_host(v) for k, v in arrays.items()}, facts)
 
 
@@ -195,6 +234,23 @@ def check(settings: Settings, dataset: Dataset) -> None:
                          f"most {count}")
     if not 0 < settings.learning_rate < math.inf:
         raise UsageError(f"--learning-rate is {settings.learning_rate:g}, but must be a positive number, such as 0.001")
+    _check_optimizer(settings)
+
+
+def _check_optimizer(settings: Settings) -> None:
+    for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+        value = getattr(settings, name)
+        if value not in known:
+            raise UsageError(f"--{name} is {value}, but must be one of {', '.join(known)}")
+    for name, none in (("rescale", "no rescaling"), ("clip", "no clipping"), ("weight_decay", "no decay"),
+                       ("warm_up", "no warm-up")):
+        value = getattr(settings, name)
+        if value is not None and not 0 <= value < math.inf:
+            raise UsageError(f"--{name.replace('_', '-')} is {value:g}, but must be 0 ({none}) or a positive number")
+    if settings.warm_up > settings.epochs:
+        raise UsageError(f"--warm-up is {settings.warm_up:g} epochs, but there are only {settings.epochs}")
+    if not 0 <= settings.ema < 1:
+        raise UsageError(f"--ema is {settings.ema:g}, but must be 0 (no average) or a decay below 1, such as 0.999")
 
 
 def draw_samples(model: VAE, count: int, seed: int):

@@ -15,8 +15,7 @@ from PIL import Image
 from minivae import cli, data, kernels, nvrtc
 from minivae.models import ARCHITECTURES
 from minivae.models.vae import LIKELIHOODS
-from minivae.optim import OPTIMIZERS
-from minivae.training import SCHEDULES
+from minivae.optim import OPTIMIZERS, SCHEDULES
 
 ROOT = Path(__file__).parent.parent
 LAST = re.compile(r"test cost (\d+\.\d\d) = reconstruction (\d+\.\d\d) \+ KL (\d+\.\d\d) nats/image, trained in \d+\.\d s$")
@@ -39,8 +38,8 @@ def run(tmp_path_factory):
 
 
 def test_the_choices_offered_are_those_there_are():
-    assert set(cli.ARCHITECTURES) == set(ARCHITECTURES) and set(cli.OPTIMIZERS) == set(OPTIMIZERS)
-    assert set(cli.SCHEDULES) == set(SCHEDULES) and set(cli.LIKELIHOODS) == set(LIKELIHOODS)
+    assert set(cli.ARCHITECTURES) == set(ARCHITECTURES) and cli.OPTIMIZERS == tuple(OPTIMIZERS)
+    assert cli.SCHEDULES == tuple(SCHEDULES) and set(cli.LIKELIHOODS) == set(LIKELIHOODS)
     assert cli.GPU_ARCHITECTURES == nvrtc.ARCHITECTURES
 
 
@@ -78,6 +77,11 @@ BAD_ARGUMENTS = [
     (["reconstruct", "nowhere"], 2, "there is no run"), (["train", "--out", "/proc/x"], 1, "cannot make the run folder"),
     (["nonsense"], 2, "No such command"), (["train", "--channels", "8"], 2, "--channels belongs to --arch conv"),
     (["train", "--arch", "conv", "--channels", "8,8,8"], 2, "cannot be pooled 3 times by 2: take height 24 or 32"),
+    (["train", "--optimizer", "newton"], 2, "'lamb'"), (["train", "--schedule", "linear"], 2, "'one-cycle'"),
+    (["train", "--ema", "1"], 2, "--ema is 1, but must be 0 (no average) or a decay below 1"),
+    (["train", "--rescale", "-5"], 2, "--rescale is -5"), (["train", "--clip", "nan"], 2, "--clip is nan"),
+    (["train", "--weight-decay", "-1"], 2, "--weight-decay is -1"), (["train", "--warm-up", "61"], 2, "only 60"),
+    (["optimizers", "newton"], 2, "'lamb'"),
     (["bench", "--batch-size", "4001"], 2, "take at most 4000"), (["bench", "--batch-size", "0"], 2, "--batch-size is 0"),
     (["bench", "--json", "no/such/folder/x.json"], 1, "cannot write"), (["bench", "--json", "."], 1, "no regular file"),
     (["bench", "--arch", "gan"], 2, "'both'"), (["bench", "--repeat", "0"], 2, "--repeat"),
@@ -93,6 +97,29 @@ def test_bad_arguments(tmp_path, arguments, code, words):
     assert words in err and "Traceback" not in err
     assert err.startswith("minivae: ") and len(err.splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_the_list_of_optimizers(tmp_path):
+    """All of them, in the order of the command line, or those that are named; within 80 columns no name is cut."""
+    code, out, _ = minivae("optimizers", cwd=tmp_path, COLUMNS="80")
+    names = [line.split()[0] for line in out.splitlines() if re.match(r"  [a-z]", line)]
+    assert code == 0 and names == ["name", *OPTIMIZERS] and max(map(len, out.splitlines())) <= 80
+    code, out, _ = minivae("optimizers", "rmsprop", cwd=tmp_path, COLUMNS="100")
+    assert code == 0 and "Graves 2013" in out and "m' = mu m - s" in out and "limit 5" in out and "lion" not in out
+
+
+def test_every_option_of_the_optimizer_reaches_the_run(tmp_path):
+    """Into settings.toml; the rate that is not given is the optimizer's own."""
+    code, _, err = minivae("train", "--epochs", 1, "--hidden", "16", "--code", 4, "--device", "cpu", "--optimizer", "adamw",
+                           "--schedule", "one-cycle", "--warm-up", 0.5, "--rescale", 3, "--clip", 0.5, "--weight-decay", 0.1,
+                           "--ema", 0.9, "--out", "x", cwd=tmp_path)
+    assert code == 0, err
+    text = (tmp_path / "x/settings.toml").read_text()
+    for line in ('optimizer = "adamw"', "learning_rate = 0.001", 'schedule = "one-cycle"', "warm_up = 0.5", "rescale = 3.0",
+                 "clip = 0.5", "weight_decay = 0.1", "ema = 0.9"):
+        assert line + "\n" in text
+    code, _, err = minivae("sample", "x", "--count", 1, "--device", "cpu", cwd=tmp_path)
+    assert code == 0, err
 
 
 def test_cuda_without_a_gpu_names_the_fix(tmp_path):

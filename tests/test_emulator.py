@@ -435,8 +435,8 @@ def test_adam(memory, rng, n):
     v = rng.random(n).astype(np.float32)
     partial = np.float32([(g.astype(np.float64) ** 2).sum()])
     at = [memory(a) for a in (p, g, m, v, partial)]
-    numbers = np.float32([np.inf, 1e-2, 0.9, 0.99, 1e-8, 0.5, 0.25])
-    counted = launch_real("optimizer", "adam", elements(n), *map(np.uint64, at), np.int64(n), np.int32(1), *numbers)
+    numbers = np.float32([np.inf, np.inf, 0, 0.9, 0.1, 0.99, 0.01, 1e-8, 1e-2 / 0.5, 0, 1 / 0.25, 0])
+    counted = launch_real("optimizer_adam", "adam", elements(n), *map(np.uint64, at), np.int64(n), np.int32(1), *numbers)
     m = 0.9 * m + 0.1 * g
     v = 0.99 * v + 0.01 * g * g
     expected = p - 1e-2 / 0.5 * m / (np.sqrt(v / 0.25) + 1e-8)
