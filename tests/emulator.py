@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import elf
 import numpy as np
 
 from minivae import compiler
@@ -28,6 +29,11 @@ RUNTIME_FLAGS = ("-O2", "-std=c++17", "-fPIC", "-shared", "-Wall")
 KERNEL_FLAGS = ("-O1", "-g", "-std=c++17", "-fPIC", "-shared", "-march=native", "-ffp-contract=fast", "-fno-math-errno",
                 "-fno-exceptions", "-fvisibility=hidden", "-fno-tree-loop-distribute-patterns", "-Wno-unknown-pragmas",
                 "-fsanitize=thread,undefined,float-cast-overflow", "-nodefaultlibs", "-lm", "-lc", "-lgcc")
+# What a kernel's library may call, beside the runtime's own: functions of numbers, and what starts and ends a library.
+# Nobody watches what others, memcpy first of all, do to memory.
+MAY_CALL = re.compile("(__tsan|__ubsan|simt)_.*|(exp|exp2|expm1|log|log1p|log2|pow|sqrt|tanh|sin|cos|fma|fabs|floor|ceil|rint|"
+                      "trunc|fmin|fmax|fmod|ldexp)f?|_ITM_(de)?registerTMCloneTable|__cxa_finalize|__gmon_start__|"
+                      "__tls_get_addr")
 KERNEL = re.compile(r'extern "C"\s+__global__\s+void\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?(\w+)\s*\(')
 MOST_POINTERS = 30              # of a kernel, as in simt_memory.cpp
 MOST_THREADS, MOST_GRID = 1024, (2**31 - 1, 65535, 65535)
@@ -190,6 +196,7 @@ class Module:
 
     Raises:
         MinivaeError: it does not compile.
+        EmulatorError: the compiler made a call of a function that works on memory unwatched.
     """
 
     def __init__(self, code: str, options: tuple[str, ...] = ()):
@@ -200,7 +207,16 @@ class Module:
                   "".join(f"SIMT_KERNEL({name})\n" for name in self.names))
         defines = tuple(option[2:] for option in options if option.startswith("-D"))
         self.path = compiler.build("simt-kernels", source, defines, KERNEL_FLAGS)
+        self._require_watched()
         self.library = compiler.load(self.path)
+
+    def _require_watched(self) -> None:
+        strange = sorted(symbol.name for symbol in elf.symbols(self.path, elf.DYNAMIC_SYMBOLS)
+                         if symbol.undefined and not MAY_CALL.fullmatch(symbol.name))
+        if strange:
+            raise EmulatorError(f"kernels of {', '.join(self.names)} call {', '.join(strange)}, whose accesses to memory would "
+                                "go unchecked: write loops over elements in their place, or extend MAY_CALL by a function of "
+                                "numbers")
 
     def function(self, name: str) -> Function:
         """The kernel of that name.

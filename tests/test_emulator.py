@@ -378,6 +378,15 @@ def test_without_a_tool_for_source_lines(planted, memory, monkeypatch):
     emulator.source_line.cache_clear()
 
 
+@pytest.mark.parametrize(("call", "imported"), [
+    ("memcpy(y, x, n)", "memcpy"), ("memset(y, n, n)", "memset"), ("memmove(y, x, n)", "memmove")])
+def test_calls_that_nobody_watches_are_refused(call, imported):
+    """A kernel file that has the compiler call the C library is not run: its accesses would pass unseen."""
+    code = planted_source() + f'extern "C" __global__ void unwatched(const float* x, float* y, int n) {{ {call}; }}'
+    with pytest.raises(emulator.EmulatorError, match=f"unwatched call {imported}, whose accesses to memory would go unchecked"):
+        emulator.Module(code)
+
+
 # ---- real kernels ----
 
 def launch_real(stem, name, work, *arguments, dtype=np.float32):
@@ -461,7 +470,9 @@ def test_im2col(memory, rng, channels, kernel, stride, pad):
     assert counted.bytes_written == counted.distinct_written == expected.nbytes
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("stem", kernels.stems())
-def test_every_kernel_file_compiles_for_the_emulator(stem):
-    module = emulator.Module(kernels.source(stem), kernels.cuda_options(np.dtype(np.float64)))
+def test_every_kernel_file_compiles_for_the_emulator(stem, dtype):
+    """And calls nothing that works on memory unwatched."""
+    module = emulator.Module(kernels.source(stem), kernels.cuda_options(np.dtype(dtype)))
     assert set(module.names) == set(kernels.signatures(stem))
