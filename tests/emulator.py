@@ -70,7 +70,8 @@ def _runtime() -> ctypes.CDLL:
             ("copy_in_masked", text, size, pointer, pointer, size), ("written", text, size, pointer, size),
             ("unwritten", text, size, size, pointer), ("seed", None, size), ("counters", ctypes.POINTER(_Counters)),
             ("finding", ctypes.POINTER(_Finding), ctypes.c_int), ("argument_use", ctypes.c_int, ctypes.c_int),
-            ("launch", ctypes.c_int, pointer, pointer, pointer, ctypes.c_uint, pointer, pointer)):
+            ("launch", ctypes.c_int, pointer, pointer, pointer, ctypes.c_uint, pointer, pointer,
+             pointer, ctypes.c_int)):
         function = getattr(library, f"simt_{name}")
         function.restype, function.argtypes = result, arguments
     return library
@@ -208,6 +209,9 @@ class Module:
         defines = tuple(option[2:] for option in options if option.startswith("-D"))
         self.path = compiler.build("simt-kernels", source, defines, KERNEL_FLAGS)
         self._require_watched()
+        arrays = [symbol for symbol in elf.symbols(self.path, elf.SYMBOLS)
+                  if symbol.kind == elf.THREAD_LOCAL and "simt_" not in symbol.name]
+        self.shared = (ctypes.c_uint64 * 2 * len(arrays))(*((array.value, array.size) for array in arrays))
         self.library = compiler.load(self.path)
 
     def _require_watched(self) -> None:
@@ -263,7 +267,7 @@ class Function:
         with _lock:
             runtime = _runtime()
             count = runtime.simt_launch(ctypes.addressof(self.kernel), three(*grid), three(*block), shared_bytes, pointers,
-                                        spans)
+                                        spans, self.module.shared, len(self.module.shared))
             lines = [self._line(runtime.simt_finding(i).contents) for i in range(count)]
             uses = [runtime.simt_argument_use(i) for i in range(len(arguments))]
             numbers = runtime.simt_counters().contents

@@ -6,6 +6,7 @@ A block of 256 threads with ten barriers and a dozen accesses takes some 180 us 
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import emulator
@@ -83,6 +84,8 @@ FAULTS = [
     ("static_shared", None, 256, 1, 64, 1, r"thread \(63, 0, 0\): out of bounds: past the end of a variable"),
     ("shared_by_pointer", None, 256, 1, 64, 1 << 16,
      f"thread {ANY}: out of bounds: writes 4 bytes of memory that is neither"),
+    *(("shared_neighbours", None, 256, 1, 64, array + by, f"thread {ANY}: out of bounds: writes 4 bytes (outside|past the end "
+       "of|before the start of) shared memory") for array in (1500, 2500) for by in (1, 2, 16, 64, 128, -1, -2, -16, -64, -128)),
     ("shared_index", None, 256, 1, 64, 1,
      r"thread \((3[2-9]|[456]\d), 0, 0\): out of bounds: index 2 of an array that is smaller"),
     ("dynamic_shared_end", None, 256, 1, 64, 1,
@@ -476,3 +479,6 @@ def test_every_kernel_file_compiles_for_the_emulator(stem, dtype):
     """And calls nothing that works on memory unwatched."""
     module = emulator.Module(kernels.source(stem), kernels.cuda_options(np.dtype(dtype)))
     assert set(module.names) == set(kernels.signatures(stem))
+    ends = sorted((start, start + size) for start, size in module.shared)
+    assert all(start - end >= 512 for (_, end), (start, _) in pairwise(ends))      # a guard between shared arrays
+    assert ends or stem not in ("arithmetic", "batch_norm")

@@ -10,7 +10,12 @@
 #define __global__ __attribute__((noinline, used))
 #define __launch_bounds__(...)
 #define __align__(bytes) alignas(bytes)
-#define __shared__ static thread_local       // one block runs at a time: the library's thread-local memory is the block's
+// One block runs at a time: the library's thread-local memory is the block's.  A guard stands beside every array, which is
+// nobody's: an overrun, of up to its size, ends there and not in the next array.
+#define SIMT_JOIN(a, b) a##b
+#define SIMT_GUARD(number) \
+  static thread_local char __attribute__((used, aligned(16))) SIMT_JOIN(simt_guard_, number)[512]
+#define __shared__ SIMT_GUARD(__COUNTER__); static thread_local
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
