@@ -218,7 +218,7 @@ class Module:
         strange = sorted(symbol.name for symbol in elf.symbols(self.path, elf.DYNAMIC_SYMBOLS)
                          if symbol.undefined and not MAY_CALL.fullmatch(symbol.name))
         if strange:
-            raise EmulatorError(f"kernels of {', '.join(self.names)} call {', '.join(strange)}, whose accesses to memory would "
+            raise EmulatorError(f"kernels ({', '.join(self.names[-3:])}, ...) call {', '.join(strange)}, whose accesses to memory would "
                                 "go unchecked: write loops over elements in their place, or extend MAY_CALL by a function of "
                                 "numbers")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import emulator
 import numpy as np
 import pytest
+from conftest import seed_emulator
 
 from minivae import kernels
 from minivae.system import kernel_folder
@@ -37,8 +38,9 @@ def planted():
 
 
 @pytest.fixture
-def memory():
-    """Puts arrays on the device; all are freed after the test."""
+def memory(request):
+    """Puts arrays on the device; all are freed after the test, whose kernels run in an order of its own."""
+    seed_emulator(request)
     addresses = []
 
     def put(array):
@@ -268,6 +270,16 @@ def test_host_code_cannot_touch_device_memory():
 
 # ---- launches ----
 
+def test_orders_are_the_tests_own(planted, memory, request):
+    """What ran before does not matter: seeded anew, a test sees the orders that it saw."""
+    function, y = planted.function("blocks_write_one_place"), memory.fresh(4)
+    first = [error(function, 16, 32, np.uint64(y), np.int32(1)) for _ in range(3)]
+    error(function, 16, 32, np.uint64(y), np.int32(1))
+    seed_emulator(request)
+    assert [error(function, 16, 32, np.uint64(y), np.int32(1)) for _ in range(3)] == first
+
+
+
 def test_arguments_are_read_as_cuda_reads_them(planted, memory):
     """An int where a float is declared is its bits; the first bytes of a double are no float either."""
     x, y = memory(ONES), memory.fresh(1024)
@@ -386,7 +398,7 @@ def test_without_a_tool_for_source_lines(planted, memory, monkeypatch):
 def test_calls_that_nobody_watches_are_refused(call, imported):
     """A kernel file that has the compiler call the C library is not run: its accesses would pass unseen."""
     code = planted_source() + f'extern "C" __global__ void unwatched(const float* x, float* y, int n) {{ {call}; }}'
-    with pytest.raises(emulator.EmulatorError, match=f"unwatched call {imported}, whose accesses to memory would go unchecked"):
+    with pytest.raises(emulator.EmulatorError, match=rf"unwatched, \.\.\.\) call {imported}, whose accesses to memory would go unchecked"):
         emulator.Module(code)
 
 
