@@ -22,7 +22,8 @@ import numpy as np
 from minivae import compiler
 from minivae.system import kernel_folder
 
-RUNTIME = ("simt_memory.cpp", "simt_check.cpp", "simt_switch.cpp", "simt_threads.cpp", "simt_launch.cpp")
+RUNTIME = ("simt_abi.h", "simt_memory.cpp", "simt_check.cpp", "simt_switch.cpp", "simt_threads.cpp", "simt_launch.cpp")
+PRELUDE = ("simt_abi.h", "simt_kernel.h")
 RUNTIME_FLAGS = ("-O2", "-std=c++17", "-fPIC", "-shared", "-Wall")
 # -nodefaultlibs leaves out the sanitizers' own runtimes, in whose place ours stands. Loops must not become calls of
 # memset, which nobody would watch, and no two libraries may share their shared memory: hence hidden.
@@ -203,8 +204,8 @@ class Module:
     def __init__(self, code: str, options: tuple[str, ...] = ()):
         _runtime()
         self.names = KERNEL.findall(code)
-        prelude = (kernel_folder() / "host" / "simt_kernel.h").read_text()
-        source = (f'#line 1 "simt_kernel.h"\n{prelude}#line 1 "kernel.cu"\n{code}\n#line 1 "entries"\n' +
+        prelude = "".join(f'#line 1 "{name}"\n{(kernel_folder() / "host" / name).read_text()}' for name in PRELUDE)
+        source = (f'{prelude}#line 1 "kernel.cu"\n{code}\n#line 1 "entries"\n' +
                   "".join(f"SIMT_KERNEL({name})\n" for name in self.names))
         defines = tuple(option[2:] for option in options if option.startswith("-D"))
         self.path = compiler.build("simt-kernels", source, defines, KERNEL_FLAGS)

@@ -3,17 +3,6 @@
 // barrier.  A thread goes on from a barrier when all of the block wait at it, and from a shuffle when all lanes
 // that its mask names wait with the same mask.
 
-// What a kernel's library says of a kernel: see simt_kernel.h.
-struct SimtParameter { unsigned size; bool pointer; };
-struct SimtKernel {
-  const char* name;
-  unsigned count;
-  const SimtParameter* parameters;
-  void (*enter)(void** arguments);
-  char* (*anchor)();                        // a variable in the library's shared memory
-};
-enum SimtShuffle { SIMT_INDEX, SIMT_UP, SIMT_DOWN, SIMT_XOR };
-
 namespace {
 
 constexpr unsigned MOST_THREADS = 1024, WARP = 32;
