@@ -32,9 +32,9 @@ KERNEL_FLAGS = ("-O1", "-g", "-std=c++17", "-fPIC", "-shared", "-march=native", 
                 "-fsanitize=thread,undefined,float-cast-overflow", "-nodefaultlibs", "-lm", "-lc", "-lgcc")
 # What a kernel's library may call, beside the runtime's own: functions of numbers, and what starts and ends a library.
 # Nobody watches what others, memcpy first of all, do to memory.
-MAY_CALL = re.compile("(__tsan|__ubsan|simt)_.*|(exp|exp2|expm1|log|log1p|log2|pow|sqrt|tanh|sin|cos|fma|fabs|floor|ceil|rint|"
-                      "trunc|fmin|fmax|fmod|ldexp)f?|_ITM_(de)?registerTMCloneTable|__cxa_finalize|__gmon_start__|"
-                      "__tls_get_addr")
+MAY_CALL = re.compile("(__tsan|__ubsan|simt)_.*|_ITM_(de)?registerTMCloneTable|__cxa_finalize|__gmon_start__|__tls_get_addr|"
+                      "(exp|exp2|expm1|log|log1p|log2|pow|sqrt|tanh|sin|cos|fma|fabs|floor|ceil|rint|trunc|fmin|fmax|fmod|"
+                      "ldexp)f?")
 KERNEL = re.compile(r'extern "C"\s+__global__\s+void\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?(\w+)\s*\(')
 MOST_POINTERS = 30              # of a kernel, as in simt_memory.cpp
 MOST_THREADS, MOST_GRID = 1024, (2**31 - 1, 65535, 65535)
@@ -219,9 +219,9 @@ class Module:
         strange = sorted(symbol.name for symbol in elf.symbols(self.path, elf.DYNAMIC_SYMBOLS)
                          if symbol.undefined and not MAY_CALL.fullmatch(symbol.name))
         if strange:
-            raise EmulatorError(f"kernels ({', '.join(self.names[-3:])}, ...) call {', '.join(strange)}, whose accesses to memory would "
-                                "go unchecked: write loops over elements in their place, or extend MAY_CALL by a function of "
-                                "numbers")
+            raise EmulatorError(f"kernels ({', '.join(self.names[-3:])}, ...) call {', '.join(strange)}, whose accesses to "
+                                "memory would go unchecked: write loops over elements in their place, or extend MAY_CALL by "
+                                "a function of numbers")
 
     def function(self, name: str) -> Function:
         """The kernel of that name.
@@ -287,8 +287,8 @@ class Function:
             raise EmulatorError(f"kernel {self.name}: {shared_bytes} bytes of dynamic shared memory; "
                                 "a block has at most 227 KiB")
         if sum(self.kernel.parameters[i].pointer for i in range(self.kernel.count)) > MOST_POINTERS:
-            raise EmulatorError(f"kernel {self.name} has more than {MOST_POINTERS} pointers: raise MOST_POINTERS, here and in "
-                                "simt_memory.cpp")
+            raise EmulatorError(f"kernel {self.name} has more than {MOST_POINTERS} pointers: raise MOST_POINTERS, here and "
+                                "in simt_memory.cpp")
         if len(arguments) != len(self.sizes):
             raise EmulatorError(f"kernel {self.name} takes {len(self.sizes)} arguments, got {len(arguments)}")
         for i, (value, size) in enumerate(zip(arguments, self.sizes, strict=True)):

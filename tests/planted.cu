@@ -40,7 +40,8 @@ __device__ __noinline__ void set_at(float* p, int i) {
   p[i] = 1.0f;  // <- shared_neighbours
 }
 
-extern "C" __global__ void shared_neighbours(float* y, int bug) {       // bug: by 1500 + i of the first, 2500 + i of the second
+// bug: 1500 + elements too far in the first array, 2500 + those in the second.
+extern "C" __global__ void shared_neighbours(float* y, int bug) {
   __shared__ float first[64];
   __shared__ float second[64];
   set_at(first, threadIdx.x + (bug / 1000 == 1 ? bug - 1500 : 0));

@@ -86,8 +86,9 @@ FAULTS = [
     ("static_shared", None, 256, 1, 64, 1, r"thread \(63, 0, 0\): out of bounds: past the end of a variable"),
     ("shared_by_pointer", None, 256, 1, 64, 1 << 16,
      f"thread {ANY}: out of bounds: writes 4 bytes of memory that is neither"),
-    *(("shared_neighbours", None, 256, 1, 64, array + by, f"thread {ANY}: out of bounds: writes 4 bytes (outside|past the end "
-       "of|before the start of) shared memory") for array in (1500, 2500) for by in (1, 2, 16, 64, 128, -1, -2, -16, -64, -128)),
+    *(("shared_neighbours", None, 256, 1, 64, array + by,
+       f"thread {ANY}: out of bounds: writes 4 bytes (outside|past the end of|before the start of) shared memory")
+      for array in (1500, 2500) for by in (1, 2, 16, 64, 128, -1, -2, -16, -64, -128)),
     ("shared_index", None, 256, 1, 64, 1,
      r"thread \((3[2-9]|[456]\d), 0, 0\): out of bounds: index 2 of an array that is smaller"),
     ("dynamic_shared_end", None, 256, 1, 64, 1,
@@ -398,7 +399,7 @@ def test_without_a_tool_for_source_lines(planted, memory, monkeypatch):
 def test_calls_that_nobody_watches_are_refused(call, imported):
     """A kernel file that has the compiler call the C library is not run: its accesses would pass unseen."""
     code = planted_source() + f'extern "C" __global__ void unwatched(const float* x, float* y, int n) {{ {call}; }}'
-    with pytest.raises(emulator.EmulatorError, match=rf"unwatched, \.\.\.\) call {imported}, whose accesses to memory would go unchecked"):
+    with pytest.raises(emulator.EmulatorError, match=rf"unwatched, \.\.\.\) call {imported}, whose accesses to memory"):
         emulator.Module(code)
 
 

@@ -1,4 +1,5 @@
-// simt_abi.h - what a kernel's library and the emulator tell each other; pasted before both (simt_kernel.h, simt_threads.cpp).
+// simt_abi.h - what a kernel's library and the emulator tell each other.
+// Pasted before both: before simt_kernel.h, and before the runtime's files.
 struct SimtParameter { unsigned size; bool pointer; };
 struct SimtKernel {
   const char* name;
