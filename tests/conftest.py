@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 os.environ.setdefault("MINIVAE_THREADS", "1")     # pytest-xdist already uses every processor
 
+import emulator
 import numpy as np
 import pytest
 import strict_cupy
@@ -15,10 +16,20 @@ from minivae import device as devices
 from minivae.errors import MinivaeError
 
 
+def seed_of(request) -> list[int]:
+    """A test's own seed, from its name: the same alone, in parallel, in any order, on any device."""
+    return list(re.sub("cuda|simt", "cpu", request.node.name).encode())
+
+
 @pytest.fixture
 def rng(request):
-    """A generator seeded by the test's name: the same numbers alone, in parallel, in any order, on any device."""
-    return np.random.default_rng(list(re.sub("cuda|simt", "cpu", request.node.name).encode()))
+    """A generator seeded by the test's name."""
+    return np.random.default_rng(seed_of(request))
+
+
+def seed_emulator(request) -> None:
+    """The orders of blocks and warps are the test's own too."""
+    emulator.seed(int(np.random.default_rng(seed_of(request)).integers(2**62)))
 
 
 def _fast(name):
@@ -35,8 +46,10 @@ _stand_ins: dict[int, devices.CudaDevice] = {}       # kept, so that kernels are
 
 
 @contextmanager
-def standing_in():
-    """Within this context CuPy is the stand-in (tests/strict_cupy), and the GPU its emulator."""
+def standing_in(request):
+    """Within this context CuPy is the stand-in (tests/strict_cupy), and the GPU its emulator, in an order that is the
+    requesting test's own."""
+    seed_emulator(request)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(devices, "_import_cupy", lambda: strict_cupy)
         patch.setattr(devices, "_gpus", _stand_ins)
@@ -44,9 +57,9 @@ def standing_in():
 
 
 @pytest.fixture
-def simt():
+def simt(request):
     """minivae's GPU device over the stand-in: every thread of every block runs."""
-    with standing_in() as device:
+    with standing_in(request) as device:
         yield device
 
 
@@ -57,7 +70,7 @@ GPU = pytest.param("cuda", marks=pytest.mark.gpu)
 def device(request):
     """Every device there is, and the stand-in for a GPU: one test body for all of them."""
     if request.param == "simt":
-        with standing_in() as stand_in:
+        with standing_in(request) as stand_in:
             yield stand_in
     else:
         yield _fast(request.param)

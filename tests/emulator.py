@@ -16,18 +16,25 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import elf
 import numpy as np
 
 from minivae import compiler
 from minivae.system import kernel_folder
 
-RUNTIME = ("simt_memory.cpp", "simt_check.cpp", "simt_switch.cpp", "simt_threads.cpp", "simt_launch.cpp")
+RUNTIME = ("simt_abi.h", "simt_memory.cpp", "simt_check.cpp", "simt_switch.cpp", "simt_threads.cpp", "simt_launch.cpp")
+PRELUDE = ("simt_abi.h", "simt_kernel.h")
 RUNTIME_FLAGS = ("-O2", "-std=c++17", "-fPIC", "-shared", "-Wall")
 # -nodefaultlibs leaves out the sanitizers' own runtimes, in whose place ours stands. Loops must not become calls of
 # memset, which nobody would watch, and no two libraries may share their shared memory: hence hidden.
 KERNEL_FLAGS = ("-O1", "-g", "-std=c++17", "-fPIC", "-shared", "-march=native", "-ffp-contract=fast", "-fno-math-errno",
                 "-fno-exceptions", "-fvisibility=hidden", "-fno-tree-loop-distribute-patterns", "-Wno-unknown-pragmas",
                 "-fsanitize=thread,undefined,float-cast-overflow", "-nodefaultlibs", "-lm", "-lc", "-lgcc")
+# What a kernel's library may call, beside the runtime's own: functions of numbers, and what starts and ends a library.
+# Nobody watches what others, memcpy first of all, do to memory.
+MAY_CALL = re.compile("(__tsan|__ubsan|simt)_.*|_ITM_(de)?registerTMCloneTable|__cxa_finalize|__gmon_start__|__tls_get_addr|"
+                      "(exp|exp2|expm1|log|log1p|log2|erf|erfc|pow|sqrt|tanh|sin|cos|fma|fabs|floor|ceil|rint|trunc|fmin|fmax|fmod|"
+                      "fmax|fmod|ldexp)f?")
 KERNEL = re.compile(r'extern "C"\s+__global__\s+void\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?(\w+)\s*\(')
 MOST_POINTERS = 30              # of a kernel, as in simt_memory.cpp
 MOST_THREADS, MOST_GRID = 1024, (2**31 - 1, 65535, 65535)
@@ -64,7 +71,8 @@ def _runtime() -> ctypes.CDLL:
             ("copy_in_masked", text, size, pointer, pointer, size), ("written", text, size, pointer, size),
             ("unwritten", text, size, size, pointer), ("seed", None, size), ("counters", ctypes.POINTER(_Counters)),
             ("finding", ctypes.POINTER(_Finding), ctypes.c_int), ("argument_use", ctypes.c_int, ctypes.c_int),
-            ("launch", ctypes.c_int, pointer, pointer, pointer, ctypes.c_uint, pointer, pointer)):
+            ("launch", ctypes.c_int, pointer, pointer, pointer, ctypes.c_uint, pointer, pointer,
+             pointer, ctypes.c_int)):
         function = getattr(library, f"simt_{name}")
         function.restype, function.argtypes = result, arguments
     return library
@@ -190,17 +198,30 @@ class Module:
 
     Raises:
         MinivaeError: it does not compile.
+        EmulatorError: the compiler made a call of a function that works on memory unwatched.
     """
 
     def __init__(self, code: str, options: tuple[str, ...] = ()):
         _runtime()
         self.names = KERNEL.findall(code)
-        prelude = (kernel_folder() / "host" / "simt_kernel.h").read_text()
-        source = (f'#line 1 "simt_kernel.h"\n{prelude}#line 1 "kernel.cu"\n{code}\n#line 1 "entries"\n' +
+        prelude = "".join(f'#line 1 "{name}"\n{(kernel_folder() / "host" / name).read_text()}' for name in PRELUDE)
+        source = (f'{prelude}#line 1 "kernel.cu"\n{code}\n#line 1 "entries"\n' +
                   "".join(f"SIMT_KERNEL({name})\n" for name in self.names))
         defines = tuple(option[2:] for option in options if option.startswith("-D"))
         self.path = compiler.build("simt-kernels", source, defines, KERNEL_FLAGS)
+        self._require_watched()
+        arrays = [symbol for symbol in elf.symbols(self.path, elf.SYMBOLS)
+                  if symbol.kind == elf.THREAD_LOCAL and "simt_" not in symbol.name]
+        self.shared = (ctypes.c_uint64 * 2 * len(arrays))(*((array.value, array.size) for array in arrays))
         self.library = compiler.load(self.path)
+
+    def _require_watched(self) -> None:
+        strange = sorted(symbol.name for symbol in elf.symbols(self.path, elf.DYNAMIC_SYMBOLS)
+                         if symbol.undefined and not MAY_CALL.fullmatch(symbol.name))
+        if strange:
+            raise EmulatorError(f"kernels ({', '.join(self.names[-3:])}, ...) call {', '.join(strange)}, whose accesses to "
+                                "memory would go unchecked: write loops over elements in their place, or extend MAY_CALL by "
+                                "a function of numbers")
 
     def function(self, name: str) -> Function:
         """The kernel of that name.
@@ -247,7 +268,7 @@ class Function:
         with _lock:
             runtime = _runtime()
             count = runtime.simt_launch(ctypes.addressof(self.kernel), three(*grid), three(*block), shared_bytes, pointers,
-                                        spans)
+                                        spans, self.module.shared, len(self.module.shared))
             lines = [self._line(runtime.simt_finding(i).contents) for i in range(count)]
             uses = [runtime.simt_argument_use(i) for i in range(len(arguments))]
             numbers = runtime.simt_counters().contents
@@ -266,8 +287,8 @@ class Function:
             raise EmulatorError(f"kernel {self.name}: {shared_bytes} bytes of dynamic shared memory; "
                                 "a block has at most 227 KiB")
         if sum(self.kernel.parameters[i].pointer for i in range(self.kernel.count)) > MOST_POINTERS:
-            raise EmulatorError(f"kernel {self.name} has more than {MOST_POINTERS} pointers: raise MOST_POINTERS, here and in "
-                                "simt_memory.cpp")
+            raise EmulatorError(f"kernel {self.name} has more than {MOST_POINTERS} pointers: raise MOST_POINTERS, here and "
+                                "in simt_memory.cpp")
         if len(arguments) != len(self.sizes):
             raise EmulatorError(f"kernel {self.name} takes {len(self.sizes)} arguments, got {len(arguments)}")
         for i, (value, size) in enumerate(zip(arguments, self.sizes, strict=True)):

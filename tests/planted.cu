@@ -35,6 +35,21 @@ extern "C" __global__ void shared_by_pointer(float* y, int bug) {
   y[threadIdx.x] = s[63 - threadIdx.x];
 }
 
+// Like set(), of either neighbour.
+__device__ __noinline__ void set_at(float* p, int i) {
+  p[i] = 1.0f;  // <- shared_neighbours
+}
+
+// bug: 1500 + elements too far in the first array, 2500 + those in the second.
+extern "C" __global__ void shared_neighbours(float* y, int bug) {
+  __shared__ float first[64];
+  __shared__ float second[64];
+  set_at(first, threadIdx.x + (bug / 1000 == 1 ? bug - 1500 : 0));
+  set_at(second, threadIdx.x + (bug / 1000 == 2 ? bug - 2500 : 0));
+  __syncthreads();
+  y[threadIdx.x] = first[63 - threadIdx.x] + second[63 - threadIdx.x];
+}
+
 extern "C" __global__ void shared_index(float* y, int bug) {
   __shared__ float s[2][32];
   s[threadIdx.x / 32 + bug][threadIdx.x % 32] = 1.0f;  // <- shared_index

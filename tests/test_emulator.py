@@ -6,11 +6,13 @@ A block of 256 threads with ten barriers and a dozen accesses takes some 180 us 
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import emulator
 import numpy as np
 import pytest
+from conftest import seed_emulator
 
 from minivae import kernels
 from minivae.system import kernel_folder
@@ -36,8 +38,9 @@ def planted():
 
 
 @pytest.fixture
-def memory():
-    """Puts arrays on the device; all are freed after the test."""
+def memory(request):
+    """Puts arrays on the device; all are freed after the test, whose kernels run in an order of its own."""
+    seed_emulator(request)
     addresses = []
 
     def put(array):
@@ -83,6 +86,9 @@ FAULTS = [
     ("static_shared", None, 256, 1, 64, 1, r"thread \(63, 0, 0\): out of bounds: past the end of a variable"),
     ("shared_by_pointer", None, 256, 1, 64, 1 << 16,
      f"thread {ANY}: out of bounds: writes 4 bytes of memory that is neither"),
+    *(("shared_neighbours", None, 256, 1, 64, array + by,
+       f"thread {ANY}: out of bounds: writes 4 bytes (outside|past the end of|before the start of) shared memory")
+      for array in (1500, 2500) for by in (1, 2, 16, 64, 128, -1, -2, -16, -64, -128)),
     ("shared_index", None, 256, 1, 64, 1,
      r"thread \((3[2-9]|[456]\d), 0, 0\): out of bounds: index 2 of an array that is smaller"),
     ("dynamic_shared_end", None, 256, 1, 64, 1,
@@ -265,6 +271,16 @@ def test_host_code_cannot_touch_device_memory():
 
 # ---- launches ----
 
+def test_orders_are_the_tests_own(planted, memory, request):
+    """What ran before does not matter: seeded anew, a test sees the orders that it saw."""
+    function, y = planted.function("blocks_write_one_place"), memory.fresh(4)
+    first = [error(function, 16, 32, np.uint64(y), np.int32(1)) for _ in range(3)]
+    error(function, 16, 32, np.uint64(y), np.int32(1))
+    seed_emulator(request)
+    assert [error(function, 16, 32, np.uint64(y), np.int32(1)) for _ in range(3)] == first
+
+
+
 def test_arguments_are_read_as_cuda_reads_them(planted, memory):
     """An int where a float is declared is its bits; the first bytes of a double are no float either."""
     x, y = memory(ONES), memory.fresh(1024)
@@ -378,6 +394,15 @@ def test_without_a_tool_for_source_lines(planted, memory, monkeypatch):
     emulator.source_line.cache_clear()
 
 
+@pytest.mark.parametrize(("call", "imported"), [
+    ("memcpy(y, x, n)", "memcpy"), ("memset(y, n, n)", "memset"), ("memmove(y, x, n)", "memmove")])
+def test_calls_that_nobody_watches_are_refused(call, imported):
+    """A kernel file that has the compiler call the C library is not run: its accesses would pass unseen."""
+    code = planted_source() + f'extern "C" __global__ void unwatched(const float* x, float* y, int n) {{ {call}; }}'
+    with pytest.raises(emulator.EmulatorError, match=rf"unwatched, \.\.\.\) call {imported}, whose accesses to memory"):
+        emulator.Module(code)
+
+
 # ---- real kernels ----
 
 def launch_real(stem, name, work, *arguments, dtype=np.float32):
@@ -461,7 +486,12 @@ def test_im2col(memory, rng, channels, kernel, stride, pad):
     assert counted.bytes_written == counted.distinct_written == expected.nbytes
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("stem", kernels.stems())
-def test_every_kernel_file_compiles_for_the_emulator(stem):
-    module = emulator.Module(kernels.source(stem), kernels.cuda_options(np.dtype(np.float64)))
+def test_every_kernel_file_compiles_for_the_emulator(stem, dtype):
+    """And calls nothing that works on memory unwatched."""
+    module = emulator.Module(kernels.source(stem), kernels.cuda_options(np.dtype(dtype)))
     assert set(module.names) == set(kernels.signatures(stem))
+    ends = sorted((start, start + size) for start, size in module.shared)
+    assert all(start - end >= 512 for (_, end), (start, _) in pairwise(ends))      # a guard between shared arrays
+    assert ends or stem not in ("arithmetic", "batch_norm")

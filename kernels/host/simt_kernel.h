@@ -10,7 +10,12 @@
 #define __global__ __attribute__((noinline, used))
 #define __launch_bounds__(...)
 #define __align__(bytes) alignas(bytes)
-#define __shared__ static thread_local       // one block runs at a time: the library's thread-local memory is the block's
+// One block runs at a time: the library's thread-local memory is the block's.  A guard stands beside every array, which is
+// nobody's: an overrun, of up to its size, ends there and not in the next array.
+#define SIMT_JOIN(a, b) a##b
+#define SIMT_GUARD(number) \
+  static thread_local char __attribute__((used, aligned(16))) SIMT_JOIN(simt_guard_, number)[512]
+#define __shared__ SIMT_GUARD(__COUNTER__); static thread_local
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -38,7 +43,7 @@ static inline float __int_as_float(int i) { float x; memcpy(&x, &i, 4); return x
 template <class T> static __forceinline__ T min(T a, T b) { return b < a ? b : a; }
 template <class T> static __forceinline__ T max(T a, T b) { return a < b ? b : a; }
 
-template <class T> static __forceinline__ T simt_exchange(unsigned mask, T value, int kind, int lane, int width) {
+template <class T> static __forceinline__ T simt_exchange(unsigned mask, T value, SimtShuffle kind, int lane, int width) {
   static_assert(sizeof value == 4 || sizeof value == 8, "CUDA shuffles words of 4 and 8 bytes");
   uint64_t bits = 0;
   memcpy(&bits, &value, sizeof value);
@@ -47,27 +52,19 @@ template <class T> static __forceinline__ T simt_exchange(unsigned mask, T value
   return value;
 }
 template <class T> static __forceinline__ T __shfl_sync(unsigned mask, T value, int lane, int width = 32) {
-  return simt_exchange(mask, value, 0, lane, width);
+  return simt_exchange(mask, value, SIMT_INDEX, lane, width);
 }
 template <class T> static __forceinline__ T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32) {
-  return simt_exchange(mask, value, 1, (int)delta, width);
+  return simt_exchange(mask, value, SIMT_UP, (int)delta, width);
 }
 template <class T> static __forceinline__ T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32) {
-  return simt_exchange(mask, value, 2, (int)delta, width);
+  return simt_exchange(mask, value, SIMT_DOWN, (int)delta, width);
 }
 template <class T> static __forceinline__ T __shfl_xor_sync(unsigned mask, T value, int lanes, int width = 32) {
-  return simt_exchange(mask, value, 3, lanes, width);
+  return simt_exchange(mask, value, SIMT_XOR, lanes, width);
 }
 
 // What the runtime gets to know of a kernel, deduced from the kernel itself.
-struct SimtParameter { unsigned size; bool pointer; };
-struct SimtKernel {
-  const char* name;
-  unsigned count;
-  const SimtParameter* parameters;
-  void (*enter)(void** arguments);
-  char* (*anchor)();
-};
 static thread_local char simt_anchor;
 static char* simt_anchor_of_library() { return &simt_anchor; }
 

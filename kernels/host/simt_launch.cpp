@@ -2,7 +2,11 @@
 
 namespace {
 
+struct Extent { uint64_t start, bytes; };       // of an argument: its address; of a shared array: offset in the library's
+
 // ---- shared memory ----
+
+std::vector<Extent> shared_arrays;
 
 struct Library { const void* anchor; char *shared, *image, *image_end; uint64_t shared_bytes; };
 
@@ -26,12 +30,13 @@ int find_library(dl_phdr_info* info, size_t, void* found) {
   return 0;
 }
 
+// Guards and what else is no kernel's array stay red.
 void make_shared_fresh() {
-  memset(launch.shared.state, FRESH, launch.shared.size);
+  for (const Extent& array : shared_arrays) memset(launch.shared.state + array.start, FRESH, array.bytes);
   memset(launch.dynamic.state + PAGE, FRESH, dynamic_bytes);
 }
 
-void find_shared() {
+void find_shared(const Extent* arrays, int count) {
   static Region shared = make_region(nullptr, MOST_SHARED);
   static Region dynamic = make_region((char*)reserve(DYNAMIC_ROOM, PROT_READ | PROT_WRITE), DYNAMIC_ROOM);
   Library library = {kernel->anchor(), nullptr, nullptr, nullptr, 0};
@@ -39,6 +44,10 @@ void find_shared() {
   if (!library.shared || library.shared_bytes > MOST_SHARED) abort();
   shared.base = library.shared;
   shared.size = library.shared_bytes;
+  memset(shared.state, RED, shared.size);
+  shared_arrays.assign(arrays, arrays + count);
+  for (const Extent& array : shared_arrays)
+    if (array.start > shared.size || array.bytes > shared.size - array.start) abort();
   launch.shared = shared;
   launch.dynamic = dynamic;
   memset(dynamic.state, RED, dynamic.size);
@@ -48,8 +57,6 @@ void find_shared() {
 
 // ---- a launch ----
 
-struct Extent { uint64_t address, bytes; };
-
 std::vector<uint64_t> translated;           // the arguments, device addresses made real ones
 std::vector<void*> translated_at;
 
@@ -58,7 +65,7 @@ Pointer pointer_to(int argument, uint64_t offset, const Extent* said) {
   Pointer pointer = {argument, 0, 0, device.owner[offset / PAGE], false, false};
   if (!pointer.owner) return pointer;
   const Allocation& whole = device.allocations[pointer.owner - 1];
-  pointer.begin = said ? device.offset_of(said->address) : whole.offset;
+  pointer.begin = said ? device.offset_of(said->start) : whole.offset;
   pointer.end = pointer.begin + (said ? said->bytes : whole.size);
   return pointer;
 }
@@ -93,9 +100,9 @@ void make_fibers() {
 }  // namespace
 
 // Runs a kernel; arguments are pointers to the bytes of each, as for cuLaunchKernel; extents say of each argument which
-// bytes are its array's, or are null.  Returns the number of findings.
+// bytes are its array's, or are null; arrays are those in the library's shared memory.  Returns the number of findings.
 EXPORT int simt_launch(const SimtKernel* which, const unsigned* grid, const unsigned* block, unsigned shared_bytes,
-                       void** arguments, const Extent* const* extents) {
+                       void** arguments, const Extent* const* extents, const Extent* arrays, int array_count) {
   make_fibers();
   kernel = which;
   launch.kernel = kernel->name;
@@ -112,7 +119,7 @@ EXPORT int simt_launch(const SimtKernel* which, const unsigned* grid, const unsi
   translate(arguments, extents);
   kernel_arguments = translated_at.data();
   dynamic_bytes = shared_bytes;
-  find_shared();
+  find_shared(arrays, array_count);
   for (unsigned t = 0; t < threads; ++t) fibers[t].index = place(t, launch.block);
   std::vector<uint64_t> order((uint64_t)grid[0] * grid[1] * grid[2]);
   for (uint64_t b = 0; b < order.size(); ++b) order[b] = b;

@@ -3,17 +3,6 @@
 // barrier.  A thread goes on from a barrier when all of the block wait at it, and from a shuffle when all lanes
 // that its mask names wait with the same mask.
 
-// What a kernel's library says of a kernel: see simt_kernel.h.
-struct SimtParameter { unsigned size; bool pointer; };
-struct SimtKernel {
-  const char* name;
-  unsigned count;
-  const SimtParameter* parameters;
-  void (*enter)(void** arguments);
-  char* (*anchor)();                        // a variable in the library's shared memory
-};
-enum SimtShuffle { SIMT_INDEX, SIMT_UP, SIMT_DOWN, SIMT_XOR };
-
 namespace {
 
 constexpr unsigned MOST_THREADS = 1024, WARP = 32;
@@ -69,7 +58,8 @@ void thread_entry() {
   wait_as(DONE, nullptr);
 }
 
-__attribute__((format(printf, 4, 5))) Finding* stuck(unsigned thread, void* where, void* elsewhere, const char* format, ...) {
+__attribute__((format(printf, 4, 5)))
+Finding* stuck(unsigned thread, void* where, void* elsewhere, const char* format, ...) {
   va_list arguments;
   va_start(arguments, format);
   Finding* noted = note(thread, where, elsewhere, format, arguments);
@@ -95,8 +85,8 @@ void exchange(unsigned first, unsigned mask) {
     Fiber& fiber = fibers[first + lane];
     const unsigned from = source_lane(fiber, lane);
     if (!(mask >> from & 1))
-      return (void)stuck(first + lane, fiber.where, nullptr, "shuffle: reads from lane %u, which its mask %08x leaves out", from,
-                   mask);
+      return (void)stuck(first + lane, fiber.where, nullptr, "shuffle: reads from lane %u, which its mask %08x leaves out",
+                         from, mask);
     fiber.result = fibers[first + from].value;
   }
   for (unsigned lane = 0; lane < WARP; ++lane)
@@ -129,18 +119,18 @@ void say_stuck_shuffle(unsigned first, unsigned end) {
     for (unsigned lane = 0; lane < WARP; ++lane) {
       if (!(waits.mask >> lane & 1)) continue;
       if (first + lane >= end)
-        return (void)stuck(t, waits.where, nullptr, "shuffle: its mask %08x names lane %u, but the warp has %u", waits.mask, lane,
-                     end - first);
+        return (void)stuck(t, waits.where, nullptr, "shuffle: its mask %08x names lane %u, but the warp has %u",
+                           waits.mask, lane, end - first);
       const Fiber& other = fibers[first + lane];
       if (other.doing == DONE)
         return (void)stuck(t, waits.where, nullptr, "shuffle: its mask %08x names lane %u, which has left the kernel",
-                     waits.mask, lane);
+                           waits.mask, lane);
       if (other.doing == AT_BARRIER)
         return (void)stuck(t, waits.where, other.where, "shuffle: its mask %08x names lane %u, which waits at a barrier",
-                     waits.mask, lane);
+                           waits.mask, lane);
       if (other.mask != waits.mask)
-        return (void)stuck(t, waits.where, other.where, "shuffle: masks differ, its %08x and lane %u's %08x", waits.mask, lane,
-                     other.mask);
+        return (void)stuck(t, waits.where, other.where, "shuffle: masks differ, its %08x and lane %u's %08x",
+                           waits.mask, lane, other.mask);
       if (other.kind != waits.kind)
         return (void)stuck(t, waits.where, other.where, "shuffle: lane %u takes part in a shuffle of another kind", lane);
     }
