@@ -33,7 +33,7 @@ KERNEL_FLAGS = ("-O1", "-g", "-std=c++17", "-fPIC", "-shared", "-march=native", 
 # What a kernel's library may call, beside the runtime's own: functions of numbers, and what starts and ends a library.
 # Nobody watches what others, memcpy first of all, do to memory.
 MAY_CALL = re.compile("(__tsan|__ubsan|simt)_.*|_ITM_(de)?registerTMCloneTable|__cxa_finalize|__gmon_start__|__tls_get_addr|"
-                      "(exp|exp2|expm1|log|log1p|log2|erf|erfc|pow|sqrt|tanh|sin|cos|fma|fabs|floor|ceil|rint|trunc|fmin|fmax|fmod|"
+                      "(exp|exp2|expm1|log|log1p|log2|erf|erfc|pow|sqrt|tanh|sin|cos|fma|fabs|floor|ceil|rint|trunc|fmin|"
                       "fmax|fmod|ldexp)f?")
 KERNEL = re.compile(r'extern "C"\s+__global__\s+void\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?(\w+)\s*\(')
 MOST_POINTERS = 30              # of a kernel, as in simt_memory.cpp
