@@ -62,7 +62,7 @@ class Minivae:
         self.model = ARCHITECTURES[settings.arch](
             dataset.image_shape, device, hidden=settings.hidden, code=settings.code, channels=settings.channels,
             likelihood=settings.likelihood, seed=settings.seed, dtype=dtype)
-        self.parameters, self.flat = dict(self.model.parameters()), Flat(self.model, device, dtype)
+        self.parameters, self.flat = dict(self.model.named_parameters()), Flat(self.model, device, dtype)
         self.optimizer = OPTIMIZERS[settings.optimizer](self.flat, settings.learning_rate)
         count, self.noise = settings.batch_size, Noise(settings.seed, 0, TRAIN)
         self.x, self.example = DeviceImages(dataset.train_images, device, dtype).batch(0, count)

@@ -20,6 +20,7 @@ import numpy as np  # noqa: E402
 from jax import lax  # noqa: E402
 
 from minivae.errors import MinivaeError  # noqa: E402
+from minivae.nn import batch_norms  # noqa: E402
 from minivae.ops.batch_norm import EPSILON  # noqa: E402
 
 ACTIVATIONS = {"identity": lambda x: x, "relu": jax.nn.relu, "tanh": jnp.tanh,
@@ -91,7 +92,7 @@ class Network:
 
     def __init__(self, like, arch: str):
         self.image_shape, self.code = like.image_shape, like.code
-        self.activations = {name.removesuffix(".norm"): norm.activation for name, norm in like.batch_norms()}
+        self.activations = {name.removesuffix(".norm"): norm.activation for name, norm in batch_norms(like)}
         self.encode, self.decode = (self._encode, self._decode) if arch == "conv" else (
             self._encode_flat, partial(self._stack, "decoder."))
         self.small, self.pads = getattr(like, "small", None), [conv.pad for conv in getattr(like, "down", ())]
@@ -168,7 +169,7 @@ class Peer:
 
     def __init__(self, like, arch: str, dtype=np.float32):
         self.network, self.wide = Network(like, arch), np.dtype(dtype) == np.float64
-        self.load({name: like.device.to_host(p.data) for name, p in like.parameters()})
+        self.load({name: like.device.to_host(p.data) for name, p in like.named_parameters()})
 
     def load(self, values: dict[str, np.ndarray]) -> None:
         """Take over parameters by minivae's names."""

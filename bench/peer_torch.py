@@ -80,10 +80,10 @@ class VAE(nn.Module):
 
     def __init__(self, like, dtype=torch.float32):
         super().__init__()
-        self.shapes = {name: p.shape for name, p in like.parameters()}
+        self.shapes = {name: p.shape for name, p in like.named_parameters()}
         self.add_layers(like)
         self.to(dtype)
-        values = {name: like.device.to_host(p.data) for name, p in like.parameters()}
+        values = {name: like.device.to_host(p.data) for name, p in like.named_parameters()}
         with torch.no_grad():
             for name, parameter in self.by_minivae_name():
                 parameter.copy_(self.from_minivae(name, values.pop(name)))

@@ -91,7 +91,7 @@ def compare(arch: str, batch_size: int | None, repeat: int, names: list[str], bl
 
 def timed(trainer: Trainer, singles: dict, repeat: int, blas: NumpyBlas) -> dict:
     """All parts' times and the ratios, every program from the trainer's initial weights."""
-    values = {name: trainer.device.to_host(p.data) for name, p in trainer.model.parameters()}
+    values = {name: trainer.device.to_host(p.data) for name, p in trainer.model.named_parameters()}
     products = Products(products_of(trainer.model, trainer.settings.batch_size))
     parts = [Part(MINIVAE, partial(train_on, trainer))]
     for title, peer in singles.items():

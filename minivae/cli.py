@@ -184,6 +184,34 @@ def reconstruct(run: str, count: int, data: str | None, out: str | None, device:
 
 
 @cli.command()
+@click.option("--arch", type=click.Choice(ARCHITECTURES), default="ff", show_default=True)
+@click.option("--image", type=Sizes(), default=(28, 28, 1), metavar="SIZES", help="Height, width, channels.  [default: 28,28,1]")
+@click.option("--hidden", type=Sizes(), metavar="SIZES", help="As for train.")
+@click.option("--channels", type=Sizes(), metavar="SIZES", help="As for train.")
+@click.option("--code", type=int, help="As for train.")
+@click.option("--batch-size", type=click.IntRange(1), default=1, show_default=True, help="Images in the forward pass.")
+@click.option("--depth", type=click.IntRange(1), default=1, show_default=True, help="2 also lists the parts of the layers.")
+@device_option
+def summary(arch: str, image: tuple[int, ...], batch_size: int, depth: int, device: str, **sizes) -> None:
+    """List the layers of a model.
+
+    Shapes, parameters, and the arithmetic of a forward pass to the cost, which is really made and counted.
+
+    \b
+    Examples:
+      minivae summary --arch conv
+      minivae summary --hidden 512,256 --code 32 --batch-size 100
+    """
+    from rich.console import Console
+
+    from minivae import models
+    from minivae.device import select
+
+    told = {name: value for name, value in sizes.items() if value is not None}
+    Console(highlight=False).print(models.summary(arch, image, select(device)[0], batch_size, depth, **told))
+
+
+@cli.command()
 @click.option("--arch", type=click.Choice((*ARCHITECTURES, "both")), default="both", show_default=True)
 @click.option("--batch-size", type=int, help="Examples an iteration.  [default: 1000 (ff), 128 (conv)]")
 @click.option("--repeat", type=click.IntRange(1), default=10, show_default=True, help="Rounds, each with a sample of all.")

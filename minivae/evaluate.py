@@ -30,7 +30,7 @@ def score(model: VAE, images: DeviceImages, seed: int = 0) -> Score:
         model: its batch norms need their fixed-point statistics; it is left in evaluation.
         seed: of the draws: the same seed gives the same cost.
     """
-    model.train(False)
+    model.eval()
     sums = np.zeros(2)
     with no_grad():
         for start, size in images.ranges(BATCH):

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minivae.device import device_of
-from minivae.nn import BatchNorm, Module
+from minivae.nn import BatchNorm, Module, batch_norms
 from minivae.tensor import no_grad
 
 TOLERANCE = 1e-3        # of a layer's standard deviation (mean) and of its variance
@@ -39,7 +39,7 @@ def compute(model: Module, batches: Callable[[], Iterable[None]], *, tolerance: 
             and no variance by more than this share.
         most: passes at most; None for one more than there are layers.
     """
-    norms = [bn for _, bn in model.batch_norms()]
+    norms = [bn for _, bn in batch_norms(model)]
     most = most or len(norms) + 1
     model.train()
     before, change, count = None, float("inf"), 0

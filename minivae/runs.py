@@ -160,8 +160,8 @@ class Run:
             raise MinivaeError(f"{self.folder / 'settings.toml'} is not what the checkpoint was trained with: {differ[0]} was "
                                f"{trained.get(differ[0])!r}; put that back")
         model = build(settings, tuple(facts["image_shape"]), device)
-        model.load_state({k: v for k, v in arrays.items() if not k.startswith("optimizer.")}, device)
-        model.train(False)
+        model.load_state_dict({k: v for k, v in arrays.items() if not k.startswith("optimizer.")})
+        model.eval()
         return model, settings
 
 

@@ -92,6 +92,20 @@ class Call(NamedTuple):
     ended: object
 
 
+class Visit(NamedTuple):
+    """One call of a module of nn.
+
+    Attributes:
+        module: which.
+        shape: of what it returned; of several tensors a tuple of shapes; None for anything else.
+        operations: which of the trace's operations it made, those of the modules that it called among them.
+    """
+
+    module: object
+    shape: tuple | None
+    operations: range
+
+
 class Trace:
     """What happened while it was the active one.
 
@@ -100,11 +114,13 @@ class Trace:
 
     Attributes:
         operations, calls: in the order in which they ran.
+        visits: the calls of modules, in the order in which they ended.
     """
 
     def __init__(self, clock=None):
         self.operations: list[Operation] = []
         self.calls: list[Call] = []
+        self.visits: list[Visit] = []
         self._clock = clock
         self._serving: tuple[str, str] | None = None
 
@@ -145,6 +161,13 @@ class Trace:
         finally:
             self._serving = before
 
+    def visit(self, module, forward: Callable[..., object], *inputs, **settings):
+        """Run a module's forward pass, and record it."""
+        first = len(self.operations)
+        result = forward(*inputs, **settings)
+        self.visits.append(Visit(module, _shape(result), range(first, len(self.operations))))
+        return result
+
     def _clocked(self, run: Callable[[], object]) -> tuple:
         """(result, mark before, mark after)."""
         if self._clock is None:
@@ -155,6 +178,14 @@ class Trace:
 
     def _record(self, kernel: str, product: Product | None, arguments: tuple, began, ended) -> None:
         self.calls.append(Call(*(self._serving or (kernel, "")), kernel, product, arguments, began, ended))
+
+
+def _shape(result) -> tuple | None:
+    """The shape of a tensor, or the shapes of several; None for anything else."""
+    if hasattr(result, "shape"):
+        return tuple(result.shape)
+    shapes = tuple(map(_shape, result)) if isinstance(result, (tuple, list)) else ()
+    return shapes if shapes and None not in shapes else None
 
 
 @contextmanager

@@ -160,7 +160,7 @@ class Trainer:
         trained = own.pop(TRAINED, None)
         if (trained is None) != (self.average is None):
             raise MinivaeError("the checkpoint was saved with another --ema: take the settings that it was saved with")
-        self.model.load_state({k: v for k, v in arrays.items() if not k.startswith("optimizer.")}, self.device)
+        self.model.load_state_dict({k: v for k, v in arrays.items() if not k.startswith("optimizer.")})
         self.optimizer.restore(own, facts["optimizer"])
         self.schedule.restore(facts["schedule"])
         if self.average:
@@ -207,7 +207,7 @@ class Trainer:
     def _save(self, epoch: int, test: Score) -> None:
         """To be called where the model has the parameters that are kept; see evaluated()."""
         state = {**self.optimizer.state, **({TRAINED: self.average.values} if self.average else {})}
-        arrays = {**self.model.state(), **{f"optimizer.{k}": v for k, v in state.items()}}
+        arrays = {**self.model.state_dict(), **{f"optimizer.{k}": v for k, v in state.items()}}
         facts = {"minivae": __version__, "settings": asdict(self.settings), "image_shape": self.dataset.image_shape,
                  "epoch": epoch, "step": self.optimizer.steps, "optimizer": self.optimizer.facts(),
                  "schedule": self.schedule.facts(), "test_cost": test._asdict()}

@@ -11,7 +11,7 @@ def check_model(model, x, example, rng: np.random.Generator, step: float) -> Non
 
     `step` is so small that no ReLU or clip changes sides, and so large that rounding does not drown the difference.
     """
-    device, parameters = model.device, [p for _, p in model.parameters()]
+    device, parameters = model.device, list(model.parameters())
     values = [device.to_host(p.data) for p in parameters]
 
     def cost_at(arrays):

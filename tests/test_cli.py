@@ -268,9 +268,21 @@ def test_names_of_the_built_in_sets_are_known():
 
 def test_help():
     """Every command explains itself without loading the library."""
-    for arguments in ([], ["train"], ["sample"], ["reconstruct"], ["bench"], ["doctor"]):
+    for arguments in ([], ["train"], ["sample"], ["reconstruct"], ["bench"], ["summary"], ["doctor"]):
         code, out, _ = minivae(*arguments, "--help", cwd=ROOT)
         assert code == 0 and out.startswith("Usage: ")
+
+
+def test_summary(tmp_path):
+    """Whole numbers in 80 columns, and by batch; what no model can have is one line."""
+    code, out, err = minivae("summary", "--arch", "conv", "--depth", "2", cwd=tmp_path, COLUMNS="80")
+    assert (code, err) == (0, "") and re.search(r"down.1 +│ Conv .*│ +73,984 │ +28,901,376 │", out)
+    assert re.search(r"down.1.norm +│ BatchNorm .*│ +256 │ +0 │", out) and re.search(r"all .* 7,111,554 │ +51,149,312 │", out)
+    code, out, _ = minivae("summary", "--image", "4,4,1", "--hidden", "3", "--code", "2", "--batch-size", "10", cwd=tmp_path)
+    assert code == 0 and re.search(rf"encoder.0 .*\(10, 3\).* {16 * 3 + 6} │ +{2 * 10 * 16 * 3} │", out)
+    for wrong, words in ((["--image", "28,28"], "--image is 28,28, but must be"), (["--code", "0"], "code size is 0")):
+        code, out, err = minivae("summary", *wrong, cwd=tmp_path)
+        assert (code, out) == (2, "") and words in err and err.count("\n") == 1
 
 
 def test_kernels(tmp_path):

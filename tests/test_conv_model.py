@@ -7,7 +7,7 @@ from gradients import check_model
 from minivae import fixed_point
 from minivae.errors import UsageError
 from minivae.models import Convolutional
-from minivae.nn import Flat
+from minivae.nn import Flat, batch_norms
 from minivae.ops.reparameterize import Noise
 
 
@@ -25,7 +25,7 @@ def test_sizes(cpu):
     model = Convolutional((28, 28, 1), cpu)
     products = [9 * 64, 9 * 64 * 128, 6272 * 512, 512 * 1024, 512 * 6272, 9 * 128 * 64, 9 * 64]
     assert Flat(model, cpu).count == sum(products) + 2 * (64 + 128 + 512 + 1024 + 6272 + 64 + 1)
-    activations = [bn.activation for _, bn in model.batch_norms()]
+    activations = [bn.activation for _, bn in batch_norms(model)]
     assert sorted(activations) == sorted(["relu", "relu", "tanh", "identity", "relu", "relu", "hard_tanh"])
 
 

@@ -13,6 +13,7 @@ from strict_cupy import cuda, ledger
 from minivae import bench, data, evaluate, trace, training
 from minivae.models import ARCHITECTURES
 from minivae.models.vae import LIKELIHOODS
+from minivae.nn import batch_norms
 from minivae.ops.batch import DeviceImages
 from minivae.ops.reparameterize import SAMPLE, Noise, standard_normal
 from minivae.runs import Run, Settings
@@ -77,7 +78,7 @@ def test_a_whole_training_is_the_cpus(simt, cpu, images, in_float64, arch, likel
         trainer.train(ears)
         score, passes = trainer.finish()
         arrays = [trainer.flat.values, *trainer.optimizer.state.values(),
-                  *(bn.moments for _, bn in trainer.model.batch_norms())]
+                  *(bn.moments for _, bn in batch_norms(trainer.model))]
         found.append((ears.epochs[0], score, passes.count, [where.to_host(array) for array in arrays]))
     (epoch, score, passes, arrays), (gpu_epoch, gpu_score, gpu_passes, gpu_arrays) = found
     assert gpu_epoch.step == epoch.step == STEPS and gpu_passes == passes
@@ -139,7 +140,7 @@ def test_a_run_goes_on_the_other_device(simt, cpu, images, tmp_path, arch, train
     trainer.train(Ears())
     trainer.finish()
     models = {here: run.load(here)[0], there: run.load(there)[0]}
-    states = [{name: where.to_host(value) for name, value in models[where].state().items()} for where in (here, there)]
+    states = [{name: where.to_host(value) for name, value in models[where].state_dict().items()} for where in (here, there)]
     assert states[0].keys() == states[1].keys() and any(name.endswith("moments") for name in states[0])
     for name, value in states[0].items():
         np.testing.assert_array_equal(value, states[1][name], err_msg=name)

@@ -62,6 +62,10 @@ class VAE(Module):
         """What the likelihood takes, (rows, pixels), of codes z (rows, code)."""
         raise NotImplementedError
 
+    def forward(self, x, example, noise: Noise) -> Cost:
+        """The cost of a batch; see cost()."""
+        return self.cost(x, example, noise)
+
     def cost(self, x, example, noise: Noise) -> Cost:
         """The cost of a batch, with one draw of the code an example.
 

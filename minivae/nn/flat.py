@@ -1,0 +1,52 @@
+"""All parameters in one array, all gradients in another."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minivae.device import Device
+from minivae.nn.module import Module
+
+FLAT_ALIGNMENT = 64     # bytes: where each parameter begins in the flat array
+
+
+class Flat:
+    """All parameters of a module as views of one array, all gradients of another.
+
+    An optimizer step is then one launch, the global norm one reduction. Each parameter begins at a multiple of 64
+    bytes; the gaps between them stay zero in both arrays.
+
+    Attributes:
+        values, grads: arrays of shape (size,).
+        segments: (begin, end) of each parameter in them, the gap after it included.
+    """
+
+    def __init__(self, module: Module, device: Device, dtype=np.float32):
+        self.parameters = list(module.parameters())
+        step = FLAT_ALIGNMENT // np.dtype(dtype).itemsize
+        starts, end = [], 0
+        for p in self.parameters:
+            starts.append(end)
+            end += -(-p.data.size // step) * step
+        self.segments = list(zip(starts, [*starts[1:], end], strict=True))
+        self.values, self.grads = device.zeros((end,), dtype), device.zeros((end,), dtype)
+        for p, start in zip(self.parameters, starts, strict=True):
+            views = (flat[start:start + p.data.size].reshape(p.shape) for flat in (self.values, self.grads))
+            p.move(*views)
+
+    @property
+    def count(self) -> int:
+        """How many numbers training changes."""
+        return sum(p.data.size for p in self.parameters)
+
+    def clear_grad(self) -> None:
+        """Forget all gradients before the next backward pass."""
+        for p in self.parameters:
+            p.clear_grad()
+
+    def require_grad(self) -> None:
+        """Make `grads` whole: parameters that the cost did not use get the gradient zero."""
+        for p in self.parameters:
+            if p.grad is None:
+                p._grad[...] = 0
+                p._fresh = False
