@@ -18,7 +18,6 @@ import numpy as np
 
 from minivae import device as devices
 
-
 MEMORY = np.empty(1 << 30, np.uint8)        # more than any array takes; the system gives none of it before it is touched
 
 
@@ -116,24 +115,16 @@ class RawModule:
         return lambda grid, block, arguments: None
 
 
-class _Warmth:
-    """What __init__ of the device adds to an array to see that the GPU works."""
-
-    def __add__(self, other):
-        return self
-
-
 @contextmanager
 def in_cupys_place() -> Iterator[tuple[devices.CudaDevice, list[OwnLaunch]]]:
     """Within this context minivae's GPU 0 is this recorder: the device, and what CuPy would have launched of its own."""
     pool = SimpleNamespace(total_bytes=lambda: 0, free_all_blocks=lambda: None)
     cupy = SimpleNamespace(
-        ndarray=Array, empty=empty, zeros=lambda *given: _Warmth(), asarray=asarray, matmul=matmul, add=add,
+        ndarray=Array, empty=empty, zeros=zeros, asarray=asarray, matmul=matmul, add=add,
         RawModule=RawModule, get_default_memory_pool=lambda: pool, __version__="none",
         cuda=SimpleNamespace(Device=lambda index: SimpleNamespace(use=lambda: None),
                              runtime=SimpleNamespace(getDeviceCount=lambda: 1)))
     with mock.patch.object(devices, "_import_cupy", lambda: cupy), mock.patch.object(devices, "_gpus", {}):
         device = devices.gpu(0)
-        cupy.zeros = zeros
         with mock.patch.object(Array, "log", []):
             yield device, Array.log
