@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -71,7 +72,7 @@ def show(console: Console, report: dict) -> None:
 
 
 def _table(architecture: str, report: dict) -> Table:
-    table = Table(title=f"{architecture}, {report['real']}", title_justify="left")
+    table = Table(title=f"{architecture}, {report['real']}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
     for column in ("kernel", "regs", "shared", "occupancy", "bytes", "load", "store"):
         table.add_column(column, justify="left" if column == "kernel" else "right", no_wrap=True)
     rows = [row for row in report["kernels"] if row["architecture"] == architecture]
