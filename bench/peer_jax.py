@@ -142,7 +142,7 @@ class Network:
 
 
 def updated(like, parameters, grads, state):
-    """(parameters, state) after a step of minivae's RMSProp (minivae/optim.py) with the settings of `like`."""
+    """(parameters, state) after a step of minivae's RMSProp (minivae/optim/adaptive.py) with the settings of `like`."""
     norm = jnp.sqrt(sum((g**2).sum() for g in grads.values()))
     finite, scale = jnp.isfinite(norm), like.limit / jnp.maximum(like.limit, norm)
     after, new = {}, {key: {} for key in state}

@@ -63,7 +63,7 @@ class Peer:
 
 
 class RMSProp:
-    """minivae's RMSProp (minivae/optim.py): rescaled and centred, with Nesterov's momentum.
+    """minivae's RMSProp (minivae/optim/adaptive.py): rescaled and centred, with Nesterov's momentum.
 
     Args:
         model: whose parameters to change.

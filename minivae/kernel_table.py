@@ -72,7 +72,8 @@ def show(console: Console, report: dict) -> None:
 
 
 def _table(architecture: str, report: dict) -> Table:
-    table = Table(title=f"{architecture}, {report['real']}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
+    table = Table(title=f"{architecture}, {report['real']}", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False,
+                  padding=(0, 0, 0, 1))      # for 80 columns
     for column in ("kernel", "regs", "shared", "occupancy", "bytes", "load", "store"):
         table.add_column(column, justify="left" if column == "kernel" else "right", no_wrap=True)
     rows = [row for row in report["kernels"] if row["architecture"] == architecture]
