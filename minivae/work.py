@@ -64,6 +64,13 @@ def slabs(device: Device, count: int, width: int) -> int:
     return min(64, count // 64)
 
 
+def pieces(device: Device, images: int, image_bytes: int) -> list[tuple[int, int]]:
+    """(first image, last image) of pieces of a batch that fit the device's column buffer, at `image_bytes` an image."""
+    # Whole fours: then every piece of an array begins at a multiple of 16 bytes, as kernels ask for.
+    count = max(4, device.column_bytes // max(image_bytes, 1) // 4 * 4)
+    return [(first, min(first + count, images)) for first in range(0, images, count)]
+
+
 @lru_cache(maxsize=4096)
 def geometry(work: Work, cuda: bool, itemsize: int) -> tuple[tuple[int, int], tuple[int, int]]:
     """((grid x, grid y), (block x, block y)) for a piece of work."""

@@ -32,6 +32,28 @@ def seed_emulator(request) -> None:
     emulator.seed(int(np.random.default_rng(seed_of(request)).integers(2**62)))
 
 
+@pytest.fixture
+def memory(request):
+    """Puts arrays on the emulator's device; all are freed after the test, whose kernels run in an order of its own."""
+    seed_emulator(request)
+    addresses = []
+
+    def put(array):
+        address = emulator.allocate(array.nbytes)
+        addresses.append(address)
+        emulator.copy_in(address, array)
+        return address
+
+    def fresh(nbytes):
+        addresses.append(emulator.allocate(nbytes))
+        return addresses[-1]
+
+    put.fresh = fresh
+    yield put
+    for address in addresses:
+        emulator.free(address)
+
+
 def _fast(name):
     """The CPU, or the GPU where one works."""
     if name == "cpu":

@@ -130,6 +130,13 @@ def copy_out(address: int, array: np.ndarray) -> None:
     _call("copy_out", address, array.ctypes.data, array.nbytes)
 
 
+def fetch(address: int, count: int, dtype) -> np.ndarray:
+    """A new array of `count` numbers with what is at an address."""
+    array = np.empty(count, dtype)
+    copy_out(address, array)
+    return array
+
+
 def copy_device(to: int, from_: int, nbytes: int) -> None:
     """Copy on the device; what was unwritten is so in the copy."""
     _call("copy_device", to, from_, nbytes)

@@ -6,7 +6,6 @@ A block of 256 threads with ten barriers and a dozen accesses takes some 180 us 
 import re
 import subprocess
 import sys
-from itertools import pairwise
 from pathlib import Path
 
 import emulator
@@ -14,9 +13,7 @@ import numpy as np
 import pytest
 from conftest import seed_emulator
 
-from minivae import kernels
 from minivae.system import kernel_folder
-from minivae.work import Work, columns, elements, geometry, pixels
 
 PLANTED = Path(__file__).parent / "planted.cu"
 
@@ -37,36 +34,8 @@ def planted():
     return emulator.Module(planted_source(), ("--std=c++17",))
 
 
-@pytest.fixture
-def memory(request):
-    """Puts arrays on the device; all are freed after the test, whose kernels run in an order of its own."""
-    seed_emulator(request)
-    addresses = []
-
-    def put(array):
-        address = emulator.allocate(array.nbytes)
-        addresses.append(address)
-        emulator.copy_in(address, array)
-        return address
-
-    def fresh(nbytes):
-        addresses.append(emulator.allocate(nbytes))
-        return addresses[-1]
-
-    put.fresh = fresh
-    yield put
-    for address in addresses:
-        emulator.free(address)
-
-
 def pointer(address: int) -> bytes:
     return np.uint64(address).tobytes()
-
-
-def fetch(address: int, count: int, dtype) -> np.ndarray:
-    array = np.empty(count, dtype)
-    emulator.copy_out(address, array)
-    return array
 
 
 # kernel, input, bytes of the output, blocks, threads, what is said; a thread or block of the message is any where it depends
@@ -148,7 +117,7 @@ def launch_planted(planted, memory, name, given, nbytes, blocks, threads, bug):
     function = planted.function(name)
     function.launch((blocks, 1, 1), (threads, 1, 1), [*inputs, pointer(y), np.int32(bug).tobytes()],
                     256 if "dynamic" in name else 0)
-    return fetch(y, nbytes, np.uint8), function
+    return emulator.fetch(y, nbytes, np.uint8), function
 
 
 @pytest.mark.parametrize(("name", "given", "nbytes", "blocks", "threads", "bug", "said"), FAULTS,
@@ -188,13 +157,13 @@ def test_planted_kernels_are_cuda():
 def test_fresh_memory_is_nan_and_unwritten(planted, memory):
     """An output that a kernel leaves out is NaN on the host; reading it in a kernel is a finding."""
     x, y = memory.fresh(256), memory.fresh(256)
-    assert np.isnan(fetch(x, 64, np.float32)).all() and emulator.unwritten(x, 256)
+    assert np.isnan(emulator.fetch(x, 64, np.float32)).all() and emulator.unwritten(x, 256)
     function = planted.function("unwritten_global")
     said = error(function, 1, 64, np.uint64(x), np.uint64(y), np.int32(1))
     assert re.search(rf"unwritten: reads 4 bytes of argument 0, an array of 256 bytes that nobody wrote, at planted\.cu:"
                      rf"{line_of('unwritten_global')}", said)
     launch(function, 1, 64, np.uint64(x), np.uint64(y), np.int32(0))
-    assert not emulator.unwritten(x, 256) and (fetch(y, 64, np.float32) == 1).all()
+    assert not emulator.unwritten(x, 256) and (emulator.fetch(y, 64, np.float32) == 1).all()
     emulator.poison(x, 256)
     assert emulator.unwritten(x, 256)
     half = np.ones(32, np.float32)
@@ -288,7 +257,7 @@ def test_arguments_are_read_as_cuda_reads_them(planted, memory):
     half = np.frombuffer(np.float64(1.1).tobytes()[:4], np.float32)[0]
     for sent, taken in ((np.float32(3), 3), (np.int32(1), np.float32(1e-45)), (np.float64(1.1), half)):
         launch(function, 4, 64, np.uint64(x), np.uint64(y), sent)
-        np.testing.assert_array_equal(fetch(y, 256, np.float32), np.full(256, taken, np.float32))
+        np.testing.assert_array_equal(emulator.fetch(y, 256, np.float32), np.full(256, taken, np.float32))
     assert "takes 3 arguments, got 2" in error(function, 4, 64, np.uint64(x), np.uint64(y))
     assert "argument 1 has 4 bytes, its parameter 8" in error(
         function, 4, 64, np.uint64(x), np.uint32(y % 2**32), np.float32(1))
@@ -312,7 +281,7 @@ def test_three_axes(planted, memory):
     y = memory.fresh(12 * 24 * 4)
     planted.function("indices").launch((2, 3, 2), (4, 2, 3), [pointer(y)])
     expected = np.add.outer(np.arange(12) * 1000, np.arange(24)).ravel()
-    np.testing.assert_array_equal(fetch(y, 288, np.int32), expected)
+    np.testing.assert_array_equal(emulator.fetch(y, 288, np.int32), expected)
 
 
 def test_blocks_run_in_a_permuted_order(planted, memory):
@@ -353,7 +322,7 @@ def test_shuffle_masks_name_lanes_that_are_there(planted, memory):
     x, y = memory(ONES), memory.fresh(128)
     function = planted.function("shuffle_sum")
     launch(function, 1, 16, np.uint64(x), np.uint64(y), np.uint32(0xffff))
-    assert (fetch(y, 16, np.float32) == 16).all()
+    assert (emulator.fetch(y, 16, np.float32) == 16).all()
     said = error(function, 1, 16, np.uint64(x), np.uint64(y), np.uint32(0xffffffff))
     assert re.search(rf"mask ffffffff names lane 16, but the warp has 16, at planted\.cu:{line_of('shuffle_sum')}", said)
     said = error(function, 1, 16, np.uint64(x), np.uint64(y), np.uint32(0x7fff))
@@ -366,9 +335,9 @@ def test_shuffles_exchange_as_cuda_says(planted, memory):
     launch(planted.function("shuffle_kinds"), 1, 32, np.uint64(x), np.uint64(y), np.int32(0))
     lane = np.arange(32)
     expected = [lane // 16 * 16 + 5, np.where(lane % 16 < 3, lane, lane - 3), np.where(lane > 28, lane, lane + 3), lane ^ 17]
-    np.testing.assert_array_equal(fetch(y, 128, np.int32).reshape(4, 32), np.array(expected) * 10)
+    np.testing.assert_array_equal(emulator.fetch(y, 128, np.int32).reshape(4, 32), np.array(expected) * 10)
     launch(planted.function("half_warps"), 1, 32, np.uint64(memory(ONES)), np.uint64(y), np.int32(0))
-    assert (fetch(y, 32, np.float32) == 16).all()
+    assert (emulator.fetch(y, 32, np.float32) == 16).all()
 
 
 # ---- where it runs ----
@@ -378,7 +347,7 @@ def test_without_a_stack_switch_of_its_own():
     code = ("import sys; sys.path.insert(0, sys.argv[1]); import emulator, numpy as np, test_emulator as t; "
             "emulator.RUNTIME_FLAGS += ('-DSIMT_UCONTEXT',); y = emulator.allocate(1024); "
             "t.launch(emulator.Module(t.planted_source()).function('rounds'), 1, 256, np.uint64(y), np.int32(3)); "
-            "print(t.fetch(y, 256, np.float32).sum())")
+            "print(emulator.fetch(y, 256, np.float32).sum())")
     done = subprocess.run([sys.executable, "-c", code, str(Path(__file__).parent)], capture_output=True, text=True,
                           check=False)
     assert done.stdout == "256.0\n", done.stderr
@@ -401,97 +370,3 @@ def test_calls_that_nobody_watches_are_refused(call, imported):
     code = planted_source() + f'extern "C" __global__ void unwatched(const float* x, float* y, int n) {{ {call}; }}'
     with pytest.raises(emulator.EmulatorError, match=rf"unwatched, \.\.\.\) call {imported}, whose accesses to memory"):
         emulator.Module(code)
-
-
-# ---- real kernels ----
-
-def launch_real(stem, name, work, *arguments, dtype=np.float32):
-    module = emulator.Module(kernels.source(stem), kernels.cuda_options(np.dtype(dtype)))
-    grid, block = geometry(work, True, np.dtype(dtype).itemsize)
-    function = module.function(name)
-    assert len(arguments) == len(kernels.signatures(stem)[name])
-    function.launch((*grid, 1), (*block, 1), [a.tobytes() for a in arguments])
-    return function.counters
-
-
-@pytest.mark.parametrize("n", [1, 5, 1000, 4099])
-def test_a_sum_through_shuffles_and_barriers(memory, rng, n):
-    x = rng.standard_normal(n).astype(np.float32)
-    y = memory.fresh(4)
-    counted = launch_real("arithmetic", "sum", Work("blocks", 1), np.uint64(memory(x)), np.uint64(y), np.int64(n),
-                          np.float32(2))
-    np.testing.assert_allclose(fetch(y, 1, np.float32)[0], 2 * x.sum(dtype=np.float64), rtol=1e-5, atol=1e-4)
-    assert counted.distinct_read == 4 * n and counted.bytes_written == 4
-
-
-@pytest.mark.parametrize(("n", "rows"), [(64, 9), (30, 300), (3, 1)])
-def test_batch_norm(memory, rng, n, rows):
-    x = rng.standard_normal((rows, n)).astype(np.float32)
-    gamma, beta = rng.standard_normal((2, n)).astype(np.float32)
-    y, moments, partial = memory.fresh(x.nbytes), memory.fresh(8 * n), memory.fresh(4)
-    launch_real("batch_norm", "batch_norm_forward", columns(n, 1), *map(np.uint64, (
-        memory(x), partial, memory(gamma), memory(beta), y, moments)), np.int64(rows), np.int32(n), np.int32(0),
-        np.float32(1e-5), np.int32(1), np.int32(0))
-    xhat = (x - x.mean(0, dtype=np.float64)) / np.sqrt(x.var(0, dtype=np.float64) + 1e-5)
-    found = fetch(y, rows * n, np.float32).reshape(x.shape)
-    np.testing.assert_allclose(found, np.maximum(xhat * gamma + beta, 0), atol=2e-5)
-
-
-@pytest.mark.parametrize(("n", "rows"), [(33, 100), (200, 3), (64, 9)])
-def test_batch_norm_backward_in_place(memory, rng, n, rows):
-    """dx may be dy: threads that have no columns once read, for nothing, what others were writing."""
-    x, dy = rng.standard_normal((2, rows, n)).astype(np.float32)
-    gamma, beta = rng.standard_normal((2, n)).astype(np.float32)
-    moments = np.stack([x.mean(0) - x[0], x.var(0)])
-    at, dgamma, dbeta = memory(dy), memory.fresh(4 * n), memory.fresh(4 * n)
-    counted = launch_real("batch_norm", "batch_norm_backward", columns(n, 1), *map(np.uint64, (
-        at, memory(x), memory(moments), memory(gamma), memory(beta), memory.fresh(4), at, dgamma, dbeta)), np.int64(rows),
-        np.int32(n), np.int32(0), np.float32(1e-5), np.int32(0), np.int32(0))
-    xhat, rstd = (x - x.mean(0, dtype=np.float64)) / np.sqrt(x.var(0) + 1e-5), 1 / np.sqrt(x.var(0) + 1e-5)
-    expected = gamma * rstd * (dy - dy.mean(0) - xhat * (dy * xhat).mean(0))
-    np.testing.assert_allclose(fetch(at, rows * n, np.float32).reshape(x.shape), expected, atol=5e-5, rtol=1e-4)
-    np.testing.assert_allclose(fetch(dgamma, n, np.float32), (dy * xhat).sum(0), atol=1e-4, rtol=1e-4)
-    assert counted.distinct_written == x.nbytes + 8 * n
-
-
-@pytest.mark.parametrize("n", [7, 5000])
-def test_adam(memory, rng, n):
-    p, g, m = rng.standard_normal((3, n)).astype(np.float32)
-    v = rng.random(n).astype(np.float32)
-    partial = np.float32([(g.astype(np.float64) ** 2).sum()])
-    at = [memory(a) for a in (p, g, m, v, partial)]
-    numbers = np.float32([np.inf, np.inf, 0, 0.9, 0.1, 0.99, 0.01, 1e-8, 1e-2 / 0.5, 0, 1 / 0.25, 0])
-    counted = launch_real("optimizer_adam", "adam", elements(n), *map(np.uint64, at), np.int64(n), np.int32(1), *numbers)
-    m = 0.9 * m + 0.1 * g
-    v = 0.99 * v + 0.01 * g * g
-    expected = p - 1e-2 / 0.5 * m / (np.sqrt(v / 0.25) + 1e-8)
-    np.testing.assert_allclose(fetch(at[0], n, np.float32), expected, rtol=1e-4, atol=1e-5)
-    assert counted.distinct_read == 16 * n + 4 and counted.distinct_written == 12 * n
-    assert counted.arguments[:5] == ((True, True), (True, False), (True, True), (True, True), (True, False))
-
-
-@pytest.mark.parametrize(("channels", "kernel", "stride", "pad"), [(4, 3, 1, 1), (3, 3, 2, 1), (1, 5, 1, 0)])
-def test_im2col(memory, rng, channels, kernel, stride, pad):
-    images, height, width = 2, 7, 6
-    x = rng.standard_normal((images, height, width, channels)).astype(np.float32)
-    out_height, out_width = (height + 2 * pad - kernel) // stride + 1, (width + 2 * pad - kernel) // stride + 1
-    padded = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
-    expected = np.stack([padded[:, i * stride:i * stride + kernel, j * stride:j * stride + kernel]
-                         for i in range(out_height) for j in range(out_width)], 1)
-    rows, columns_at = images * out_height * out_width, memory.fresh(expected.nbytes)
-    counted = launch_real("conv", "im2col", pixels(rows, kernel * channels), np.uint64(memory(x)), np.uint64(columns_at),
-                          np.int64(rows), *np.int32([height, width, channels, kernel, kernel, stride, pad, out_height,
-                                                     out_width]))
-    np.testing.assert_array_equal(fetch(columns_at, expected.size, np.float32), expected.ravel())
-    assert counted.bytes_written == counted.distinct_written == expected.nbytes
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("stem", kernels.stems())
-def test_every_kernel_file_compiles_for_the_emulator(stem, dtype):
-    """And calls nothing that works on memory unwatched."""
-    module = emulator.Module(kernels.source(stem), kernels.cuda_options(np.dtype(dtype)))
-    assert set(module.names) == set(kernels.signatures(stem))
-    ends = sorted((start, start + size) for start, size in module.shared)
-    assert all(start - end >= 512 for (_, end), (start, _) in pairwise(ends))      # a guard between shared arrays
-    assert ends or stem not in ("arithmetic", "batch_norm")

@@ -1,6 +1,7 @@
 """The tables of `minivae kernels`."""
 
 import io
+import re
 
 import pytest
 from click.testing import CliRunner
@@ -24,7 +25,7 @@ def _shown(report):
 def test_what_is_shown():
     """A table in 80 columns, and what is wrong in plain words."""
     text = _shown(REPORT)
-    assert "│ max_pool │" in text and " 40 │ 12,288 │ " in text and " 62% │  5.25 │   16 │     4 │" in text
+    assert re.search(r"^ *max_pool +40 +12,288 +62% +5\.25 +16 +4 *$", text, re.MULTILINE)
     assert "sm_75: max_pool: 8 bytes of registers spilled to memory" in text and "1 fault" in text
     assert "no float64 arithmetic." in _shown({**REPORT, "faults": []})
     assert "no float64 arithmetic" not in _shown({**REPORT, "faults": [], "real": "double"})

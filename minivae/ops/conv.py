@@ -9,7 +9,7 @@ from minivae.device import device_of
 from minivae.kernels import launch
 from minivae.ops import conv_direct, winograd
 from minivae.tensor import op, place_for
-from minivae.work import pixels
+from minivae.work import pieces, pixels
 
 
 class _Columns(NamedTuple):
@@ -33,10 +33,7 @@ class _Columns(NamedTuple):
 
     def chunks(self, device, dtype) -> list[tuple[int, int]]:
         """(first image, last image) of pieces whose columns fit the device's column buffer."""
-        each = self.out_height * self.out_width * self.taps * dtype.itemsize
-        # Whole fours: then every piece of an array begins at a multiple of 16 bytes, as kernels ask for.
-        count = max(4, device.column_bytes // max(each, 1) // 4 * 4)
-        return [(first, min(first + count, self.images)) for first in range(0, self.images, count)]
+        return pieces(device, self.images, self.out_height * self.out_width * self.taps * dtype.itemsize)
 
     def buffer(self, device, dtype, first: int, last: int):
         """Uninitialized columns for images first .. last - 1."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from minivae.device import device_of
 from minivae.kernels import launch
 from minivae.tensor import place_for
-from minivae.work import elements, pixels
+from minivae.work import elements, pieces, pixels
 
 TILE, POINTS = 4, 36     # outputs along an axis of a tile, and numbers of a transformed tile, as in the kernels
 LEAST_CHANNELS = 16     # with fewer the transforms cost more than the products save
@@ -46,10 +46,7 @@ class _Tiles(NamedTuple):
 
     def chunks(self, device, dtype, images: int) -> list[tuple[int, int]]:
         """(first image, last image) of pieces whose tiles fit the device's column buffer."""
-        each = POINTS * self.high * self.wide * max(self.inputs, self.outputs) * dtype.itemsize
-        # Whole fours: then every piece of an array begins at a multiple of 16 bytes, as kernels ask for.
-        count = max(4, device.column_bytes // each // 4 * 4)
-        return [(first, min(first + count, images)) for first in range(0, images, count)]
+        return pieces(device, images, POINTS * self.count(1) * max(self.inputs, self.outputs) * dtype.itemsize)
 
     def count(self, images: int) -> int:
         """How many tiles that many images have."""
@@ -98,8 +95,8 @@ def convolve(needs, x, w, pad: int, out_shape: tuple[int, int]):
     u = device.empty((POINTS, *w.shape[2:]), x.dtype)
     launch("winograd_weights", elements(pairs), w, u, pairs)
     y = device.empty((len(x), *out_shape, w.shape[3]), x.dtype)
-    pieces = tiles.chunks(device, x.dtype, len(x))
-    for first, last in pieces:
+    chunks = tiles.chunks(device, x.dtype, len(x))
+    for first, last in chunks:
         v, m = (tiles.buffer(device, x.dtype, last - first, channels) for channels in w.shape[2:])
         count = tiles.count(last - first)
         tiles.transform_input(x[first:last], v)
@@ -110,8 +107,8 @@ def convolve(needs, x, w, pad: int, out_shape: tuple[int, int]):
         dx = device.empty(x.shape, x.dtype) if needs[0] else None
         du = None
         if needs[1]:
-            du = (device.empty if pieces else device.zeros)(u.shape, x.dtype)
-        for first, last in pieces:
+            du = (device.empty if chunks else device.zeros)(u.shape, x.dtype)
+        for first, last in chunks:
             v, dm = (tiles.buffer(device, x.dtype, last - first, channels) for channels in w.shape[2:])
             count = tiles.count(last - first)
             tiles.transpose_output(dy[first:last], dm)
