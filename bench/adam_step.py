@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from minivae import device as devices
-from minivae.models import ARCHITECTURES
+from minivae.models import build
 from minivae.nn import Flat
 from minivae.optim import Adam
 
@@ -28,7 +28,7 @@ def subjects(threads: int) -> dict:
     device = devices.cpu()
     device.threads = threads
     torch.set_num_threads(threads)
-    model = ARCHITECTURES["ff"]((28, 28, 1), device, **ARCHITECTURES["ff"].SIZES, likelihood="squared-error", seed=0)
+    model = build("ff", (28, 28, 1), device)
     flat, rng = Flat(model, device), np.random.default_rng(0)
     gradients = [rng.standard_normal(p.shape, np.float32) for p in flat.parameters]
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from minivae.data import Dataset
 from minivae.device import CpuDevice, address
-from minivae.models import ARCHITECTURES
+from minivae.models import build
 from minivae.nn import Flat
 from minivae.ops.batch import DeviceImages
 from minivae.ops.reparameterize import TRAIN, Noise, standard_normal
@@ -59,8 +59,8 @@ class Minivae:
     """minivae behind the methods of a peer (see torch_training.Peer), on the first images of a data set."""
 
     def __init__(self, settings: Settings, dataset: Dataset, device: CpuDevice, dtype):
-        self.model = ARCHITECTURES[settings.arch](
-            dataset.image_shape, device, hidden=settings.hidden, code=settings.code, channels=settings.channels,
+        self.model = build(
+            settings.arch, dataset.image_shape, device, hidden=settings.hidden, code=settings.code, channels=settings.channels,
             likelihood=settings.likelihood, seed=settings.seed, dtype=dtype)
         self.parameters, self.flat = dict(self.model.named_parameters()), Flat(self.model, device, dtype)
         self.optimizer = OPTIMIZERS[settings.optimizer](self.flat, settings.learning_rate)

@@ -95,7 +95,7 @@ class Network:
         self.activations = {name.removesuffix(".norm"): norm.activation for name, norm in batch_norms(like)}
         self.encode, self.decode = (self._encode, self._decode) if arch == "conv" else (
             self._encode_flat, partial(self._stack, "decoder."))
-        self.small, self.pads = getattr(like, "small", None), [conv.pad for conv in getattr(like, "down", ())]
+        self.small, self.pads = getattr(like.decoder, "small", None), [conv.pad for conv in getattr(like.encoder, "down", ())]
 
     def costs(self, parameters, x, eps):
         """(cost, (cost, reconstruction, KL)), means over the batch of images x (rows, pixels) with noise eps."""
@@ -107,18 +107,18 @@ class Network:
         return reconstruction + kl, (reconstruction + kl, reconstruction, kl)
 
     def _encode_flat(self, parameters, x):
-        return self._dense("heads", parameters, self._stack("encoder.", parameters, x))
+        return self._dense("heads", parameters, self._stack("encoder.dense." if self.pads else "encoder.", parameters, x))
 
     def _encode(self, parameters, x):
         x = x.reshape(-1, *self.image_shape)
         for i, pad in enumerate(self.pads):
-            name = f"down.{i}"
+            name = f"encoder.down.{i}"
             x = max_pool(self._normalized(name, parameters, convolution(x, parameters[f"{name}.weight"], pad)))
         return self._encode_flat(parameters, x.reshape(len(x), -1))
 
     def _decode(self, parameters, z):
-        y = self._dense("decoder", parameters, z).reshape(-1, *self.small)
-        for name in self._layers("up."):
+        y = self._dense("decoder.dense", parameters, z).reshape(-1, *self.small)
+        for name in self._layers("decoder.up."):
             y = self._normalized(name, parameters, upsampled_convolution(y, parameters[f"{name}.weight"]))
         return y.reshape(len(y), -1)
 

@@ -124,7 +124,7 @@ class VAE(nn.Module):
     def arranged(self, name: str, array: np.ndarray) -> np.ndarray:
         """An array of minivae's parameter of that name in the order and shape that it has here."""
         if array.ndim == 4:     # (height, width, inputs, outputs)
-            return array.transpose((2, 3, 0, 1) if name.startswith("up.") else (3, 2, 0, 1))
+            return array.transpose((2, 3, 0, 1) if name.startswith("decoder.up.") else (3, 2, 0, 1))
         return array.T
 
     def from_minivae(self, name: str, array: np.ndarray):
@@ -166,11 +166,11 @@ class Convolutional(VAE):
     """
 
     def add_layers(self, like) -> None:
-        self.image_shape, self.small = like.image_shape, like.small
-        self.down = nn.ModuleList(map(Layer, like.down))
-        self.encoder = nn.Sequential(*map(Layer, like.encoder))
-        self.heads, self.decoder = Layer(like.heads), Layer(like.decoder)
-        self.up = nn.Sequential(*map(Layer, like.up))
+        self.image_shape, self.small = like.image_shape, like.decoder.small
+        self.encoder = nn.ModuleDict({"down": nn.ModuleList(map(Layer, like.encoder.down)),
+                                      "dense": nn.Sequential(*map(Layer, like.encoder.dense))})
+        self.heads = Layer(like.heads)
+        self.decoder = nn.ModuleDict({"dense": Layer(like.decoder.dense), "up": nn.Sequential(*map(Layer, like.decoder.up))})
 
     def images(self, x):
         return x.reshape(-1, *self.image_shape).permute(0, 3, 1, 2).clone(memory_format=torch.contiguous_format)
@@ -185,18 +185,18 @@ class Convolutional(VAE):
         return x.unflatten(1, (channels, height, width))
 
     def encode(self, x):
-        for layer in self.down:
+        for layer in self.encoder["down"]:
             x = F.max_pool2d(layer(x), 2)
-        return self.heads(self.encoder(self.flat(x)))
+        return self.heads(self.encoder["dense"](self.flat(x)))
 
     def decode(self, z):
-        return self.up(self.unflat(self.decoder(z)))
+        return self.decoder["up"](self.unflat(self.decoder["dense"](z)))
 
     def arranged(self, name: str, array: np.ndarray) -> np.ndarray:
         order = np.arange(np.prod(self.small)).reshape(self.small).transpose(2, 0, 1).reshape(-1)
-        if name == "encoder.0.weight":
+        if name == "encoder.dense.0.weight":
             array = array[order]
-        elif name.startswith("decoder."):       # its columns, gamma and beta
+        elif name.startswith("decoder.dense."):       # its columns, gamma and beta
             array = array[..., order]
         return super().arranged(name, array)
 

@@ -44,9 +44,9 @@ def products_of(model, batch_size: int) -> list[tuple[int, int, int]]:
         return (rows, inputs, taps * outputs) if getattr(layer, "up", False) else (rows, taps * inputs, outputs)
 
     # A pool by 2 follows each convolution, and each transposed one doubles the size.
-    down, up = getattr(model, "down", ()), getattr(model, "up", ())
+    down, up = getattr(model.encoder, "down", ()), getattr(model.decoder, "up", ())
     pixels = model.image_shape[0] * model.image_shape[1]
-    dense = (*model.encoder, model.heads, *(model.decoder if isinstance(model.decoder, list) else [model.decoder]))
+    dense = (*(model.encoder.dense if down else model.encoder), model.heads, *([model.decoder.dense] if up else model.decoder))
     return [*(product(layer, batch_size * pixels // 4**i) for i, layer in enumerate(down)),
             *(product(layer, batch_size) for layer in dense),
             *(product(layer, batch_size * pixels // 4**(len(up) - i)) for i, layer in enumerate(up))]

@@ -1,5 +1,6 @@
 // loss.cu - reconstruction costs: value and gradient in one pass.
-// y, x, dy are (rows, cols); cost[r] is the sum over the row.  dy is the gradient of scale * cost, where
+// y, dy are (rows, cols), x is (rows / repeat, cols): `repeat` consecutive rows of y share one of x.  cost[r] is the
+// sum over the row.  dy is the gradient of scale * cost, where
 // scale is what the rest of the graph multiplies each row's cost with (1 / rows for a mean): the
 // backward pass then has nothing left to do, and rescale_rows mends the rows where it was otherwise.
 // One block takes a share of the rows.
@@ -18,13 +19,14 @@ struct Bernoulli {   // -x log p - (1 - x) log(1 - p) with p = sigmoid(y): y is 
 };
 
 template <class Kind>
-DEVICE void row_costs(Kind, const real* y, const real* x, real* cost, real* dy, int64 rows, int cols, real scale) {
+DEVICE void row_costs(Kind, const real* y, const real* x, real* cost, real* dy, int64 rows, int cols, int64 repeat,
+                      real scale) {
   const Share share = share_of(rows, blockIdx.x, gridDim.x);
   for (int64 r = share.first; r < share.last; ++r) {
     LaneSum sum;
     for_packs(cols, threadIdx.x, blockDim.x, cols % WIDTH == 0, [&](auto w, int64 c) {
       constexpr int W = decltype(w)::value;
-      const In<W> yr(y + r * cols + c), xr(x + r * cols + c);
+      const In<W> yr(y + r * cols + c), xr(x + r / repeat * cols + c);
       Out<W> dyr(dy + r * cols + c);
       real lane[W];
       LANES(k) {
@@ -43,16 +45,16 @@ DEVICE void row_costs(Kind, const real* y, const real* x, real* cost, real* dy, 
 // moves: 1 y, 1 x -> cost, 1 dy
 extern "C" __global__ void squared_error(const real* __restrict__ y, const real* __restrict__ x,
                                          real* __restrict__ cost, real* __restrict__ dy,
-                                         int64 rows, int cols, real scale) {
-  row_costs(SquaredError(), y, x, cost, dy, rows, cols, scale);
+                                         int64 rows, int cols, int64 repeat, real scale) {
+  row_costs(SquaredError(), y, x, cost, dy, rows, cols, repeat, scale);
 }
 
 // cost[r] = -sum_c (x log p + (1 - x) log(1 - p))
 // moves: 1 y, 1 x -> cost, 1 dy
 extern "C" __global__ void bernoulli(const real* __restrict__ y, const real* __restrict__ x,
                                      real* __restrict__ cost, real* __restrict__ dy,
-                                     int64 rows, int cols, real scale) {
-  row_costs(Bernoulli(), y, x, cost, dy, rows, cols, scale);
+                                     int64 rows, int cols, int64 repeat, real scale) {
+  row_costs(Bernoulli(), y, x, cost, dy, rows, cols, repeat, scale);
 }
 
 // dy[r] *= dcost[r] / scale, where that is not 1: in a training step nowhere, so that dy is not touched.

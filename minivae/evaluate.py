@@ -34,7 +34,8 @@ def score(model: VAE, images: DeviceImages, seed: int = 0) -> Score:
     sums = np.zeros(2)
     with no_grad():
         for start, size in images.ranges(BATCH):
-            cost = model.cost(*images.batch(start, size), Noise(seed, 0, EVALUATE))
+            noise = Noise(seed, 0, EVALUATE)
+            cost = model.cost(*images.batch(start, size, noise), noise)
             sums += [float(model.device.to_host(part).sum(dtype=np.float64)) for part in cost[1:]]
     reconstruction, kl = sums / images.count
     return Score(reconstruction + kl, reconstruction, kl)
@@ -51,8 +52,8 @@ def fix_statistics(model: VAE, images: DeviceImages, *, seed: int = 0, limit: in
 
     def run():
         for start, size in images.ranges(BATCH, limit):
-            x, example = images.batch(start, size, seed=seed, epoch=0)
-            model.cost(x, example, Noise(seed, 1, EVALUATE))
+            noise = Noise(seed, 1, EVALUATE)
+            model.cost(*images.batch(start, size, noise, seed=seed, epoch=0), noise)
             yield
 
     return fixed_point.compute(model, run, most=most)

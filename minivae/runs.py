@@ -16,14 +16,14 @@ import tomllib
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from minivae import checkpoint
+from minivae import checkpoint, models
 from minivae.device import Device
 from minivae.errors import MinivaeError, UsageError
 from minivae.files import replacing
 from minivae.models import ARCHITECTURES, VAE
 
-KINDS = {"int": int, "float": (int, float), "float | None": (int, float), "str": str,
-         "tuple[int, ...]": tuple}      # of the settings' fields
+KINDS = {"int": int, "float": (int, float), "float | None": (int, float), "bool": bool,
+         "str": str, "tuple[int, ...]": tuple}      # of the settings' fields
 COLUMNS = ("epoch", "step", "train_cost", "test_cost", "test_reconstruction", "test_kl", "images_per_second", "seconds")
 
 
@@ -37,6 +37,9 @@ class Settings:
         clip: the largest size of an element of the gradient; 0 for any.
         weight_decay: None for the optimizer's own.
         ema: decay of the average of the weights that is evaluated and kept in their place; 0 for none.
+        likelihood, sigma, binarize: see models.likelihoods.likelihood.
+        beta, free_bits: see models.Weights.
+        kl_warm_up: epochs over which beta rises from 0 at the start.
     """
 
     arch: str = "ff"
@@ -55,6 +58,11 @@ class Settings:
     code: int = 384
     channels: tuple[int, ...] = ()
     likelihood: str = "squared-error"
+    sigma: float | None = None
+    binarize: bool = False
+    beta: float = 1.0
+    kl_warm_up: float = 0.0
+    free_bits: float = 0.0
     seed: int = 0
 
 
@@ -181,7 +189,7 @@ def _checked(found: dict) -> Settings:
         raise ValueError(f"unknown settings {', '.join(sorted(unknown))}")
     for name, value in found.items():
         whole = types[name] == "tuple[int, ...]" and isinstance(value, tuple)
-        if not isinstance(value, KINDS[types[name]]) or isinstance(value, bool) or (
+        if not isinstance(value, KINDS[types[name]]) or isinstance(value, bool) != (types[name] == "bool") or (
                 whole and not all(isinstance(v, int) for v in value)):
             raise ValueError(f"{name} = {value!r} is no {types[name]}")
     if found.get("arch", "ff") not in ARCHITECTURES:
@@ -195,5 +203,6 @@ def build(settings: Settings, image_shape: tuple[int, int, int], device: Device)
     Raises:
         UsageError: settings that no model can have.
     """
-    return ARCHITECTURES[settings.arch](image_shape, device, hidden=settings.hidden, code=settings.code,
-                                        channels=settings.channels, likelihood=settings.likelihood, seed=settings.seed)
+    return models.build(settings.arch, image_shape, device, hidden=settings.hidden, code=settings.code,
+                        channels=settings.channels, likelihood=settings.likelihood, sigma=settings.sigma,
+                        binarize=settings.binarize, seed=settings.seed)

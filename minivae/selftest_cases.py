@@ -121,7 +121,7 @@ def _batch(draw: Draw) -> Iterator[Case]:
         images = draw.whole(256, count, width, dtype=np.uint8)
         for shuffle in (0, 1):
             yield _kernel("gather_batch", _by(size, width), rows(size, width), images, Out((size, width)),
-                          Out((size,), np.int32), count, size, width, 11, 2**40 + 3, 5, shuffle)
+                          Out((size,), np.int32), count, size, width, 11, 2**40 + 3, 5, shuffle, 7, shuffle, 2**63 + 5, 3, 16)
 
 
 def _batch_norm(draw: Draw) -> Iterator[Case]:
@@ -215,11 +215,13 @@ def _dropout(draw: Draw) -> Iterator[Case]:
 
 
 def _loss(draw: Draw) -> Iterator[Case]:
-    for count, width in ((9, 35), (16, 784)):
+    for count, width, repeat in ((9, 35, 3), (16, 784, 4)):
         shape, work = _by(count, width), rows(count, width)
         y, x = draw.normal(count, width), draw.unit(count, width)
         for name in ("squared_error", "bernoulli"):
-            yield _kernel(name, shape, work, y, x, Out((count,)), Out((count, width)), count, width, 0.125)
+            yield _kernel(name, shape, work, y, x, Out((count,)), Out((count, width)), count, width, 1, 0.125)
+            yield _kernel(name, f"{shape}, {repeat} rows to one of x", work, y, x[:count // repeat], Out((count,)),
+                          Out((count, width)), count, width, repeat, 0.125)
         yield _kernel("rescale_rows", shape, work, y, draw.positive(count), count, width, 0.125)
 
 

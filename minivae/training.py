@@ -16,10 +16,10 @@ from minivae.device import Device
 from minivae.errors import MinivaeError, UsageError
 from minivae.evaluate import Score
 from minivae.kernels import launch
-from minivae.models import VAE
+from minivae.models import VAE, Weights
 from minivae.nn import Flat
 from minivae.ops.batch import DeviceImages
-from minivae.ops.reparameterize import SAMPLE, TRAIN, Noise
+from minivae.ops.reparameterize import EVALUATE, SAMPLE, TRAIN, Noise
 from minivae.optim import OPTIMIZERS, SCHEDULES, Average, make
 from minivae.runs import Run, Settings, build
 from minivae.work import blocks
@@ -77,8 +77,8 @@ class Trainer:
         self.optimizer = make(settings.optimizer, self.flat, settings.learning_rate, rescale=settings.rescale,
                               clip=settings.clip, weight_decay=settings.weight_decay)
         self.average = Average(self.flat, settings.ema) if settings.ema else None
-        self.train_images = DeviceImages(dataset.train_images, device, self.model.dtype)
-        self.test_images = DeviceImages(dataset.test_images, device, self.model.dtype)
+        self.train_images, self.test_images = (DeviceImages(images, device, self.model.dtype, binarize=settings.binarize)
+                                               for images in (dataset.train_images, dataset.test_images))
         self.steps_an_epoch = len(dataset.train_images) // settings.batch_size
         self.steps = self.steps_an_epoch * settings.epochs
         self.schedule = SCHEDULES[settings.schedule](self.steps, round(settings.warm_up * self.steps_an_epoch))
@@ -89,15 +89,22 @@ class Trainer:
         """Training step `number`, counted from 0: nothing is copied to the device and nothing read back."""
         s = self.settings
         epoch, place = divmod(number, self.steps_an_epoch)
-        x, example = self.train_images.batch(place * s.batch_size, s.batch_size, seed=s.seed, epoch=epoch)
+        noise = Noise(s.seed, number, TRAIN)
+        x, example = self.train_images.batch(place * s.batch_size, s.batch_size, noise, seed=s.seed, epoch=epoch)
         self.model.train()
-        cost = self.model.cost(x, example, Noise(s.seed, number, TRAIN))
+        cost = self.model.cost(x, example, noise, self.weights(number))
         cost.total.backward()
         self.optimizer.lr = s.learning_rate * self.schedule.factor(number)
         self.optimizer.step()
         if self.average:
             self.average.step()
         launch("keep_score", blocks(1), cost.reconstruction, cost.kl, self._totals, s.batch_size, number)
+
+    def weights(self, number: int) -> Weights:
+        """What of the cost step `number` minimizes."""
+        s = self.settings
+        warm_up = s.kl_warm_up * self.steps_an_epoch
+        return Weights(s.beta * min(1.0, (number + 1) / warm_up) if warm_up else s.beta, s.free_bits)
 
     def train(self, listener: Listener) -> float:
         """All epochs. Returns the seconds that they took.
@@ -235,6 +242,7 @@ def check(settings: Settings, dataset: Dataset) -> None:
     if not 0 < settings.learning_rate < math.inf:
         raise UsageError(f"--learning-rate is {settings.learning_rate:g}, but must be a positive number, such as 0.001")
     _check_optimizer(settings)
+    _check_cost(settings)
 
 
 def _check_optimizer(settings: Settings) -> None:
@@ -253,15 +261,25 @@ def _check_optimizer(settings: Settings) -> None:
         raise UsageError(f"--ema is {settings.ema:g}, but must be 0 (no average) or a decay below 1, such as 0.999")
 
 
+def _check_cost(settings: Settings) -> None:
+    for name, none in (("beta", "no KL"), ("kl_warm_up", "no warm-up"), ("free_bits", "none")):
+        value = getattr(settings, name)
+        if not 0 <= value < math.inf:
+            raise UsageError(f"--{name.replace('_', '-')} is {value:g}, but must be 0 ({none}) or a positive number")
+    if settings.kl_warm_up > settings.epochs:
+        raise UsageError(f"--kl-warm-up is {settings.kl_warm_up:g} epochs, but there are only {settings.epochs}")
+
+
 def draw_samples(model: VAE, count: int, seed: int):
     """The picture of `count` samples from the prior."""
     return pictures.grid(model.sample(count, Noise(seed, 0, SAMPLE)), columns=max(1, math.ceil(math.sqrt(count))))
 
 
 def draw_reconstructions(model: VAE, images: np.ndarray):
-    """The picture of test images (uint8) over their reconstructions."""
-    x, _ = DeviceImages(images, model.device, model.dtype).batch(0, len(images))
-    return pictures.side_by_side(images / 255.0, model.reconstruct(x), columns=10)
+    """The picture of test images (uint8; binarized as the model takes them) over their reconstructions."""
+    shown = DeviceImages(images, model.device, model.dtype, binarize=model.likelihood.discrete)
+    x, _ = shown.batch(0, len(images), Noise(0, 0, EVALUATE))
+    return pictures.side_by_side(model.device.to_host(x).reshape(images.shape), model.reconstruct(x), columns=10)
 
 
 def draw(run: Run, model: VAE, dataset: Dataset, seed: int) -> None:

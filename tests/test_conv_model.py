@@ -6,13 +6,13 @@ from gradients import check_model
 
 from minivae import fixed_point
 from minivae.errors import UsageError
-from minivae.models import Convolutional
+from minivae.models import build
 from minivae.nn import Flat, batch_norms
 from minivae.ops.reparameterize import Noise
 
 
 def _small(device, shape=(8, 4, 1), dtype=np.float64, likelihood="squared-error"):
-    return Convolutional(shape, device, channels=(3, 5), hidden=(7,), code=4, likelihood=likelihood, dtype=dtype)
+    return build("conv", shape, device, channels=(3, 5), hidden=(7,), code=4, likelihood=likelihood, dtype=dtype)
 
 
 def _batch(device, rng, model, rows=6):
@@ -22,7 +22,7 @@ def _batch(device, rng, model, rows=6):
 
 def test_sizes(cpu):
     """conv 64, pool, conv 128, pool, dense 512, heads 2 x 512, and back: as the model is described."""
-    model = Convolutional((28, 28, 1), cpu)
+    model = build("conv", (28, 28, 1), cpu)
     products = [9 * 64, 9 * 64 * 128, 6272 * 512, 512 * 1024, 512 * 6272, 9 * 128 * 64, 9 * 64]
     assert Flat(model, cpu).count == sum(products) + 2 * (64 + 128 + 512 + 1024 + 6272 + 64 + 1)
     activations = [bn.activation for _, bn in batch_norms(model)]
@@ -38,7 +38,7 @@ def test_gradient_of_the_whole_cost(device, rng, shape, likelihood):
 
 
 def test_same_bits_for_any_number_of_threads(cpu, threads, rng):
-    model = Convolutional((28, 28, 1), cpu, channels=(16, 32), hidden=(64,), code=32)
+    model = build("conv", (28, 28, 1), cpu, channels=(16, 32), hidden=(64,), code=32)
     flat, (x, example), results = Flat(model, cpu), _batch(cpu, rng, model, 40), []
     for count in (1, 2, 3):
         threads(count)
@@ -61,7 +61,7 @@ def test_samples_and_reconstructions_are_images(device, rng):
     ((28, 30, 1), {}, "28 x 30 cannot be pooled 2 times by 2: take height 28 and width 28 or 32"),
     ((3, 28, 1), {}, "take height 4 and width"), ((28, 28, 1), {"channels": ()}, "--channels is empty"),
     ((28, 28, 1), {"channels": (0, 3)}, "--channels is 0,3"), ((28, 28, 1), {"hidden": ()}, "--hidden is empty"),
-    ((28, 28, 1), {"code": 0}, "code size is 0")])
+    ((28, 28, 1), {"code": 0}, "--code is 0")])
 def test_impossible_sizes_are_named(cpu, shape, settings, words):
     with pytest.raises(UsageError, match=words):
-        Convolutional(shape, cpu, **settings)
+        build("conv", shape, cpu, **settings)

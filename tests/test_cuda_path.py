@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 from strict_cupy import cuda, ledger
 
-from minivae import bench, data, evaluate, trace, training
-from minivae.models import ARCHITECTURES
-from minivae.models.vae import LIKELIHOODS
+from minivae import bench, data, evaluate, models, trace, training
+from minivae.models import LIKELIHOODS
 from minivae.nn import batch_norms
 from minivae.ops.batch import DeviceImages
 from minivae.ops.reparameterize import SAMPLE, Noise, standard_normal
@@ -50,7 +49,7 @@ def in_float64(monkeypatch):
     """Trainings build float64 models."""
     def build(settings, shape, device):
         sizes = {name: getattr(settings, name) for name in ("hidden", "code", "channels", "likelihood", "seed")}
-        return ARCHITECTURES[settings.arch](shape, device, dtype=np.float64, **sizes)
+        return models.build(settings.arch, shape, device, dtype=np.float64, **sizes)
 
     monkeypatch.setattr(training, "build", build)
 

@@ -7,14 +7,15 @@ from gradients import check_model
 from minivae import fixed_point
 from minivae.check import directional_error
 from minivae.errors import UsageError
-from minivae.models import FeedForward
+from minivae.models import build
+from minivae.models.likelihoods import SquaredError
 from minivae.nn import Flat
 from minivae.ops.reparameterize import Noise, standard_normal
 from minivae.tensor import Tensor
 
 
 def _small(device, dtype=np.float64, likelihood="squared-error", seed=0):
-    return FeedForward((4, 5, 1), device, hidden=(11, 9, 7), code=6, likelihood=likelihood, seed=seed, dtype=dtype)
+    return build("ff", (4, 5, 1), device, hidden=(11, 9, 7), code=6, likelihood=likelihood, seed=seed, dtype=dtype)
 
 
 def _batch(device, rng, rows=13, pixels=20, dtype=np.float64):
@@ -23,7 +24,7 @@ def _batch(device, rng, rows=13, pixels=20, dtype=np.float64):
 
 def test_sizes(device):
     """784 - 512 - 512 - 256 - (384, 384) - 256 - 512 - 512 - 784, a gamma and a beta for each of 4,112 units."""
-    model = FeedForward((28, 28, 1), device)
+    model = build("ff", (28, 28, 1), device)
     products = [784 * 512, 512 * 512, 512 * 256, 256 * 768, 384 * 256, 256 * 512, 512 * 512, 512 * 784]
     assert Flat(model, device).count == sum(products) + 2 * (512 + 512 + 256 + 768 + 256 + 512 + 512 + 784)
     activations = [layer.norm.activation for layer in (*model.encoder, model.heads, *model.decoder)]
@@ -48,7 +49,7 @@ def reference_cost(model, device, x, eps):
     y = mu + sigma * eps
     for dense in model.decoder:
         y = layer(dense, y)
-    nll = ((x - y) ** 2 if model.likelihood == "squared-error" else np.logaddexp(0, y) - x * y).sum(1)
+    nll = ((x - y) ** 2 if isinstance(model.likelihood, SquaredError) else np.logaddexp(0, y) - x * y).sum(1)
     return nll, -0.5 * (1 + 2 * np.log(sigma) - mu**2 - sigma**2).sum(1)
 
 
@@ -98,7 +99,7 @@ def test_no_gradient_is_computed_for_the_images(device, rng):
 def test_same_bits_for_any_number_of_threads(cpu, threads, rng):
     """Cost and all gradients at full size and batch 300: bit for bit the same for 1, 2 and 3 threads."""
     x, example = _batch(cpu, rng, 300, 784, np.float32)
-    model = FeedForward((28, 28, 1), cpu)
+    model = build("ff", (28, 28, 1), cpu)
     flat, results = Flat(model, cpu), []
     for count in (1, 2, 3):
         threads(count)
@@ -122,9 +123,9 @@ def test_samples_and_reconstructions_are_images(device, rng):
         np.testing.assert_array_equal(model.sample(9, Noise(0, 0, 2)), model.sample(9, Noise(0, 0, 2)))
 
 
-@pytest.mark.parametrize(("settings", "words"), [({"code": 0}, "code size is 0"), ({"hidden": ()}, "layer sizes are none"),
-                                                 ({"hidden": (5, 0)}, "layer sizes are 5,0"),
+@pytest.mark.parametrize(("settings", "words"), [({"code": 0}, "--code is 0"), ({"hidden": ()}, "--hidden is empty"),
+                                                 ({"hidden": (5, 0)}, "--hidden is 5,0"),
                                                  ({"likelihood": "poisson"}, "unknown likelihood 'poisson'")])
 def test_impossible_sizes_are_named(device, settings, words):
     with pytest.raises(UsageError, match=words):
-        FeedForward((4, 4, 1), device, **settings)
+        build("ff", (4, 4, 1), device, **settings)

@@ -5,7 +5,7 @@ import pytest
 
 from minivae import fixed_point, models, ops, trace
 from minivae.errors import MinivaeError
-from minivae.models import Convolutional, FeedForward
+from minivae.models import build
 from minivae.nn import Buffer, Conv, Dense, Flat, Module, Parameter, Sequential, batch_norms, glorot, summarize
 from minivae.tensor import Tensor, no_grad
 
@@ -91,10 +91,10 @@ def test_state_goes_from_device_to_device(cpu, simt):
 def test_names_in_checkpoints_stay(cpu):
     """What runs of earlier versions saved: their checkpoints must load."""
     stem = ("weight", "norm.gamma", "norm.beta")
-    ff = FeedForward((4, 4, 1), cpu, hidden=(6, 5), code=3)
-    conv = Convolutional((4, 4, 1), cpu, channels=(6,), hidden=(5,), code=3)
+    ff = build("ff", (4, 4, 1), cpu, hidden=(6, 5), code=3)
+    conv = build("conv", (4, 4, 1), cpu, channels=(6,), hidden=(5,), code=3)
     for model, layers in ((ff, ("encoder.0", "encoder.1", "heads", "decoder.0", "decoder.1", "decoder.2")),
-                          (conv, ("down.0", "encoder.0", "heads", "decoder", "up.0"))):
+                          (conv, ("encoder.down.0", "encoder.dense.0", "heads", "decoder.dense", "decoder.up.0"))):
         names = [f"{layer}.{name}" for layer in layers for name in stem]
         assert list(model.state_dict()) == [name for name, _ in model.named_parameters()] == names
         assert [name for name, *_ in model.named_buffers()] == [f"{layer}.norm.moments" for layer in layers]
@@ -184,11 +184,11 @@ def test_summary(device):
     before = {name: device.to_host(value) for name, value in net.state_dict().items()}
     summary = summarize(net, device.zeros((7, 6), np.float64))
     assert summary.rows == (
-        ("", "Sequential", 0, (7, 5), 40 + 35 + 10, 2 * 7 * (6 * 5 + 2 * 5 * 5)), ("layers.0", "Dense", 1, (7, 5), 40, 2 * 7 * 30),
-        ("layers.1", "Dense", 1, (7, 5), 35, 2 * 2 * 7 * 25), ("spare", "Dense", 1, None, 10, 0))
+        ("", "Sequential", 0, (7, 5), 40 + 35 + 10, 2 * 7 * (6 * 5 + 2 * 5 * 5)), ("0", "Dense", 1, (7, 5), 40, 2 * 7 * 30),
+        ("1", "Dense", 1, (7, 5), 35, 2 * 2 * 7 * 25), ("spare", "Dense", 1, None, 10, 0))
     assert (summary.parameters, summary.flops) == (85, 1120)
     deeper = summarize(net, device.zeros((7, 6), np.float64), depth=2).rows
-    assert [(row.name, row.depth) for row in deeper][1:3] == [("layers.0", 1), ("layers.0.norm", 2)]
+    assert [(row.name, row.depth) for row in deeper][1:3] == [("0", 1), ("0.norm", 2)]
     assert trace.active is None and net.training
     for name, value in net.state_dict().items():
         np.testing.assert_array_equal(device.to_host(value), before[name])
@@ -198,7 +198,7 @@ def test_summary_as_a_table(cpu):
     net = Sequential(Conv(1, 3, "relu", np.random.default_rng(0), cpu, pool=2), lambda x: ops.reshape(x, shape=(5, -1)))
     lines = str(summarize(net, cpu.zeros((5, 8, 6, 1), np.float32))).splitlines()
     assert [line.replace("│", " ").split() for line in lines if "│" in line] == [
-        ["layers.0", "Conv", "(5,", "4,", "3,", "3)", "33", "12,960"], ["all", "Sequential", "(5,", "36)", "33", "12,960"]]
+        ["0", "Conv", "(5,", "4,", "3,", "3)", "33", "12,960"], ["all", "Sequential", "(5,", "36)", "33", "12,960"]]
 
 
 def test_summary_of_both_architectures(cpu):

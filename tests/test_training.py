@@ -237,7 +237,7 @@ def test_a_cost_that_is_not_finite_stops_the_run(device, digits, tmp_path):
     ({"learning_rate": float("nan")}, "--learning-rate is nan"), ({"optimizer": "newton"}, "--optimizer is newton, but must be one of sgd, "),
     ({"schedule": "linear"}, "--schedule is linear, but must be one of constant, step"), ({"rescale": -1}, r"--rescale is -1, but must be 0 \(no "),
     ({"clip": float("inf")}, "--clip is inf"), ({"weight_decay": float("nan")}, "--weight-decay is nan"), ({"ema": 1}, "--ema is 1, but must be 0"),
-    ({"warm_up": 3}, "--warm-up is 3 epochs, but there are only 2"), ({"hidden": (3, -1)}, "layer sizes are 3,-1")])
+    ({"warm_up": 3}, "--warm-up is 3 epochs, but there are only 2"), ({"hidden": (3, -1)}, "--hidden is 3,-1")])
 def test_impossible_settings_are_named(cpu, digits, settings, words):
     with pytest.raises(UsageError, match=words):
         Trainer(Settings(**{**SMALL, **settings}), digits, cpu)

@@ -1,20 +1,48 @@
-"""Models: what all variational autoencoders share (vae.py), and one module an architecture."""
+"""Models: what all variational autoencoders share (vae.py), likelihoods, and one module an architecture."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from minivae.device import Device
 from minivae.errors import UsageError
+from minivae.models import likelihoods
 from minivae.models.conv import Convolutional
 from minivae.models.ff import FeedForward
-from minivae.models.vae import VAE
+from minivae.models.likelihoods import LIKELIHOODS
+from minivae.models.vae import VAE, Cost, Place, Weights
 from minivae.nn import Summary, summarize
 from minivae.ops.reparameterize import Noise
 
 ARCHITECTURES = {"ff": FeedForward, "conv": Convolutional}     # the names on the command line
 
-__all__ = ["ARCHITECTURES", "VAE", "Convolutional", "FeedForward", "summary"]
+__all__ = ["ARCHITECTURES", "LIKELIHOODS", "VAE", "Convolutional", "Cost", "FeedForward", "Place", "Weights", "build", "summary"]
+
+
+def build(arch: str, image_shape: tuple[int, int, int], device: Device, *, hidden: Sequence[int] | None = None,
+          channels: Sequence[int] | None = None, code: int | None = None, likelihood: str = "squared-error",
+          sigma: float | None = None, binarize: bool = False, seed: int = 0, dtype=np.float32) -> VAE:
+    """An untrained model.
+
+    Args:
+        arch: a key of ARCHITECTURES.
+        image_shape: (height, width, channels).
+        hidden, channels, code: sizes; None for the architecture's own.
+        likelihood, sigma, binarize: see likelihoods.likelihood.
+        seed: of the initial weights.
+        dtype: of all parameters, float32 or float64.
+
+    Raises:
+        UsageError: settings that no model can have.
+    """
+    networks = ARCHITECTURES[arch]
+    told = {"hidden": hidden, "channels": channels, "code": code}
+    sizes = {**networks.SIZES, **{name: value for name, value in told.items() if value is not None}}
+    code, place = sizes.pop("code"), Place(np.random.default_rng(seed), device, np.dtype(dtype))
+    costs = likelihoods.likelihood(likelihood, device, dtype, sigma=sigma, binarize=binarize)
+    return VAE(networks(image_shape, **sizes), image_shape, code, costs, place)
 
 
 def summary(arch: str, image_shape: tuple[int, ...], device: Device, batch_size: int = 1, depth: int = 1, **sizes) -> Summary:
@@ -25,13 +53,13 @@ def summary(arch: str, image_shape: tuple[int, ...], device: Device, batch_size:
         image_shape: (height, width, channels).
         batch_size: how many images.
         depth: see nn.summarize.
-        sizes: of the model, as its class takes them.
+        sizes: of the model, as build() takes them.
 
     Raises:
         UsageError: sizes that no model can have.
     """
     if len(image_shape) != 3 or min(image_shape) < 1:
         raise UsageError(f"--image is {','.join(map(str, image_shape))}, but must be height, width and channels, each at least 1")
-    model = ARCHITECTURES[arch](image_shape, device, **sizes)
+    model = build(arch, image_shape, device, **sizes)
     x, example = device.zeros((batch_size, model.pixels), model.dtype), device.zeros((batch_size,), np.int32)
     return summarize(model, x, example, Noise(0, 0), depth=depth)

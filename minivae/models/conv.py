@@ -1,17 +1,14 @@
-"""The convolutional VAE: convolutions and pools down to a dense layer, and back up."""
+"""The convolutional networks: convolutions and pools down to a dense layer, and back up."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from minivae import ops
-from minivae.device import Device
 from minivae.errors import UsageError
-from minivae.models.vae import VAE
-from minivae.nn import Conv, Dense
+from minivae.models.vae import Place
+from minivae.nn import Conv, Dense, Module
 from minivae.tensor import Tensor
 
 CHANNELS = (64, 128)
@@ -19,55 +16,76 @@ HIDDEN = (512,)
 CODE = 512
 
 
-class Convolutional(VAE):
-    """Per entry of `channels`: convolution 3 x 3, ReLU, max-pool 2; dense layers, tanh on the last; heads; and back
-    up: dense to the smallest image, ReLU; per entry upsampling by 2 and convolution 3 x 3, ReLU, the last with the
-    likelihood's own activation.
+class Convolutional:
+    """Per entry of `channels`: convolution 3 x 3, ReLU, max-pool 2; dense layers, tanh on the last; and back up: dense
+    to the smallest image, ReLU; per entry upsampling by 2 and convolution 3 x 3, ReLU, the last with the likelihood's
+    own activation.
 
     Args:
         image_shape: (height, width, channels), both sizes multiples of 2 ** len(channels).
         channels: of the convolutions.
-        hidden: sizes of the dense layers between the smallest image and the heads.
-        code, likelihood, device, dtype: see VAE.
-        seed: of the initial weights.
+        hidden: sizes of the dense layers behind the smallest image.
+
+    Attributes:
+        width: of what the encoder gives.
+        small: (height, width, channels) of the smallest image.
 
     Raises:
-        UsageError: a size below 1, an image that the pools do not divide, or an unknown likelihood.
+        UsageError: a size below 1, or an image that the pools do not divide.
     """
 
     SIZES = {"hidden": HIDDEN, "code": CODE, "channels": CHANNELS}
 
-    def __init__(self, image_shape: tuple[int, int, int], device: Device, *, channels: Sequence[int] = CHANNELS,
-                 hidden: Sequence[int] = HIDDEN, code: int = CODE, likelihood: str = "squared-error", seed: int = 0,
-                 dtype=np.float32):
-        super().__init__(image_shape, code, likelihood, device, dtype)
+    def __init__(self, image_shape: tuple[int, int, int], *, channels: Sequence[int] = CHANNELS, hidden: Sequence[int] = HIDDEN):
         for name, sizes in (("channels", channels), ("hidden", hidden)):
             if not sizes or min(sizes) < 1:
                 raise UsageError(f"--{name} is {','.join(map(str, sizes)) or 'empty'}, but the model needs at least one size "
                                  "and each at least 1")
-        self.small = (*_pooled(image_shape, len(channels)), channels[-1])
-        rng, flat = np.random.default_rng(seed), math.prod(self.small)
-        up = (*channels[-2::-1], image_shape[2])
-        self.down = [Conv(a, b, "relu", rng, device, dtype, pool=2)
-                     for a, b in zip((image_shape[2], *channels[:-1]), channels, strict=True)]
-        self.encoder = [Dense(a, b, act, rng, device, dtype)
-                        for a, b, act in zip((flat, *hidden[:-1]), hidden, (*["relu"] * (len(hidden) - 1), "tanh"), strict=True)]
-        self.heads = Dense(hidden[-1], 2 * code, "identity", rng, device, dtype, heads=2)
-        self.decoder = Dense(code, flat, "relu", rng, device, dtype)
-        self.up = [Conv(a, b, act, rng, device, dtype, up=True) for a, b, act in zip(
-            channels[::-1], up, (*["relu"] * (len(channels) - 1), self.output_activation), strict=True)]
+        self.image_shape, self.channels, self.hidden = tuple(image_shape), tuple(channels), tuple(hidden)
+        self.small, self.width = (*_pooled(image_shape, len(channels)), channels[-1]), hidden[-1]
 
-    def encode(self, x) -> Tensor:
+    def encoder(self, place: Place) -> Encoder:
+        """(rows, pixels) -> (rows, width)."""
+        return Encoder(self, place)
+
+    def decoder(self, inputs: int, activation: str, place: Place) -> Decoder:
+        """(rows, inputs) -> (rows, pixels), the last layer with that activation."""
+        return Decoder(self, inputs, activation, place)
+
+
+class Encoder(Module):
+    """The way down."""
+
+    def __init__(self, sizes: Convolutional, place: Place):
+        self.image_shape = sizes.image_shape
+        self.down = [Conv(a, b, "relu", *place, pool=2)
+                     for a, b in zip((sizes.image_shape[2], *sizes.channels[:-1]), sizes.channels, strict=True)]
+        activations = (*["relu"] * (len(sizes.hidden) - 1), "tanh")
+        self.dense = [Dense(a, b, act, *place) for a, b, act in zip(
+            (math.prod(sizes.small), *sizes.hidden[:-1]), sizes.hidden, activations, strict=True)]
+
+    def forward(self, x) -> Tensor:
         x = ops.reshape(x, shape=(-1, *self.image_shape))
         for layer in self.down:
             x = layer(x)
         x = ops.reshape(x, shape=(x.shape[0], -1))
-        for layer in self.encoder:
+        for layer in self.dense:
             x = layer(x)
-        return self.heads(x)
+        return x
 
-    def decode(self, z) -> Tensor:
-        y = ops.reshape(self.decoder(z), shape=(-1, *self.small))
+
+class Decoder(Module):
+    """The way up."""
+
+    def __init__(self, sizes: Convolutional, inputs: int, activation: str, place: Place):
+        self.small = sizes.small
+        self.dense = Dense(inputs, math.prod(sizes.small), "relu", *place)
+        activations = (*["relu"] * (len(sizes.channels) - 1), activation)
+        self.up = [Conv(a, b, act, *place, up=True) for a, b, act in zip(
+            sizes.channels[::-1], (*sizes.channels[-2::-1], sizes.image_shape[2]), activations, strict=True)]
+
+    def forward(self, z) -> Tensor:
+        y = ops.reshape(self.dense(z), shape=(-1, *self.small))
         for layer in self.up:
             y = layer(y)
         return ops.reshape(y, shape=(y.shape[0], -1))

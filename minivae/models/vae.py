@@ -3,26 +3,59 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from minivae import ops
 from minivae.device import Device
 from minivae.errors import UsageError
-from minivae.nn import Module
+from minivae.models.likelihoods import Likelihood
+from minivae.nn import Dense, Module
 from minivae.ops.reparameterize import Noise, standard_normal
 from minivae.tensor import Tensor, no_grad
 
-LIKELIHOODS = {"squared-error": (ops.squared_error, "hard_tanh"), "bernoulli": (ops.bernoulli, "identity")}
+
+class Place(NamedTuple):
+    """What every layer is made with: where its initial weights come from, where they live and in which dtype."""
+
+    rng: np.random.Generator
+    device: Device
+    dtype: np.dtype
+
+
+class Networks(Protocol):
+    """An architecture: the two networks around the code, see ff.py and conv.py.
+
+    Attributes:
+        width: of what the encoder gives.
+    """
+
+    width: int
+
+    def encoder(self, place: Place) -> Module: ...
+    def decoder(self, inputs: int, activation: str, place: Place) -> Module: ...
+
+
+class Weights(NamedTuple):
+    """What of the cost is minimized; what is reported is the whole of it, always.
+
+    Attributes:
+        beta: factor of the KL divergence (Higgins et al. 2017, "beta-VAE"); below 1 in a warm-up (Bowman et al. 2016).
+        free_bits: nats that the mean KL of each number of the code has for free (Kingma et al. 2016, appendix C.8).
+    """
+
+    beta: float = 1.0
+    free_bits: float = 0.0
 
 
 class Cost(NamedTuple):
     """The cost of a batch.
 
     Attributes:
-        total: Tensor of one element, the mean over the batch of reconstruction + KL, in nats per image.
-        reconstruction, kl: arrays (rows,), each example's two parts.
+        total: Tensor of one element, what training minimizes: the mean over the batch of reconstruction + KL, under
+            the Weights that were given; in nats per image.
+        reconstruction, kl: arrays (rows,), each example's two parts; their sum is minus the evidence lower bound.
     """
 
     total: Tensor
@@ -31,66 +64,89 @@ class Cost(NamedTuple):
 
 
 class VAE(Module):
-    """An encoder, a decoder, and the cost between them; subclasses build the two.
+    """An encoder, heads, a decoder, and the cost between them.
+
+    The two heads are one product: mu in the first half of its columns, rho in the second, sigma = softplus(rho).
 
     Args:
+        networks: the architecture.
         image_shape: (height, width, channels).
         code: how many numbers a code has, >= 1.
-        likelihood: "squared-error" (the sum of squared differences, outputs clipped to [-1, 1]) or "bernoulli"
-            (outputs are logits).
-        device, dtype: where the parameters live, and whether in float32 or float64.
+        likelihood: see likelihoods.py.
+        place: its rng draws all initial weights, the encoder's first.
 
     Raises:
-        UsageError: a size below 1, or an unknown likelihood.
+        UsageError: a code size below 1.
     """
 
-    def __init__(self, image_shape: tuple[int, int, int], code: int, likelihood: str, device: Device, dtype=np.float32):
-        if likelihood not in LIKELIHOODS:
-            raise UsageError(f"unknown likelihood {likelihood!r}: take one of {', '.join(LIKELIHOODS)}")
+    def __init__(self, networks: Networks, image_shape: tuple[int, int, int], code: int, likelihood: Likelihood, place: Place):
         if code < 1:
-            raise UsageError(f"the code size is {code}, but a code needs at least 1 number")
-        self.image_shape, self.pixels = tuple(image_shape), math.prod(image_shape)
-        self.code, self.likelihood = code, likelihood
-        self.device, self.dtype = device, np.dtype(dtype)
-        self.loss, self.output_activation = LIKELIHOODS[likelihood]
+            raise UsageError(f"--code is {code}, but a code needs at least 1 number")
+        self.image_shape, self.pixels, self.code = tuple(image_shape), math.prod(image_shape), code
+        self.device, self.dtype = place.device, np.dtype(place.dtype)
+        self.encoder = networks.encoder(place)
+        self.heads = Dense(networks.width, 2 * code, "identity", *place, heads=2)
+        self.decoder = networks.decoder(code, likelihood.activation, place)
+        self.likelihood = likelihood
 
     def encode(self, x) -> Tensor:
         """Heads (rows, 2 * code), mu beside rho with sigma = softplus(rho), of images x (rows, pixels)."""
-        raise NotImplementedError
+        return self.heads(self.encoder(x))
 
     def decode(self, z) -> Tensor:
         """What the likelihood takes, (rows, pixels), of codes z (rows, code)."""
-        raise NotImplementedError
+        return self.decoder(z)
 
-    def forward(self, x, example, noise: Noise) -> Cost:
+    def forward(self, x, example, noise: Noise, weights: Weights = Weights()) -> Cost:
         """The cost of a batch; see cost()."""
-        return self.cost(x, example, noise)
+        return self.cost(x, example, noise, weights)
 
-    def cost(self, x, example, noise: Noise) -> Cost:
+    def cost(self, x, example, noise: Noise, weights: Weights = Weights()) -> Cost:
         """The cost of a batch, with one draw of the code an example.
 
         Args:
             x: array (rows, pixels) in [0, 1].
             example: int32 array (rows,), each row's index in its data set.
             noise: which draw.
+            weights: what is minimized.
         """
-        z, kl = ops.reparameterize(self.encode(x), example=example, noise=noise)
-        reconstruction = self.loss(self.decode(z), x)
-        return Cost(ops.mean(ops.add(reconstruction, kl)), reconstruction.data, kl.data)
+        heads = self.encode(x)
+        z, kl = ops.reparameterize(heads, example=example, noise=noise)
+        reconstruction = self.likelihood(self.decode(z), x)
+        return Cost(objective(reconstruction, kl, heads, weights), reconstruction.data, kl.data)
 
     def reconstruct(self, x) -> np.ndarray:
         """Images decoded from the mean codes of images x (rows, pixels): (rows, height, width, channels) in [0, 1]."""
         with no_grad():
             mu = self.device.to_host(self.encode(x).data)[:, :self.code]
-            return self._images(self.decode(self.device.from_host(np.ascontiguousarray(mu))))
+            return self.images(self.decode(self.device.from_host(np.ascontiguousarray(mu))))
 
     def sample(self, count: int, noise: Noise) -> np.ndarray:
         """Images decoded from `count` draws of the prior: (count, height, width, channels) in [0, 1]."""
         with no_grad():
-            return self._images(self.decode(standard_normal(self.device, count, self.code, noise, self.dtype)))
+            return self.images(self.decode(standard_normal(self.device, count, self.code, noise, self.dtype)))
 
-    def _images(self, y: Tensor) -> np.ndarray:
-        values = self.device.to_host(y.data).reshape(-1, *self.image_shape)
-        if self.likelihood == "bernoulli":
-            values = 1 / (1 + np.exp(-values.astype(np.float64)))
+    def images(self, y: Tensor) -> np.ndarray:
+        """The images (rows, height, width, channels) in [0, 1], float32, that the decoder's outputs y stand for."""
+        values = self.likelihood.mean(self.device.to_host(y.data)).reshape(-1, *self.image_shape)
         return np.clip(values, 0, 1).astype(np.float32)
+
+
+def objective(reconstruction: Tensor, kl: Tensor, heads: Tensor, weights: Weights) -> Tensor:
+    """mean(reconstruction) + beta * KL; with free bits sum_l max(mean KL_l, free_bits) in place of the KL.
+
+    Args:
+        reconstruction, kl: (rows,).
+        heads: (rows, 2 * code), what the KL is of.
+    """
+    if weights.free_bits:
+        reached = ops.maximum(ops.mean(kl_of_codes(heads), axis=0), weights.free_bits)
+        return ops.mean(reconstruction) + ops.sum(reached) * weights.beta
+    return ops.mean(ops.add(reconstruction, kl if weights.beta == 1 else kl * weights.beta))
+
+
+def kl_of_codes(heads: Tensor) -> Tensor:
+    """KL(N(mu, sigma^2) || N(0, 1)) of every number of every code, (rows, code); heads as VAE.encode gives them."""
+    mu, rho = ops.split(heads, 2, axis=-1)
+    sigma = ops.softplus(rho)
+    return (mu**2 + sigma**2 - 1) * 0.5 - ops.log(sigma)

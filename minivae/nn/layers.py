@@ -30,6 +30,19 @@ class Sequential(Module):
             x = layer(x)
         return x
 
+    def named_children(self):
+        """By position alone: encoder.0, not encoder.layers.0."""
+        return ((name.removeprefix("layers."), module) for name, module in super().named_children())
+
+    def __iter__(self):
+        return iter(self.layers)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __getitem__(self, place: int):
+        return self.layers[place]
+
 
 class BatchNorm(Module):
     """Batch norm over all rows, then an activation; gamma starts at 1, beta at 0.

@@ -6,7 +6,11 @@ import numpy as np
 
 from minivae.device import Device
 from minivae.kernels import launch
+from minivae.ops.reparameterize import Noise
 from minivae.work import rows
+
+
+PIXELS = 16             # added to a noise's stream for the draws of its pixels: they are independent of its codes
 
 
 class DeviceImages:
@@ -16,35 +20,43 @@ class DeviceImages:
         images: uint8 (count, height, width, channels), on the host.
         device: where they go, once.
         dtype: of the batches, float32 or float64.
+        binarize: whether a batch draws every pixel black or white, white with the probability pixel / 255, anew each
+            time it is asked for another draw (Salakhutdinov & Murray 2008; dynamic where every step is a draw of its own).
+        first: the index of the set's first image among all that share a noise.
 
     Attributes:
         count: how many images.
         pixels: numbers an image.
     """
 
-    def __init__(self, images: np.ndarray, device: Device, dtype=np.float32):
+    def __init__(self, images: np.ndarray, device: Device, dtype=np.float32, *, binarize: bool = False, first: int = 0):
+        self.binarize, self.first = binarize, first
         self.count, self.pixels = len(images), int(np.prod(images.shape[1:]))
         self.device, self.dtype = device, np.dtype(dtype)
         self._images = device.from_host(images.reshape(self.count, self.pixels))
 
-    def batch(self, start: int, size: int, *, seed: int = 0, epoch: int | None = None):
+    def batch(self, start: int, size: int, noise: Noise = Noise(0, 0), *, seed: int = 0, epoch: int | None = None, into=None):
         """Images start .. start + size - 1 of an epoch's order; of the plain order where `epoch` is None.
 
         The order is a permutation keyed by (seed, epoch) and computed in the kernel.
 
+        Args:
+            noise: which draw of the pixels, where they are binarized.
+            into: (x, example) to write to, contiguous; None for new arrays.
+
         Returns:
             x: (size, pixels) in [0, 1].
-            example: int32 (size,), each row's index in the set.
+            example: int32 (size,), each row's index in the set, counted from `first`.
 
         Raises:
             ValueError: the range leaves the set.
         """
         if not 0 <= start <= start + size <= self.count:
             raise ValueError(f"batch: images {start} to {start + size - 1} of a set of {self.count}")
-        x = self.device.empty((size, self.pixels), self.dtype)
-        example = self.device.empty((size,), np.int32)
+        x, example = into or (self.device.empty((size, self.pixels), self.dtype), self.device.empty((size,), np.int32))
         launch("gather_batch", rows(size, self.pixels), self._images, x, example, self.count, size, self.pixels,
-               start, seed, epoch or 0, int(epoch is not None))
+               start, seed, epoch or 0, int(epoch is not None), self.first, int(self.binarize), noise.seed, noise.step,
+               noise.stream + PIXELS)
         return x, example
 
     def ranges(self, size: int, limit: int | None = None):

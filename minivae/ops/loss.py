@@ -16,13 +16,13 @@ def squared_error(needs, y, x):
 
     Args:
         y: (rows, columns), the reconstruction.
-        x: (rows, columns), the data; no gradient goes there.
+        x: (rows / n, columns), the data: n consecutive rows of y share one of its rows; no gradient goes there.
 
     Returns:
         cost: (rows,).
 
     Raises:
-        ValueError: the shapes differ, or x needs a gradient.
+        ValueError: the shapes do not fit, or x needs a gradient.
     """
     return _row_cost("squared_error", needs, y, x)
 
@@ -33,26 +33,26 @@ def bernoulli(needs, y, x):
 
     Args:
         y: (rows, columns), logits.
-        x: (rows, columns), data in [0, 1]; no gradient goes there.
+        x: (rows / n, columns), data in [0, 1]: n consecutive rows of y share one of its rows; no gradient goes there.
 
     Returns:
         cost: (rows,).
 
     Raises:
-        ValueError: the shapes differ, or x needs a gradient.
+        ValueError: the shapes do not fit, or x needs a gradient.
     """
     return _row_cost("bernoulli", needs, y, x)
 
 
 def _row_cost(kernel: str, needs, y, x):
-    if y.shape != x.shape or y.ndim != 2 or needs[1]:
-        raise ValueError(f"{kernel}: takes y and x of one shape (rows, columns), x without a gradient; got {y.shape} "
+    if y.ndim != 2 or x.ndim != 2 or y.shape[1] != x.shape[1] or y.shape[0] % max(len(x), 1) or needs[1]:
+        raise ValueError(f"{kernel}: takes y (rows, columns) and x (rows / n, columns), x without a gradient; got {y.shape} "
                          f"and {x.shape}")
     (count, width), device = y.shape, device_of(y)
     cost, dy = device.empty((count,), y.dtype), device.empty(y.shape, y.dtype)
     # Written for the gradient that a mean over the rows sends back; any other is mended in the backward pass.
     expected = weight_of_mean(max(count, 1), y.dtype)
-    launch(kernel, rows(count, width), y, x, cost, dy, count, width, expected)
+    launch(kernel, rows(count, width), y, x, cost, dy, count, width, count // max(len(x), 1), expected)
 
     def backward(dcost, into):
         given = lend(dy)
