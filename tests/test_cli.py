@@ -14,7 +14,7 @@ from PIL import Image
 
 from minivae import cli, data, kernels, nvrtc
 from minivae.models import ARCHITECTURES
-from minivae.models.vae import LIKELIHOODS
+from minivae.models import LIKELIHOODS
 from minivae.optim import OPTIMIZERS, SCHEDULES
 
 ROOT = Path(__file__).parent.parent
