@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minivae import cli, data, kernels, nvrtc
+from minivae import data, kernels, nvrtc
+from minivae.cli import options
 from minivae.models import ARCHITECTURES
 from minivae.models import LIKELIHOODS
 from minivae.optim import OPTIMIZERS, SCHEDULES
@@ -38,9 +39,9 @@ def run(tmp_path_factory):
 
 
 def test_the_choices_offered_are_those_there_are():
-    assert set(cli.ARCHITECTURES) == set(ARCHITECTURES) and cli.OPTIMIZERS == tuple(OPTIMIZERS)
-    assert cli.SCHEDULES == tuple(SCHEDULES) and set(cli.LIKELIHOODS) == set(LIKELIHOODS)
-    assert cli.GPU_ARCHITECTURES == nvrtc.ARCHITECTURES
+    assert set(options.ARCHITECTURES) == set(ARCHITECTURES) and options.OPTIMIZERS == tuple(OPTIMIZERS)
+    assert options.SCHEDULES == tuple(SCHEDULES) and set(options.LIKELIHOODS) == set(LIKELIHOODS)
+    assert options.GPU_ARCHITECTURES == nvrtc.ARCHITECTURES
 
 
 def test_train(run):

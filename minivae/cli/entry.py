@@ -1,0 +1,56 @@
+"""The group of all commands, and the entry point: where errors become one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from minivae import __version__
+from minivae.cli import inspect, pictures, train
+from minivae.errors import MinivaeError
+
+COMMANDS = (train.train, pictures.sample, pictures.reconstruct, inspect.summary, inspect.bench, inspect.kernels,
+            inspect.optimizers, inspect.doctor)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="minivae")
+def cli() -> None:
+    """Train variational autoencoders on images, and look at what they learned."""
+
+
+for _command in COMMANDS:
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """The entry point: errors that the user can mend are one line, without a trace."""
+    try:
+        cli(prog_name="minivae", standalone_mode=False)
+    except MinivaeError as error:
+        click.echo(f"minivae: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        words = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "minivae"
+        click.echo(f"minivae: {' '.join(error.format_message().split())} ({words} --help lists what there is)", err=True)
+        sys.exit(error.exit_code)
+    except MemoryError as error:
+        click.echo(f"minivae: out of memory ({' '.join(str(error).split()) or 'no more'}): take a smaller --batch-size, --hidden "
+                   "or --code", err=True)
+        sys.exit(1)
+    except OSError as error:        # a pipe that closed, a full disk behind > FILE
+        sys.stdout = None           # or Python would try to flush it once more, and complain
+        click.echo(f"minivae: {error.strerror or error} ({error.filename or 'the output'}): choose another place", err=True)
+        sys.exit(1)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("minivae: stopped", err=True)
+        sys.exit(130)
+    except Exception as error:      # CUDA's own errors come at any launch, product or copy; ours would be bugs
+        from minivae.device import gpu_failure
+
+        failure = gpu_failure(error)
+        if failure is None:
+            raise
+        click.echo(f"minivae: {failure}", err=True)
+        sys.exit(failure.exit_code)

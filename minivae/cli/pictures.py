@@ -1,0 +1,52 @@
+"""The commands that draw with a trained model."""
+
+from __future__ import annotations
+
+import click
+
+from minivae.cli.options import device_option
+
+
+@click.command()
+@click.argument("run", type=click.Path())
+@click.option("--count", type=click.IntRange(1, 10_000), default=100, show_default=True, help="How many.")
+@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Same seed, same samples.")
+@click.option("--out", metavar="FILE", help="The picture.  [default: RUN/samples.png]")
+@device_option
+def sample(run: str, count: int, seed: int, out: str | None, device: str) -> None:
+    """Draw samples from the model of RUN, a folder that training wrote."""
+    from minivae import pictures, training
+    from minivae.device import select
+    from minivae.runs import Run
+
+    trained = Run(run)
+    model, _ = trained.load(select(device)[0])
+    path = out or trained.folder / "samples.png"
+    pictures.save(training.draw_samples(model, count, seed), path)
+    click.echo(f"{count} samples in {path}")
+
+
+@click.command()
+@click.argument("run", type=click.Path())
+@click.option("--count", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many test images.")
+@click.option("--data", metavar="NAME|PATH", help="Other images than the run's own.")
+@click.option("--out", metavar="FILE", help="The picture.  [default: RUN/reconstructions.png]")
+@device_option
+def reconstruct(run: str, count: int, data: str | None, out: str | None, device: str) -> None:
+    """Draw test images over their reconstructions by the model of RUN."""
+    from minivae import data as sets
+    from minivae import pictures, training
+    from minivae.device import select
+    from minivae.errors import UsageError
+    from minivae.runs import Run
+
+    trained = Run(run)
+    model, settings = trained.load(select(device)[0])
+    dataset = sets.load(data or settings.data)
+    if dataset.image_shape != model.image_shape:
+        raise UsageError(f"the model of {run} takes images of {model.image_shape}, but {data or settings.data} holds "
+                         f"{dataset.image_shape}")
+    path = out or trained.folder / "reconstructions.png"
+    shown = dataset.test_images[:count]
+    pictures.save(training.draw_reconstructions(model, shown), path)
+    click.echo(f"{len(shown)} images and their reconstructions in {path}")

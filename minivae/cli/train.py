@@ -1,0 +1,96 @@
+"""The command that trains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULES, Sizes, announced, device_option
+
+# What holds where nothing is said, by architecture: on few images, and from LARGE_COUNT training images on.
+LARGE_COUNT = 20_000
+SMALL = {"ff": {"epochs": 60, "batch_size": 100}, "conv": {"epochs": 30, "batch_size": 100}}
+LARGE = {"ff": {"epochs": 10, "batch_size": 1000, "learning_rate": 2e-3, "schedule": "constant"},
+         "conv": {"epochs": 10, "batch_size": 128}}
+
+
+@click.command()
+@click.option("--arch", type=click.Choice(ARCHITECTURES), default="ff", show_default=True,
+              help="ff: feed-forward, dense layers only; conv: convolutional.")
+@click.option("--data", default="digits", show_default=True, metavar="NAME|PATH",
+              help="digits (built in), mnist, fashion-mnist, or a folder of IDX files.")
+@click.option("--epochs", type=int, help="Passes over the training images.  [default: 60 (ff), 30 (conv); 10 for 20,000 "
+              "images and more]")
+@click.option("--batch-size", type=int, help="Images a step.  [default: 100; for 20,000 images and more 1000 (ff), 128 (conv)]")
+@click.option("--optimizer", type=click.Choice(OPTIMIZERS), default="rmsprop", show_default=True, metavar="NAME",
+              help="One of those that `minivae optimizers` lists; rmsprop is the rescaled, centred one with Nesterov's "
+              "momentum.")
+@click.option("--learning-rate", type=float, help="The schedule's highest.  [default: the optimizer's own; rmsprop: 0.001, ff "
+              "on 20,000 images and more 0.002]")
+@click.option("--schedule", type=click.Choice(SCHEDULES), help="How the learning rate goes on; cosine ends at 0, plateau "
+              "halves it where the training cost no longer falls.  [default: cosine; ff on 20,000 images and more constant]")
+@click.option("--warm-up", type=float, metavar="EPOCHS", help="Let the learning rate rise over so many at the start.  "
+              "[default: 0]")
+@click.option("--rescale", type=float, metavar="NORM", help="Rescale gradients whose global norm is larger; 0 for never.  "
+              "[default: rmsprop 5, others 0]")
+@click.option("--clip", type=float, metavar="SIZE", help="Clip every element of the gradient to +-SIZE; 0 for none.  "
+              "[default: 0]")
+@click.option("--weight-decay", type=float, metavar="FACTOR", help="Decoupled for adamw, lion and lamb, else a part of the "
+              "gradient.  [default: adamw and lamb 0.01, others 0]")
+@click.option("--ema", type=float, metavar="DECAY", help="Evaluate and keep an exponential moving average of the weights "
+              "in their place; 0.999, say.  [default: 0, none]")
+@click.option("--hidden", type=Sizes(), metavar="SIZES",
+              help="Sizes of the encoder's dense layers.  [default: 512,512,256 (ff), 512 (conv)]")
+@click.option("--channels", type=Sizes(), metavar="SIZES",
+              help="Channels of the encoder's convolutions, each with a pool by 2 (conv).  [default: 64,128]")
+@click.option("--code", type=int, help="Numbers in a code.  [default: 384 (ff), 512 (conv)]")
+@click.option("--likelihood", type=click.Choice(LIKELIHOODS), default="squared-error", show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same run.")
+@device_option
+@click.option("--out", metavar="FOLDER", help="The run folder.  [default: runs/<data>-<arch>-<number>]")
+def train(device: str, out: str | None, **options) -> None:
+    """Train a VAE.
+
+    Leaves a run folder with the checkpoint, the settings, the metrics of every epoch and three pictures.
+
+    \b
+    Examples:
+      minivae train --arch ff
+      minivae train --arch ff --data fashion-mnist --epochs 20 --device cuda
+    """
+    from minivae import data, kernels, training
+    from minivae.models import ARCHITECTURES as CLASSES
+    from minivae.optim import OPTIMIZERS as OPTIMIZERS_BY_NAME
+    from minivae.report import TerminalReport, last_line
+    from minivae.runs import Run, Settings
+
+    dataset = data.load(options["data"])
+    count = len(dataset.train_images)
+    if Path(options["data"]).is_dir() and options["data"] not in data.NAMES:
+        options["data"] = str(Path(options["data"]).resolve())      # the run can then be used from anywhere
+    arch = options["arch"]
+    defaults = {**CLASSES[arch].SIZES, **(LARGE if count >= LARGE_COUNT else SMALL)[arch]}
+    defaults["batch_size"] = min(defaults["batch_size"], count)
+    if options["optimizer"] != "rmsprop":       # what stands above is the best for that one
+        defaults["learning_rate"] = OPTIMIZERS_BY_NAME[options["optimizer"]].defaults()["lr"]
+    settings = Settings(**{**defaults, **{name: value for name, value in options.items() if value is not None}})
+    training.check(settings, dataset)
+    where = announced(device)
+    kernels.prepare(where)
+    trainer = training.Trainer(settings, dataset, where)
+    trainer.run = run = Run.create(settings, out)
+    click.echo(f"{settings.arch} with {trainer.flat.count:,} parameters on {len(dataset.train_images):,} images of "
+               f"{settings.data}; into {run.folder}")
+    try:
+        with TerminalReport(settings.epochs, trainer.steps * settings.batch_size) as report:
+            seconds = trainer.train(report)
+        score, passes = trainer.finish()
+        training.draw(run, trainer.model, dataset, settings.seed)
+    except BaseException:
+        if run.discard_unless_saved():
+            click.echo(f"minivae: the last checkpoint is in {run.folder} and can be used", err=True)
+        raise
+    click.echo(f"fixed-point statistics after {passes.count} passes over the training images; "
+               f"pictures and checkpoint in {run.folder}")
+    click.echo(last_line(score, seconds))
