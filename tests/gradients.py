@@ -6,10 +6,10 @@ import pytest
 from minivae.ops.reparameterize import Noise
 
 
-def check_model(model, x, example, rng: np.random.Generator, step: float) -> None:
+def check_model(model, x, example, rng: np.random.Generator, step: float, **settings) -> None:
     """The gradient of the model's cost with respect to all parameters at once, and to each alone, in float64.
 
-    `step` is so small that no ReLU or clip changes sides, and so large that rounding does not drown the difference.
+    Settings go to the cost. `step` is so small that no ReLU or clip changes sides, and so large that rounding does not drown the difference.
     """
     device, parameters = model.device, list(model.parameters())
     values = [device.to_host(p.data) for p in parameters]
@@ -17,7 +17,7 @@ def check_model(model, x, example, rng: np.random.Generator, step: float) -> Non
     def cost_at(arrays):
         for p, a in zip(parameters, arrays, strict=True):
             p.data = device.from_host(a)
-        return model.cost(x, example, Noise(1, 1)).total
+        return model.cost(x, example, Noise(1, 1), **settings).total
 
     cost_at(values).backward()
     found = [device.to_host(p.grad) for p in parameters]

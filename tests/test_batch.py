@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from minivae.ops.batch import DeviceImages
+from minivae.ops.reparameterize import Noise, standard_normal
 
 
 def _order(device, count, seed, epoch):
@@ -62,3 +63,39 @@ def test_plain_order_and_ranges(device):
     for start, size in ((-1, 2), (9, 2), (0, 11)):
         with pytest.raises(ValueError, match="of a set of 10"):
             images.batch(start, size)
+
+
+@pytest.mark.parametrize("pixels", [1, 3, 7, 64, 100])
+def test_binarized_pixels_are_draws_of_their_own(device, pixels):
+    """Black stays black and white white; a pixel between is white as often as its value says, within five standard
+    errors; another step, example or seed is another draw, and codes' noise of the same name an independent one."""
+    values = np.array([0, 1, 64, 128, 254, 255], np.uint8)
+    images = np.broadcast_to(values[:, None, None], (6, 1000, pixels)).reshape(6000, 1, pixels, 1)
+    drawn = DeviceImages(images, device, binarize=True)
+    x = device.to_host(drawn.batch(0, 6000, Noise(3, 1))[0])
+    assert set(np.unique(x)) == {0.0, 1.0}
+    p, n = values / 255, 1000 * pixels
+    assert (np.abs(x.reshape(6, -1).mean(1) - p) <= 5 * np.sqrt(p * (1 - p) / n)).all()
+    grey = x[3000:4000]
+    for other in (Noise(3, 2), Noise(4, 1), Noise(3, 1, 1)):
+        again = device.to_host(drawn.batch(3000, 1000, other)[0])
+        assert abs(np.corrcoef(grey.ravel(), again.ravel())[0, 1]) < 5 / np.sqrt(n)
+    np.testing.assert_array_equal(device.to_host(drawn.batch(3500, 10, Noise(3, 1))[0]), x[3500:3510])
+    eps = device.to_host(standard_normal(device, 1000, pixels, Noise(3, 1), first=3000))
+    assert abs(np.corrcoef(grey.ravel(), eps.ravel())[0, 1]) < 5 / np.sqrt(n)
+
+
+def test_a_set_that_begins_at_a_later_example(device, rng):
+    """Its examples count from there, and its pixels are those of the same examples in the whole set."""
+    images = rng.integers(0, 256, (20, 3, 5, 1), np.uint8)
+    whole, rest = (DeviceImages(images[first:], device, binarize=True, first=first) for first in (0, 12))
+    for one, two in zip(whole.batch(14, 6, Noise(1, 1)), rest.batch(2, 6, Noise(1, 1)), strict=True):
+        np.testing.assert_array_equal(device.to_host(one), device.to_host(two))
+
+
+def test_a_batch_into_a_place(device, rng):
+    images = DeviceImages(rng.integers(0, 256, (20, 2, 2, 1), np.uint8), device)
+    x, example = device.zeros((8, 4), np.float32), device.zeros((8,), np.int32)
+    images.batch(3, 4, into=(x[4:], example[4:]))
+    np.testing.assert_array_equal(device.to_host(x[4:]), device.to_host(images.batch(3, 4)[0]))
+    np.testing.assert_array_equal(device.to_host(example), [0, 0, 0, 0, 3, 4, 5, 6])

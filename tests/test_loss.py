@@ -70,3 +70,20 @@ def test_misfits_are_refused(device):
         ops.squared_error(a, b)
     with pytest.raises(ValueError, match="without a gradient"):
         ops.bernoulli(a, Tensor(a, requires_grad=True))
+
+
+@pytest.mark.parametrize("cost", COSTS)
+def test_rows_that_share_an_image(device, rng, cost):
+    """Consecutive rows of y may share a row of x: value and gradient are those of x with its rows repeated."""
+    for y_shape, repeat in (((12, 7), 3), ((10, 64), 10), ((4, 784), 2)):
+        y, x = rng.standard_normal(y_shape), rng.random((y_shape[0] // repeat, y_shape[1]))
+        found = []
+        for given in (x, np.repeat(x, repeat, 0)):
+            leaf = Tensor(device.from_host(y), requires_grad=True)
+            costs = getattr(ops, cost)(leaf, device.from_host(given))
+            ops.mean(costs).backward()
+            found.append((device.to_host(costs.data), device.to_host(leaf.grad)))
+        for one, two in zip(*found, strict=True):
+            np.testing.assert_array_equal(one, two)
+    with pytest.raises(ValueError, match="rows / n"):
+        getattr(ops, cost)(device.zeros((5, 3), np.float32), device.zeros((2, 3), np.float32))

@@ -17,7 +17,8 @@ from minivae.cli.options import ARCHITECTURES, GPU_ARCHITECTURES, OPTIMIZERS, Si
 @click.option("--channels", type=Sizes(), metavar="SIZES", help="As for train.")
 @click.option("--code", type=int, help="As for train.")
 @click.option("--batch-size", type=click.IntRange(1), default=1, show_default=True, help="Images in the forward pass.")
-@click.option("--depth", type=click.IntRange(1), default=1, show_default=True, help="2 also lists the parts of the layers.")
+@click.option("--depth", type=click.IntRange(1), default=2, show_default=True, help="1: encoder, heads, decoder; 2: their "
+              "layers; 3: the parts of those.")
 @device_option
 def summary(arch: str, image: tuple[int, ...], batch_size: int, depth: int, device: str, **sizes) -> None:
     """List the layers of a model.

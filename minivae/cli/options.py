@@ -9,7 +9,7 @@ ARCHITECTURES = ("ff", "conv")
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop-plain", "rmsprop-centred", "rmsprop-momentum",
               "rmsprop", "adam", "amsgrad", "adamw", "adamax", "nadam", "radam", "lion", "lamb")
 SCHEDULES = ("constant", "step", "exponential", "cosine", "one-cycle", "plateau")
-LIKELIHOODS = ("squared-error", "bernoulli")
+LIKELIHOODS = ("squared-error", "gaussian", "bernoulli")
 GPU_ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
 
 device_option = click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N",

@@ -45,7 +45,16 @@ LARGE = {"ff": {"epochs": 10, "batch_size": 1000, "learning_rate": 2e-3, "schedu
 @click.option("--channels", type=Sizes(), metavar="SIZES",
               help="Channels of the encoder's convolutions, each with a pool by 2 (conv).  [default: 64,128]")
 @click.option("--code", type=int, help="Numbers in a code.  [default: 384 (ff), 512 (conv)]")
-@click.option("--likelihood", type=click.Choice(LIKELIHOODS), default="squared-error", show_default=True)
+@click.option("--likelihood", type=click.Choice(LIKELIHOODS), default="squared-error", show_default=True,
+              help="What an image costs, given its reconstruction.")
+@click.option("--sigma", type=float, metavar="SIGMA", help="The gaussian's standard deviation of a pixel.  [default: learned]")
+@click.option("--binarize", is_flag=True, help="Draw every pixel black or white, with its value as the probability of white, "
+              "anew at every step (bernoulli).")
+@click.option("--beta", type=float, default=1.0, show_default=True, help="Factor of the KL in what is minimized; the costs "
+              "that are reported have it whole.")
+@click.option("--kl-warm-up", type=float, metavar="EPOCHS", help="Let beta rise from 0 over so many at the start.  [default: 0]")
+@click.option("--free-bits", type=float, metavar="NATS", help="What the KL of each number of the code, averaged over a batch, "
+              "has for free.  [default: 0]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same run.")
 @device_option
 @click.option("--out", metavar="FOLDER", help="The run folder.  [default: runs/<data>-<arch>-<number>]")
@@ -58,6 +67,7 @@ def train(device: str, out: str | None, **options) -> None:
     Examples:
       minivae train --arch ff
       minivae train --arch ff --data fashion-mnist --epochs 20 --device cuda
+      minivae train --hidden 300,300 --code 40 --likelihood bernoulli --binarize
     """
     from minivae import data, kernels, training
     from minivae.models import ARCHITECTURES as CLASSES
