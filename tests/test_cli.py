@@ -73,7 +73,7 @@ BAD_ARGUMENTS = [
     (["train", "--batch-size", "4001"], 2, "take at most 4000"), (["train", "--batch-size", "0"], 2, "at least 2"),
     (["train", "--code", "0"], 2, "--code is 0"), (["train", "--learning-rate", "-1"], 2, "--learning-rate is -1"),
     (["train", "--epochs", "0"], 2, "--epochs is 0"), (["train", "--hidden", "12,x"], 2, "no list of sizes"),
-    (["train", "--hidden", "12,0"], 2, "layer sizes are 12,0"), (["train", "--arch", "gan"], 2, "'ff'"),
+    (["train", "--hidden", "12,0"], 2, "--hidden is 12,0"), (["train", "--arch", "gan"], 2, "'ff'"),
     (["train", "--device", "tpu"], 2, "auto, cpu, cuda or cuda:N"), (["sample", "nowhere"], 2, "there is no run in nowhere"),
     (["reconstruct", "nowhere"], 2, "there is no run"), (["train", "--out", "/proc/x"], 1, "cannot make the run folder"),
     (["nonsense"], 2, "No such command"), (["train", "--channels", "8"], 2, "--channels belongs to --arch conv"),
@@ -276,12 +276,12 @@ def test_help():
 
 def test_summary(tmp_path):
     """Whole numbers in 80 columns, and by batch; what no model can have is one line."""
-    code, out, err = minivae("summary", "--arch", "conv", "--depth", "2", cwd=tmp_path, COLUMNS="80")
+    code, out, err = minivae("summary", "--arch", "conv", "--depth", "3", cwd=tmp_path, COLUMNS="80")
     assert (code, err) == (0, "") and re.search(r"down.1 +│ Conv .*│ +73,984 │ +28,901,376 │", out)
-    assert re.search(r"down.1.norm +│ BatchNorm .*│ +256 │ +0 │", out) and re.search(r"all .* 7,111,554 │ +51,149,312 │", out)
+    assert re.search(r" {4}norm +│ BatchNorm .*│ +256 │ +0 │", out) and re.search(r"all .* 7,111,554 │ +51,149,312 │", out)
     code, out, _ = minivae("summary", "--image", "4,4,1", "--hidden", "3", "--code", "2", "--batch-size", "10", cwd=tmp_path)
-    assert code == 0 and re.search(rf"encoder.0 .*\(10, 3\).* {16 * 3 + 6} │ +{2 * 10 * 16 * 3} │", out)
-    for wrong, words in ((["--image", "28,28"], "--image is 28,28, but must be"), (["--code", "0"], "code size is 0")):
+    assert code == 0 and re.search(rf"  0 .*\(10, 3\).* {16 * 3 + 6} │ +{2 * 10 * 16 * 3} │", out)
+    for wrong, words in ((["--image", "28,28"], "--image is 28,28, but must be"), (["--code", "0"], "--code is 0")):
         code, out, err = minivae("summary", *wrong, cwd=tmp_path)
         assert (code, out) == (2, "") and words in err and err.count("\n") == 1
 

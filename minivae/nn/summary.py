@@ -51,9 +51,12 @@ class Summary(NamedTuple):
             number = column in ("parameters", "FLOPs")
             table.add_column(column, justify="right" if number else "left", no_wrap=number)
         whole, *rest = self.rows
+        above: list[str] = []       # names of the modules that hold this row's, which need not be said again
         for row in rest:
+            above[row.depth - 1:] = [row.name]
+            name = row.name.removeprefix(f"{above[-2]}.") if row.depth > 1 else row.name
             shape = "" if row.shape is None else _in_words(row.shape)
-            table.add_row("  " * (row.depth - 1) + row.name, row.kind, shape, f"{row.parameters:,}", f"{row.flops:,}",
+            table.add_row("  " * (row.depth - 1) + name, row.kind, shape, f"{row.parameters:,}", f"{row.flops:,}",
                           end_section=row is rest[-1])
         table.add_row("all", whole.kind, "" if whole.shape is None else _in_words(whole.shape), f"{whole.parameters:,}",
                       f"{whole.flops:,}")
