@@ -7,11 +7,11 @@ import sys
 import click
 
 from minivae import __version__
-from minivae.cli import inspect, pictures, train
+from minivae.cli import classify, inspect, pictures, train
 from minivae.errors import MinivaeError
 
-COMMANDS = (train.train, pictures.sample, pictures.reconstruct, inspect.summary, inspect.bench, inspect.kernels,
-            inspect.optimizers, inspect.doctor)
+COMMANDS = (train.train, pictures.sample, pictures.reconstruct, classify.classify, inspect.summary, inspect.bench,
+            inspect.kernels, inspect.optimizers, inspect.doctor)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

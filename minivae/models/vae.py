@@ -43,10 +43,14 @@ class Weights(NamedTuple):
     Attributes:
         beta: factor of the KL divergence (Higgins et al. 2017, "beta-VAE"); below 1 in a warm-up (Bowman et al. 2016).
         free_bits: nats that the mean KL of each number of the code has for free (Kingma et al. 2016, appendix C.8).
+        label: factor of the cross-entropy of a batch's labelled images, see semi.py.
+        label_kl: factor of the KL divergence of predicted classes from the uniform distribution; None for the model's own.
     """
 
     beta: float = 1.0
     free_bits: float = 0.0
+    label: float = 1.0
+    label_kl: float | None = None
 
 
 class Cost(NamedTuple):
@@ -74,19 +78,27 @@ class VAE(Module):
         code: how many numbers a code has, >= 1.
         likelihood: see likelihoods.py.
         place: its rng draws all initial weights, the encoder's first.
+        beside: how many numbers the decoder takes beside a code.
+
+    Attributes:
+        draws: how many codes the cost decodes for an image.
+        classes: how many classes of images the model knows; see semi.py.
 
     Raises:
         UsageError: a code size below 1.
     """
 
-    def __init__(self, networks: Networks, image_shape: tuple[int, int, int], code: int, likelihood: Likelihood, place: Place):
+    draws, classes = 1, 0
+
+    def __init__(self, networks: Networks, image_shape: tuple[int, int, int], code: int, likelihood: Likelihood, place: Place,
+                 beside: int = 0):
         if code < 1:
             raise UsageError(f"--code is {code}, but a code needs at least 1 number")
         self.image_shape, self.pixels, self.code = tuple(image_shape), math.prod(image_shape), code
         self.device, self.dtype = place.device, np.dtype(place.dtype)
         self.encoder = networks.encoder(place)
         self.heads = Dense(networks.width, 2 * code, "identity", *place, heads=2)
-        self.decoder = networks.decoder(code, likelihood.activation, place)
+        self.decoder = networks.decoder(code + beside, likelihood.activation, place)
         self.likelihood = likelihood
 
     def encode(self, x) -> Tensor:
@@ -132,15 +144,20 @@ class VAE(Module):
         return np.clip(values, 0, 1).astype(np.float32)
 
 
-def objective(reconstruction: Tensor, kl: Tensor, heads: Tensor, weights: Weights) -> Tensor:
+def objective(reconstruction: Tensor, kl: Tensor, heads: Tensor, weights: Weights, share: Tensor | None = None) -> Tensor:
     """mean(reconstruction) + beta * KL; with free bits sum_l max(mean KL_l, free_bits) in place of the KL.
 
     Args:
         reconstruction, kl: (rows,).
-        heads: (rows, 2 * code), what the KL is of.
+        heads: (rows * n, 2 * code), what the KL is of.
+        share: (rows, n), how much each of a row's n codes counts; None for one that counts whole.
     """
     if weights.free_bits:
-        reached = ops.maximum(ops.mean(kl_of_codes(heads), axis=0), weights.free_bits)
+        every = kl_of_codes(heads)
+        if share is not None:
+            every = ops.reshape(every, (*share.shape, -1)) * ops.reshape(share, (*share.shape, 1))
+            every = ops.sum(every, axis=1)
+        reached = ops.maximum(ops.mean(every, axis=0), weights.free_bits)
         return ops.mean(reconstruction) + ops.sum(reached) * weights.beta
     return ops.mean(ops.add(reconstruction, kl if weights.beta == 1 else kl * weights.beta))
 
