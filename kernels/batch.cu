@@ -1,6 +1,6 @@
-// batch.cu - a shuffled batch out of the uint8 data set that lives on the device.
-// images (count, pixels) uint8 -> x (rows, pixels) real in [0, 1], or drawn black or white with those as the
-// probabilities of white; example (rows) is each row's index, counted from `first`.
+// batch.cu - a shuffled batch out of the data set that lives on the device.
+// images (count, pixels) uint8 or real in [0, 1] -> x (rows, pixels) real in [0, 1], or drawn black or white with
+// those as the probabilities of white; example (rows) is each row's index, counted from `first`.
 // One block takes a share of the rows.
 // The order of an epoch is a keyed permutation computed where it is needed: no table, nothing copied
 // from the host, and any place of any epoch can be visited at once.
@@ -27,8 +27,14 @@ DEVICE uint32 permute(uint32 i, uint32 count, uint64 seed, uint32 epoch) {
   return i;
 }
 
-// W pixels of an image, from number p on, each 1 with the probability pixel / 255 (to 2^-24) and else 0.  Four
-// neighbours share a Philox call, as in Noise.
+// A pixel in [0, 1], and whether it is white where 24 random bits are its draw.
+DEVICE real unit(uint8 pixel) { return (real)pixel / 255; }
+DEVICE real unit(real pixel) { return pixel; }
+DEVICE bool white(uint8 pixel, uint32 drawn) { return drawn * 255 < (uint32)pixel << 24; }
+DEVICE bool white(real pixel, uint32 drawn) { return (real)drawn < pixel * (real)(1 << 24); }
+
+// W pixels of an image, from number p on, each 1 with its value's probability (to 2^-24) and else 0.  Four neighbours
+// share a Philox call, as in Noise.
 template <int W, class Pixels, class To>
 DEVICE void binarize(const NoiseKey& key, uint32 example, int64 p, const Pixels& pixel, To& to) {
   constexpr int QUADS = W < 4 ? 1 : W / 4;
@@ -46,7 +52,36 @@ DEVICE void binarize(const NoiseKey& key, uint32 example, int64 p, const Pixels&
     } else {
       drawn = word[k];
     }
-    to[k] = (drawn >> 8) * 255 < (uint32)pixel[k] << 24 ? (real)1 : (real)0;
+    to[k] = white(pixel[k], drawn >> 8) ? (real)1 : (real)0;
+  }
+}
+
+// Which images rows have; see gather_batch.
+struct Order {
+  int64 count, begin, start, first;
+  uint64 seed;
+  uint32 epoch;
+  int shuffle;
+};
+
+template <class Pixel>
+DEVICE void gather(const Pixel* images, real* x, int* example, int64 rows, int pixels, const Order& order, int binary,
+                   const NoiseKey& key) {
+  const Share share = share_of(rows, blockIdx.x, gridDim.x);
+  for (int64 r = share.first; r < share.last; ++r) {
+    const uint32 place = (uint32)(order.start + r);
+    const uint32 index = order.shuffle ? permute(place, (uint32)order.count, order.seed, order.epoch) : place;
+    const uint32 number = (uint32)order.first + index;
+    if (threadIdx.x == 0) example[r] = (int)number;
+    const Pixel* image = images + (order.begin + index) * pixels;
+    for_packs(pixels, threadIdx.x, blockDim.x, pixels % WIDTH == 0, [&](auto w, int64 p) {
+      constexpr int W = decltype(w)::value;
+      const In<W, Pixel> from(image + p);
+      Out<W> to(x + r * pixels + p);
+      if (binary) binarize<W>(key, number, p, from, to);
+      else LANES(k) to[k] = unit(from[k]);
+      to.store();
+    });
   }
 }
 
@@ -58,21 +93,16 @@ extern "C" __global__ void gather_batch(const uint8* __restrict__ images, real* 
                                         int* __restrict__ example, int64 count, int64 rows, int pixels,
                                         int64 begin, int64 start, uint64 seed, uint32 epoch, int shuffle, int64 first,
                                         int binary, uint64 noise_seed, uint32 step, uint32 stream) {
-  const Share share = share_of(rows, blockIdx.x, gridDim.x);
-  const NoiseKey key = {noise_seed, step, stream};
-  for (int64 r = share.first; r < share.last; ++r) {
-    const uint32 place = (uint32)(start + r);
-    const uint32 index = shuffle ? permute(place, (uint32)count, seed, epoch) : place;
-    const uint32 number = (uint32)first + index;
-    if (threadIdx.x == 0) example[r] = (int)number;
-    const uint8* image = images + (begin + index) * pixels;
-    for_packs(pixels, threadIdx.x, blockDim.x, pixels % WIDTH == 0, [&](auto w, int64 p) {
-      constexpr int W = decltype(w)::value;
-      const In<W, uint8> from(image + p);
-      Out<W> to(x + r * pixels + p);
-      if (binary) binarize<W>(key, number, p, from, to);
-      else LANES(k) to[k] = (real)from[k] / 255;
-      to.store();
-    });
-  }
+  gather(images, x, example, rows, pixels, {count, begin, start, first, seed, epoch, shuffle}, binary,
+         {noise_seed, step, stream});
+}
+
+// The same of images in [0, 1].
+// moves: 1 images[rows * pixels] -> 1 x, example
+extern "C" __global__ void gather_batch_real(const real* __restrict__ images, real* __restrict__ x,
+                                             int* __restrict__ example, int64 count, int64 rows, int pixels,
+                                             int64 begin, int64 start, uint64 seed, uint32 epoch, int shuffle,
+                                             int64 first, int binary, uint64 noise_seed, uint32 step, uint32 stream) {
+  gather(images, x, example, rows, pixels, {count, begin, start, first, seed, epoch, shuffle}, binary,
+         {noise_seed, step, stream});
 }

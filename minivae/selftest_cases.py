@@ -119,9 +119,10 @@ def _arithmetic(draw: Draw) -> Iterator[Case]:
 def _batch(draw: Draw) -> Iterator[Case]:
     for count, size, width in ((150, 50, 35), (300, 64, 784)):
         images = draw.whole(256, count, width, dtype=np.uint8)
-        for shuffle in (0, 1):
-            yield _kernel("gather_batch", _by(size, width), rows(size, width), images, Out((size, width)),
-                          Out((size,), np.int32), count - 3, size, width, 3, 11, 2**40 + 3, 5, shuffle, 7, shuffle, 2**63 + 5, 3, 16)
+        for name, kept in (("gather_batch", images), ("gather_batch_real", draw.unit(count, width))):
+            for shuffle in (0, 1):
+                yield _kernel(name, _by(size, width), rows(size, width), kept, Out((size, width)), Out((size,), np.int32),
+                              count - 3, size, width, 3, 11, 2**40 + 3, 5, shuffle, 7, shuffle, 2**63 + 5, 3, 16)
 
 
 def _batch_norm(draw: Draw) -> Iterator[Case]:

@@ -114,3 +114,19 @@ def test_a_part_of_a_set(device, rng):
     for begin, end in ((-1, 3), (4, 3), (0, 12)):
         with pytest.raises(ValueError, match="of a set of 11"):
             part.part(begin, end)
+
+
+@pytest.mark.parametrize("binarize", [False, True])
+@pytest.mark.parametrize("pixels", [1, 7, 64, 100])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_floats_are_kept_as_they_are(device, rng, dtype, pixels, binarize):
+    """A set of floats gives them unrounded, and drawn as bytes of the same values are."""
+    bytes_ = rng.integers(0, 256, (50, pixels, 1, 1), np.uint8)
+    floats = bytes_.astype(dtype) / dtype(255)
+    one, two = (DeviceImages(images, device, dtype, binarize=binarize).batch(3, 40, Noise(3, 1), seed=4, epoch=1)
+                for images in (bytes_, floats))
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_array_equal(device.to_host(a), device.to_host(b))
+    fine = rng.random((8, pixels, 1, 1)).astype(dtype)
+    x, _ = DeviceImages(fine, device, dtype).batch(0, 8)
+    np.testing.assert_array_equal(device.to_host(x), fine.reshape(8, pixels))

@@ -16,14 +16,15 @@ PIXELS = 16             # added to a noise's stream for the draws of its pixels:
 
 
 class DeviceImages:
-    """A set of uint8 images that lives on the device, and batches of it.
+    """A set of images that lives on the device, and batches of it.
 
     Args:
-        images: uint8 (count, height, width, channels), on the host.
+        images: (count, height, width, channels), on the host, of uint8, or of floats in [0, 1]; those are kept in `dtype`.
         device: where they go, once.
         dtype: of the batches, float32 or float64.
-        binarize: whether a batch draws every pixel black or white, white with the probability pixel / 255, anew each
-            time it is asked for another draw (Salakhutdinov & Murray 2008; dynamic where every step is a draw of its own).
+        binarize: whether a batch draws every pixel black or white, white with its value in [0, 1] as the probability, anew
+            each time it is asked for another draw (Salakhutdinov & Murray 2008; dynamic where every step is a draw of its
+            own).
         first: the index of the set's first image among all that share a noise.
 
     Attributes:
@@ -35,7 +36,8 @@ class DeviceImages:
         self.binarize, self.first, self._begin = binarize, first, 0
         self.count, self.pixels = len(images), int(np.prod(images.shape[1:]))
         self.device, self.dtype = device, np.dtype(dtype)
-        self._images = device.from_host(images.reshape(self.count, self.pixels))
+        kept, self._kernel = (np.uint8, "gather_batch") if images.dtype == np.uint8 else (self.dtype, "gather_batch_real")
+        self._images = device.from_host(images.reshape(self.count, self.pixels).astype(kept, copy=False))
 
     def batch(self, start: int, size: int, noise: Noise = Noise(0, 0), *, seed: int = 0, epoch: int | None = None, into=None):
         """Images start .. start + size - 1 of an epoch's order; of the plain order where `epoch` is None.
@@ -56,9 +58,9 @@ class DeviceImages:
         if not 0 <= start <= start + size <= self.count:
             raise ValueError(f"batch: images {start} to {start + size - 1} of a set of {self.count}")
         x, example = into or (self.device.empty((size, self.pixels), self.dtype), self.device.empty((size,), np.int32))
-        launch("gather_batch", rows(size, self.pixels), self._images, x, example, self.count, size, self.pixels,
-               self._begin, start, seed, epoch or 0, int(epoch is not None), self.first, int(self.binarize), noise.seed, noise.step,
-               noise.stream + PIXELS)
+        launch(self._kernel, rows(size, self.pixels), self._images, x, example, self.count, size, self.pixels,
+               self._begin, start, seed, epoch or 0, int(epoch is not None), self.first, int(self.binarize), noise.seed,
+               noise.step, noise.stream + PIXELS)
         return x, example
 
     def part(self, begin: int, end: int) -> DeviceImages:
