@@ -3,7 +3,7 @@
 __version__ = "0.1.0"
 
 _HOMES = {"Tensor": "minivae.tensor", "no_grad": "minivae.tensor", "op": "minivae.tensor", "grad": "minivae.functional",
-          "value_and_grad": "minivae.functional", "check_grad": "minivae.check"}
+          "value_and_grad": "minivae.functional", "check_grad": "minivae.check", "VAE": "minivae.estimator"}
 __all__ = ["__version__", *_HOMES]
 
 

@@ -14,6 +14,7 @@ from minivae.errors import MinivaeError, UsageError
 from minivae.idx import broken, read_idx
 
 DEFAULT = "digits"
+ARRAYS = "arrays"        # the name of a set that came from Python, not by a name or from a folder
 DIGITS_FOLDER = Path(__file__).parent / "digits"
 DIGITS_TRAIN = 4_000
 
@@ -70,15 +71,16 @@ NAMES = (DEFAULT, *SOURCES)  # what `load` knows by name
 class Dataset:
     """Images and their labels, split into train and test.
 
-    Images are uint8 (N, H, W, C), C-contiguous; labels are uint8 (N,). Train and test images have the
+    Images are (N, H, W, C), C-contiguous, uint8 from files, of ARRAYS also float32 in [0, 1]; labels are whole numbers (N,), of
+    ARRAYS -1 where there is none, or None for no labels at all. Train and test images have the
     same H, W and C. `name` is the name or the path that the set was loaded by.
     """
 
     name: str
     train_images: np.ndarray
-    train_labels: np.ndarray
+    train_labels: np.ndarray | None
     test_images: np.ndarray
-    test_labels: np.ndarray
+    test_labels: np.ndarray | None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

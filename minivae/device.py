@@ -15,6 +15,7 @@ cuda.nvrtc.getVersion, through gpu_probe.py.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import cache, cached_property
 
 import numpy as np
@@ -364,6 +365,13 @@ def select(name: str = "auto") -> tuple[Device, str]:
     if kind != "cuda" or not (index.isdigit() or name == "cuda"):
         raise UsageError(f"unknown device {name!r}: take auto, cpu, cuda or cuda:N (cuda:0 is the first GPU)")
     return gpu(int(index or 0)), "as asked"
+
+
+def announced(device: str | Device, say: Callable[[str], None]) -> Device:
+    """The device, or the one of that name (see select); tells `say` which it is, and why where the name left it open."""
+    where, why = select(device) if isinstance(device, str) else (device, "")
+    say(f"device: {where.describe()}; {why}" if device == "auto" else f"device: {where.describe()}")
+    return where
 
 
 def device_of(array) -> Device:

@@ -14,7 +14,7 @@ class MinivaeError(Exception):
         super().__init__(" ".join(str(message).splitlines()))
 
 
-class UsageError(MinivaeError):
-    """A wrong argument: an unknown data set, a bad size, a folder that is not there."""
+class UsageError(MinivaeError, ValueError):
+    """A wrong argument: an unknown data set, a bad size, a folder that is not there, an array of the wrong shape."""
 
     exit_code = 2

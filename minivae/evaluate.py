@@ -1,13 +1,14 @@
-"""What a trained model costs on images that it has not seen."""
+"""What a trained model makes of images that it has not seen, and what they cost."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from minivae import fixed_point
-from minivae.models import VAE, ClassVAE
+from minivae.models import VAE
 from minivae.ops.batch import DeviceImages
 from minivae.ops.reparameterize import EVALUATE, Noise
 from minivae.tensor import no_grad
@@ -31,36 +32,37 @@ class Score(NamedTuple):
 def score(model: VAE, images: DeviceImages, seed: int = 0, labels: np.ndarray | None = None) -> Score:
     """The mean cost over all of `images`, with one draw of the code an image.
 
+    Args: see costs.
+    """
+    sums, missed = np.zeros(2), 0
+    for reconstruction, kl, wrong in costs(model, images, seed, labels):
+        sums += [float(part.sum(dtype=np.float64)) for part in (reconstruction, kl)]
+        missed += 0 if wrong is None else int(wrong.sum())
+    reconstruction, kl = (sums / images.count).tolist()
+    return Score(reconstruction + kl, reconstruction, kl, None if labels is None else missed / images.count)
+
+
+def costs(model: VAE, images: DeviceImages, seed: int = 0, labels: np.ndarray | None = None) -> Iterator[tuple]:
+    """What the images cost, a batch after the other, in nats, on the host.
+
     Args:
         model: its batch norms need their fixed-point statistics; it is left in evaluation.
-        seed: of the draws: the same seed gives the same cost.
+        seed: of the draws: the same seed gives the same costs.
         labels: (images,), on the host, where the model knows of classes: the costs are those of unlabelled images, and
             the labels are what its predictions are compared with.
+
+    Yields:
+        (reconstruction, KL, wrong): arrays (rows,); the last is whether the most probable class is not the label, None
+        without labels.
     """
     model.eval()
-    sums, wrong = np.zeros(2), 0
-    with no_grad():
-        for start, size in images.ranges(batch_size(model)):
-            noise = Noise(seed, 0, EVALUATE)
+    noise = Noise(seed, 0, EVALUATE)
+    for start, size in images.ranges(batch_size(model)):
+        with no_grad():
             x, example = images.batch(start, size, noise)
             cost = model.cost(x, example, noise)
-            sums += [float(model.device.to_host(part).sum(dtype=np.float64)) for part in cost[1:]]
-            if labels is not None:
-                wrong += int((model.classify(x).argmax(1) != labels[start:start + size]).sum())
-    reconstruction, kl = sums / images.count
-    return Score(reconstruction + kl, reconstruction, kl, None if labels is None else wrong / images.count)
-
-
-def classify(model: ClassVAE, images: np.ndarray) -> np.ndarray:
-    """The probability of every class, (images, classes) on the host, of uint8 images (count, height, width, channels).
-
-    Args:
-        model: its batch norms need their fixed-point statistics; it is left in evaluation.
-    """
-    model.eval()
-    shown = DeviceImages(images, model.device, model.dtype, binarize=model.likelihood.discrete)
-    return np.concatenate([model.classify(shown.batch(start, size, Noise(0, 0, EVALUATE))[0])
-                           for start, size in shown.ranges(BATCH)])
+            wrong = None if labels is None else model.classify(x).argmax(1) != labels[start:start + size]
+        yield model.device.to_host(cost.reconstruction), model.device.to_host(cost.kl), wrong
 
 
 def batch_size(model: VAE) -> int:

@@ -9,7 +9,7 @@ from minivae.errors import UsageError
 
 
 def classes_of(labels: np.ndarray) -> int:
-    """How many classes the labels of a training set tell apart: 0 to the largest."""
+    """How many classes the labels of a training set tell apart: 0 to the largest; -1 is none."""
     return int(labels.max()) + 1
 
 
@@ -19,7 +19,8 @@ def choose(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     What does not divide is spread over as many classes, also drawn, one more each.
 
     Args:
-        labels: (images,), of a training set; every class below the largest must be there.
+        labels: (images,), of a training set, -1 where there is none; to choose some, every class below the largest must be
+            there.
 
     Returns:
         Their indices, ascending.
@@ -27,20 +28,21 @@ def choose(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     Raises:
         UsageError: more than there are, of all or of a class, or fewer than 1 of each class.
     """
-    classes, sizes = classes_of(labels), np.bincount(labels)
+    known = np.flatnonzero(labels >= 0)
+    if count == len(known):
+        return known
+    classes, sizes = classes_of(labels), np.bincount(labels[known])
     if count == 0:
         return np.zeros(0, np.int64)
-    if not classes <= count <= len(labels):
-        raise UsageError(f"--labels is {count}, but must be 0 or from {classes} (one of each class) to {len(labels)} (all)")
-    if count == len(labels):
-        return np.arange(count)
+    if not classes <= count <= len(known):
+        raise UsageError(f"--labels is {count}, but must be 0 or from {classes} (one of each class) to {len(known)} (all)")
     rng = np.random.default_rng([seed, count])
     wanted = np.full(classes, count // classes)
     wanted[rng.permutation(classes)[:count % classes]] += 1
     if (wanted > sizes).any():
         short = int(np.argmax(wanted > sizes))
         raise UsageError(f"--labels is {count}, {wanted[short]} of each class, but class {short} has only {sizes[short]} images: "
-                         f"take at most {int(sizes.min()) * classes}, or all {len(labels)}")
+                         f"take at most {int(sizes.min()) * classes}, or all {len(known)}")
     chosen = [rng.permutation(np.flatnonzero(labels == c))[:n] for c, n in enumerate(wanted)]
     return np.sort(np.concatenate(chosen))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 
 import numpy as np
@@ -33,6 +34,11 @@ def grid(images: np.ndarray, columns: int, gap: int = GAP, scale: int | None = N
     tiles = [_enlarge(row, scale) for row in rows]
     height = tiles[0].shape[1]
     return _draw(tiles, [i * (height + gap) for i in range(len(tiles))], gap)
+
+
+def square(images: np.ndarray) -> Image.Image:
+    """The images, as `grid` takes them, in a grid about as wide as high."""
+    return grid(images, columns=math.isqrt(max(len(images), 1) - 1) + 1)
 
 
 def side_by_side(sources: np.ndarray, reconstructions: np.ndarray, columns: int) -> Image.Image:

@@ -47,14 +47,14 @@ class TerminalReport:
 
     def epoch(self, epoch: Epoch) -> None:
         """An epoch is over."""
-        width = len(str(self.epochs))
+        width, t = len(str(self.epochs)), epoch.test
         if epoch.number == 1:
             self.console.print(f"{'epoch':>{2 * width + 1}}  train cost  test cost = reconstruction + KL   images/s"
-                               f"{'' if epoch.test.error is None else '  test error'}")
-        t = epoch.test
-        error = "" if t.error is None else f"  {t.error:>10.2%}"
-        self.console.print(f"{epoch.number:>{max(width, 4 - width)}}/{self.epochs}  {epoch.train_cost:10.2f}  {t.total:9.2f} ="
-                           f" {t.reconstruction:14.2f} + {t.kl:<6.2f} {epoch.images_per_second:8,.0f}{error}")
+                               f"{'' if t is None or t.error is None else '  test error'}")
+        test = f"{t.total:9.2f} = {t.reconstruction:14.2f} + {t.kl:<6.2f}" if t else f"{'-':>9}{'':26}"
+        error = "" if t is None or t.error is None else f"  {t.error:>10.2%}"
+        self.console.print(f"{epoch.number:>{max(width, 4 - width)}}/{self.epochs}  {epoch.train_cost:10.2f}  {test} "
+                           f"{epoch.images_per_second:8,.0f}{error}")
         self.bar.update(self.task, description=f"epoch {min(epoch.number + 1, self.epochs)}/{self.epochs}")
 
     def say(self, text: str) -> None:
@@ -62,8 +62,26 @@ class TerminalReport:
         self.console.print(text, markup=False)
 
 
-def last_line(score: Score, seconds: float) -> str:
-    """How a training ends."""
+class Silence:
+    """Follows a training and says nothing."""
+
+    def __enter__(self) -> Silence:
+        return self
+
+    def __exit__(self, *_) -> None:
+        pass
+
+    def progress(self, images: int, cost: float) -> None:
+        """Nothing."""
+
+    def epoch(self, epoch: Epoch) -> None:
+        """Nothing."""
+
+
+def last_line(score: Score | None, seconds: float) -> str:
+    """How a training ends; without test images there is no score."""
+    if score is None:
+        return f"trained in {seconds:.1f} s"
     error = "" if score.error is None else f", test error {score.error:.2%}"
     return (f"test cost {score.total:.2f} = reconstruction {score.reconstruction:.2f} + KL {score.kl:.2f} nats/image"
             f"{error}, trained in {seconds:.1f} s")

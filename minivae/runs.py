@@ -16,12 +16,13 @@ import tomllib
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from minivae import checkpoint, models
+from minivae import __version__, checkpoint, models
 from minivae.device import Device
 from minivae.errors import MinivaeError, UsageError
 from minivae.files import replacing
 from minivae.models import ARCHITECTURES, VAE
 
+PICTURES = ("source.png", "reconstructions.png", "samples.png", "grid.png", "transfer.png")
 KINDS = {"int": int, "int | None": int, "float": (int, float), "float | None": (int, float), "bool": bool,
          "str": str, "tuple[int, ...]": tuple}      # of the settings' fields
 COLUMNS = ("epoch", "step", "train_cost", "test_cost", "test_reconstruction", "test_kl", "images_per_second", "seconds")
@@ -87,8 +88,12 @@ class Run:
         self.metrics = self.folder / "metrics.csv"
 
     @classmethod
-    def create(cls, settings: Settings, folder: str | os.PathLike | None = None) -> Run:
+    def create(cls, settings: Settings, folder: str | os.PathLike | None = None,
+               fix: str = "name a new folder with --out") -> Run:
         """Make the folder (runs/<data>-<arch>-<number> where none is given) and write the settings.
+
+        Args:
+            fix: what errors advise.
 
         Raises:
             UsageError: the folder holds a run or something else already.
@@ -100,16 +105,35 @@ class Run:
             if folder:
                 run.folder.mkdir(parents=True, exist_ok=True)
                 if any(run.folder.iterdir()):
-                    what = "a run" if (run.folder / "settings.toml").exists() else "other files"
-                    raise UsageError(f"{run.folder} already holds {what}; name a new folder with --out")
+                    what = "a run" if run.exists else "other files"
+                    raise UsageError(f"{run.folder} already holds {what}; {fix}")
         except OSError as error:
-            raise MinivaeError(f"cannot make the run folder {error.filename or folder}: {error.strerror}; name another "
-                               "with --out") from error
-        text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in asdict(settings).items()
-                       if value is not None)
-        with replacing(run.folder / "settings.toml") as file:
-            file.write(text.encode())
+            raise MinivaeError(f"cannot make the run folder {error.filename or folder}: {error.strerror}; {fix}") from error
+        run._write(settings)
         return run
+
+    def save(self, model: VAE, settings: Settings) -> None:
+        """Make this the folder of a trained model alone; what a training has written here beside it goes.
+
+        Raises:
+            MinivaeError: it cannot be written.
+        """
+        facts = {"minivae": __version__, "settings": asdict(settings), "image_shape": model.image_shape,
+                 "classes": model.classes}
+        checkpoint.save(self.checkpoint, {k: model.device.to_host(v) for k, v in model.state_dict().items()}, facts)
+        self._write(settings)
+        for name in ("metrics.csv", *PICTURES):
+            (self.folder / name).unlink(missing_ok=True)
+
+    def _write(self, settings: Settings) -> None:
+        text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in asdict(settings).items() if value is not None)
+        with replacing(self.folder / "settings.toml") as file:
+            file.write(text.encode())
+
+    @property
+    def exists(self) -> bool:
+        """Whether a run, or a part of one, is in the folder."""
+        return (self.folder / "settings.toml").exists()
 
     def discard_unless_saved(self) -> bool:
         """Remove what a run has written if it stopped before its first checkpoint. Returns whether one is there."""
@@ -144,7 +168,7 @@ class Run:
         path = self.folder / "settings.toml"
         try:
             found = tomllib.loads(path.read_text())
-            return _checked(_with_tuples(found))
+            return checked(found)
         except (FileNotFoundError, NotADirectoryError):
             raise UsageError(f"there is no run in {self.folder} (it has no settings.toml); name the folder that "
                              "minivae train wrote") from None
@@ -191,12 +215,13 @@ def _with_tuples(found: dict) -> dict:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
 
 
-def _checked(found: dict) -> Settings:
-    """Settings of the right names and types.
+def checked(found: dict) -> Settings:
+    """Settings of the right names and types; lists as TOML has them become tuples.
 
     Raises:
         ValueError: the first that is wrong.
     """
+    found = _with_tuples(found)
     types = {field.name: field.type for field in fields(Settings)}
     if unknown := found.keys() - types.keys():
         raise ValueError(f"unknown settings {', '.join(sorted(unknown))}")

@@ -15,6 +15,7 @@ from minivae.data import Dataset
 from minivae.device import Device
 from minivae.errors import MinivaeError, UsageError
 from minivae.evaluate import Score
+from minivae.fixed_point import Passes
 from minivae.kernels import launch
 from minivae.labels import classes_of
 from minivae.models import VAE, Weights
@@ -43,7 +44,7 @@ class Epoch:
     number: int
     step: int
     train_cost: float
-    test: Score
+    test: Score | None      # None where there are no test images
     images_per_second: float
     seconds: float          # since training began
 
@@ -86,6 +87,7 @@ class Trainer:
         self.steps = self.steps_an_epoch * settings.epochs
         self.schedule = SCHEDULES[settings.schedule](self.steps, round(settings.warm_up * self.steps_an_epoch))
         self._totals = device.zeros((3,), self.model.dtype)
+        self.history: list[Epoch] = []
         self._saved = -math.inf
 
     def step(self, number: int) -> None:
@@ -131,20 +133,22 @@ class Trainer:
             rate = self.steps_an_epoch * self.settings.batch_size / (time.perf_counter() - started)
             with self.evaluated():
                 test = self._sampled_test_cost()
-                if not math.isfinite(test.total):
+                if test and not math.isfinite(test.total):
                     raise self._diverged(first + self.steps_an_epoch - 1)
                 result = Epoch(epoch + 1, first + self.steps_an_epoch, train_cost, test, rate, time.perf_counter() - began)
                 self._record(result)
+            self.history.append(result)
             listener.epoch(result)
         return time.perf_counter() - began
 
-    def finish(self) -> tuple[Score, object]:
+    def finish(self) -> tuple[Score | None, Passes]:
         """The fixed-point statistics over all training images; returns (test score, passes) and saves. The average of
-        the weights, where there is one, takes their place for good."""
+        the weights, where there is one, takes their place for good. Without test images there is no score."""
         if self.average:
             self.average.swap()
         passes = evaluate.fix_statistics(self.model, self.train_images, seed=self.settings.seed)
         score = self._test_score()
+        self.model.eval()
         if self.run:
             self._save(self.settings.epochs, score)
         return score, passes
@@ -164,8 +168,10 @@ class Trainer:
             The number of the next step, counted from 0.
 
         Raises:
-            MinivaeError: it is of another model or optimizer.
+            MinivaeError: it is of another model or optimizer, or of a model alone.
         """
+        if "optimizer" not in facts:
+            raise MinivaeError("the checkpoint holds a model, but no state of a training: go on from one that a training wrote")
         own = {k.removeprefix("optimizer."): v for k, v in arrays.items() if k.startswith("optimizer.")}
         trained = own.pop(TRAINED, None)
         if (trained is None) != (self.average is None):
@@ -190,12 +196,16 @@ class Trainer:
             raise self._diverged(int(bad))
         return (reconstruction + kl) / steps
 
-    def _sampled_test_cost(self) -> Score:
+    def _sampled_test_cost(self) -> Score | None:
+        if not self.test_images.count:
+            return None
         evaluate.fix_statistics(self.model, self.train_images, seed=self.settings.seed, limit=SAMPLED,
                                 most=SAMPLED_PASSES)
         return self._test_score()
 
-    def _test_score(self) -> Score:
+    def _test_score(self) -> Score | None:
+        if not self.test_images.count:
+            return None
         return evaluate.score(self.model, self.test_images, self.settings.seed, self.test_labels)
 
     def _diverged(self, step: int) -> Diverged:
@@ -209,23 +219,23 @@ class Trainer:
     def _record(self, epoch: Epoch) -> None:
         if self.run is None:
             return
-        test = epoch.test
-        more = {} if test.error is None else {"test_error": test.error}
-        self.run.append_metrics(epoch=epoch.number, step=epoch.step, train_cost=epoch.train_cost, test_cost=test.total,
-                                test_reconstruction=test.reconstruction, test_kl=test.kl,
+        total, reconstruction, kl, error = epoch.test or ("", "", "", None)
+        more = {} if error is None else {"test_error": error}
+        self.run.append_metrics(epoch=epoch.number, step=epoch.step, train_cost=epoch.train_cost, test_cost=total,
+                                test_reconstruction=reconstruction, test_kl=kl,
                                 images_per_second=epoch.images_per_second, seconds=epoch.seconds, **more)
         if epoch.seconds - self._saved > SAVE_EVERY:
             self._saved = epoch.seconds
-            self._save(epoch.number, test)
+            self._save(epoch.number, epoch.test)
 
-    def _save(self, epoch: int, test: Score) -> None:
+    def _save(self, epoch: int, test: Score | None) -> None:
         """To be called where the model has the parameters that are kept; see evaluated()."""
         state = {**self.optimizer.state, **({TRAINED: self.average.values} if self.average else {})}
         arrays = {**self.model.state_dict(), **{f"optimizer.{k}": v for k, v in state.items()}}
         facts = {"minivae": __version__, "settings": asdict(self.settings), "image_shape": self.dataset.image_shape,
                  "classes": self.classes,
                  "epoch": epoch, "step": self.optimizer.steps, "optimizer": self.optimizer.facts(),
-                 "schedule": self.schedule.facts(), "test_cost": test._asdict()}
+                 "schedule": self.schedule.facts(), "test_cost": test and test._asdict()}
         checkpoint.save(self.run.checkpoint, {k: self.device.to_host(v) for k, v in arrays.items()}, facts)
 
 
@@ -237,7 +247,7 @@ def check(settings: Settings, dataset: Dataset) -> None:
     """
     count = len(dataset.train_images)
     if count < 2:
-        raise UsageError(f"{settings.data} has {count} training images, but batch norm needs at least 2")
+        raise UsageError(f"there are too few training images in {settings.data}: {count}, but batch norm needs at least 2")
     for name, least in (("epochs", 1), ("batch_size", 2), ("code", 1), ("seed", 0)):
         value = getattr(settings, name)
         if value < least:
@@ -245,8 +255,8 @@ def check(settings: Settings, dataset: Dataset) -> None:
     if settings.seed >= 2**64:
         raise UsageError(f"--seed is {settings.seed}, but must be below 2^64")
     if settings.batch_size > count:
-        raise UsageError(f"--batch-size is {settings.batch_size}, but {settings.data} has {count} training images; take at "
-                         f"most {count}")
+        raise UsageError(f"--batch-size is {settings.batch_size}, but there are {count} training images in "
+                         f"{settings.data}; take at most {count}")
     if not 0 < settings.learning_rate < math.inf:
         raise UsageError(f"--learning-rate is {settings.learning_rate:g}, but must be a positive number, such as 0.001")
     _check_optimizer(settings)

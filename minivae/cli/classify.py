@@ -27,19 +27,17 @@ def classify(run: str, images: tuple[str, ...], file: str | None, device: str) -
     """
     import json
 
-    from minivae.device import select
     from minivae.errors import UsageError
-    from minivae.evaluate import classify as classified
+    from minivae.estimator import VAE
     from minivae.files import replacing
     from minivae.images import read
-    from minivae.runs import Run
 
-    model, _ = Run(run).load(select(device)[0])
-    if not model.classes:
+    trained = VAE.load(run, device)
+    if not trained.model.classes:
         raise UsageError(f"the model of {run} knows of no classes, since it was trained without --labels: take another run")
-    names, found = read(images, model.image_shape)
+    names, found = read(images, trained.model.image_shape)
     with replacing(file) if file is not None else nullcontext() as out:
-        probabilities = classified(model, found)
+        probabilities = trained.classify(found, probabilities=True)
         for name, p in zip(names, probabilities, strict=True):
             click.echo(f"{name}  {p.argmax()}  {p.max():.4f}")
         if out:

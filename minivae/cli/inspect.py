@@ -7,7 +7,7 @@ from contextlib import nullcontext
 
 import click
 
-from minivae.cli.options import ARCHITECTURES, GPU_ARCHITECTURES, OPTIMIZERS, Sizes, announced, device_option
+from minivae.cli.options import ARCHITECTURES, GPU_ARCHITECTURES, OPTIMIZERS, Sizes, device_option
 
 
 @click.command()
@@ -64,10 +64,11 @@ def bench(arch: str, batch_size: int | None, repeat: int, profile: bool, file: s
 
     from minivae import bench_report
     from minivae import bench as measuring
+    from minivae.device import announced
     from minivae.files import replacing
 
     with replacing(file) if file is not None else nullcontext() as out:     # before anything is timed
-        where = announced(device)
+        where = announced(device, click.echo)
         archs = ARCHITECTURES if arch == "both" else (arch,)
         click.echo(f"timing {' and '.join(archs)} in turn; rounds: {repeat} ...")
         report = measuring.measure(archs, where, batch_size=batch_size, repeat=repeat, profiled=profile)

@@ -17,15 +17,6 @@ device_option = click.option("--device", default="auto", show_default=True, meta
                              help="Where to compute; auto takes a working GPU, else the CPU.")
 
 
-def announced(name: str):
-    """The device of that name; says which it is, and why where the name left it open."""
-    from minivae.device import select
-
-    where, why = select(name)
-    click.echo(f"device: {where.describe()}; {why}" if name == "auto" else f"device: {where.describe()}")
-    return where
-
-
 class Sizes(click.ParamType):
     """Whole numbers with commas between them."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from minivae.cli.options import device_option
@@ -16,18 +18,17 @@ from minivae.cli.options import device_option
 @device_option
 def sample(run: str, count: int, label: int | None, seed: int, out: str | None, device: str) -> None:
     """Draw samples from the model of RUN, a folder that training wrote."""
-    from minivae import drawing, pictures
-    from minivae.device import select
+    from minivae import pictures
     from minivae.errors import UsageError
-    from minivae.runs import Run
+    from minivae.estimator import VAE
 
-    trained = Run(run)
-    model, _ = trained.load(select(device)[0])
-    if label is not None and not model.classes:
+    trained = VAE.load(run, device)
+    if label is not None and not trained.model.classes:
         raise UsageError(f"--label is {label}, but the model of {run} knows of no classes, since it was trained without --labels: "
                          "leave it out")
-    path = out or trained.folder / "samples.png"
-    pictures.save(drawing.samples(model, count, seed, label), path)
+    samples = trained.sample(count, label, seed=seed)
+    path = out or Path(run) / "samples.png"
+    pictures.save(pictures.square(samples), path)
     click.echo(f"{count} samples in {path}")
 
 
@@ -41,17 +42,18 @@ def reconstruct(run: str, count: int, data: str | None, out: str | None, device:
     """Draw test images over their reconstructions by the model of RUN."""
     from minivae import data as sets
     from minivae import drawing, pictures
-    from minivae.device import select
     from minivae.errors import UsageError
-    from minivae.runs import Run
+    from minivae.estimator import VAE
 
-    trained = Run(run)
-    model, settings = trained.load(select(device)[0])
+    trained = VAE.load(run, device)
+    model, settings = trained.model, trained.settings
+    if data is None and settings.data == sets.ARRAYS:
+        raise UsageError(f"the model of {run} was trained on arrays, from Python: name images for it with --data")
     dataset = sets.load(data or settings.data)
     if dataset.image_shape != model.image_shape:
         raise UsageError(f"the model of {run} takes images of {model.image_shape}, but {data or settings.data} holds "
                          f"{dataset.image_shape}")
-    path = out or trained.folder / "reconstructions.png"
+    path = out or Path(run) / "reconstructions.png"
     shown = dataset.test_images[:count]
     pictures.save(drawing.reconstructions(model, shown), path)
     click.echo(f"{len(shown)} images and their reconstructions in {path}")

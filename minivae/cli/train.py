@@ -6,13 +6,7 @@ from pathlib import Path
 
 import click
 
-from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULES, SEMI, Sizes, announced, device_option
-
-# What holds where nothing is said, by architecture: on few images, and from LARGE_COUNT training images on.
-LARGE_COUNT = 20_000
-SMALL = {"ff": {"epochs": 60, "batch_size": 100}, "conv": {"epochs": 30, "batch_size": 100}}
-LARGE = {"ff": {"epochs": 10, "batch_size": 1000, "learning_rate": 2e-3, "schedule": "constant"},
-         "conv": {"epochs": 10, "batch_size": 128}}
+from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULES, SEMI, Sizes, device_option
 
 
 @click.command()
@@ -77,38 +71,23 @@ def train(device: str, out: str | None, **options) -> None:
       minivae train --labels 100 --semi m2
       minivae train --hidden 300,300 --code 40 --likelihood bernoulli --binarize
     """
-    from minivae import data, drawing, kernels, training
-    from minivae.models import ARCHITECTURES as CLASSES
-    from minivae.optim import OPTIMIZERS as OPTIMIZERS_BY_NAME
-    from minivae.report import TerminalReport, last_line
-    from minivae.runs import Run, Settings
+    from minivae import data, drawing, fitting
+    from minivae.report import last_line
+    from minivae.runs import Run
 
     dataset = data.load(options["data"])
-    count = len(dataset.train_images)
     if Path(options["data"]).is_dir() and options["data"] not in data.NAMES:
         options["data"] = str(Path(options["data"]).resolve())      # the run can then be used from anywhere
-    arch = options["arch"]
-    defaults = {**CLASSES[arch].SIZES, **(LARGE if count >= LARGE_COUNT else SMALL)[arch]}
-    defaults["batch_size"] = min(defaults["batch_size"], count)
-    if options["optimizer"] != "rmsprop":       # what stands above is the best for that one
-        defaults["learning_rate"] = OPTIMIZERS_BY_NAME[options["optimizer"]].defaults()["lr"]
-    settings = Settings(**{**defaults, **{name: value for name, value in options.items() if value is not None}})
-    training.check(settings, dataset)
-    where = announced(device)
-    kernels.prepare(where)
-    trainer = training.Trainer(settings, dataset, where)
-    trainer.run = run = Run.create(settings, out)
-    click.echo(f"{settings.arch} with {trainer.flat.count:,} parameters on {len(dataset.train_images):,} images of "
-               f"{settings.data}; into {run.folder}")
+    trainer = fitting.prepare(options, dataset, device, say=click.echo)
+    trainer.run = run = Run.create(trainer.settings, out)
+    click.echo(f"{fitting.describe(trainer)}; into {run.folder}")
     try:
-        with TerminalReport(settings.epochs, trainer.steps * settings.batch_size) as report:
-            seconds = trainer.train(report)
-        score, passes = trainer.finish()
-        drawing.all_of(run, trainer.model, dataset, settings.seed)
+        fitted = fitting.train(trainer)
+        drawing.all_of(run, trainer.model, dataset, trainer.settings.seed)
     except BaseException:
         if run.discard_unless_saved():
             click.echo(f"minivae: the last checkpoint is in {run.folder} and can be used", err=True)
         raise
-    click.echo(f"fixed-point statistics after {passes.count} passes over the training images; "
+    click.echo(f"fixed-point statistics after {fitted.passes.count} passes over the training images; "
                f"pictures and checkpoint in {run.folder}")
-    click.echo(last_line(score, seconds))
+    click.echo(last_line(fitted.score, fitted.seconds))

@@ -1,0 +1,122 @@
+"""Arrays as people have them, checked and in the one form that the library works on."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from minivae.errors import UsageError
+
+
+def images(values, shape: tuple[int, ...] | None = None, name: str = "X") -> np.ndarray:
+    """Images as (count, height, width, channels), uint8 as they are and floats in [0, 1] as float32.
+
+    Args:
+        values: an array, or what NumPy makes one of: (count, height, width), (count, height, width, channels), or where
+            `shape` is given (count, pixels); of uint8, floats in [0, 1], or bools (True is white).
+        shape: (height, width) or (height, width, channels) of every image; None for any.
+        name: what errors call the array.
+
+    Raises:
+        TypeError: numbers of another kind, or an array on a GPU.
+        UsageError: another shape, no images, NaN, or floats outside of [0, 1].
+    """
+    array = _on_host(values, name)
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8) * np.uint8(255)
+    if array.dtype != np.uint8 and array.dtype.kind != "f":
+        raise TypeError(f"{name} is of {array.dtype}, but must be of uint8 from 0 to 255 or of floats from 0 to 1; whole "
+                        f"numbers from 0 to 255 become so with {name}.astype('uint8')")
+    array = _in_shape(array, image_shape(shape) if shape is not None else None, name)
+    if array.size == 0:
+        raise UsageError(f"{name} is empty, of shape {array.shape}: give at least one image of at least one pixel")
+    if array.dtype == np.uint8:
+        return array
+    _check_finite(array, name, "image")
+    least, most = array.min(), array.max()
+    if least < 0 or most > 1:
+        raise UsageError(f"{name} has numbers from {least:g} to {most:g}, but floats must lie in [0, 1]: scale them, as with "
+                         f"{name} / {max(most, 1):g}" + (" after a shift" if least < 0 else ""))
+    return array.astype(np.float32, copy=False)
+
+
+def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """(height, width, channels) of that, or of (height, width).
+
+    Raises:
+        UsageError: anything else.
+    """
+    sizes = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+    if len(sizes) not in (2, 3) or not all(isinstance(s, (int, np.integer)) and s > 0 for s in sizes):
+        raise UsageError(f"image_shape is {shape!r}, but must be (height, width) or (height, width, channels), each at least "
+                         "1")
+    return tuple(int(size) for size in (*sizes, 1)[:3])
+
+
+def codes(values, width: int, name: str = "Z") -> np.ndarray:
+    """Codes as float32 (count, width).
+
+    Raises:
+        TypeError: no real numbers, or an array on a GPU.
+        UsageError: another shape, no codes, NaN or infinities.
+    """
+    array = _on_host(values, name)
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"{name} is of {array.dtype}, but codes are real numbers")
+    if array.ndim != 2 or array.shape[1] != width or len(array) == 0:
+        raise UsageError(f"{name} is of shape {array.shape}, but codes of this model are (count, {width}), at least one; a "
+                         f"single code is {name}[None]")
+    _check_finite(array, name, "code")
+    return array.astype(np.float32, copy=False)
+
+
+def labels(values, count: int, name: str = "y") -> np.ndarray:
+    """Labels of `count` images as int64 (count,): classes from 0 on, -1 for an image without one.
+
+    Raises:
+        TypeError: no whole numbers.
+        UsageError: another number of labels, or one below -1.
+    """
+    array = _on_host(values, name)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name} is of {array.dtype}, but labels are whole numbers, with -1 for none")
+    if array.shape != (count,):
+        raise UsageError(f"{name} is of shape {array.shape}, but must have a label for each of the {count} images, -1 for none")
+    if count and array.min() < -1:
+        raise UsageError(f"{name} holds {array.min()}, but labels are classes from 0 on, or -1 for none")
+    return array.astype(np.int64)
+
+
+def _on_host(values, name: str) -> np.ndarray:
+    if not isinstance(values, np.ndarray) and hasattr(values, "__cuda_array_interface__"):
+        raise TypeError(f"{name} is an array on a GPU, of {type(values).__module__}, but must be one of NumPy: copy it to the "
+                        "host, as with cupy.asnumpy")
+    return np.asarray(values)
+
+
+def _in_shape(array: np.ndarray, shape: tuple[int, int, int] | None, name: str) -> np.ndarray:
+    """The array as (count, height, width, channels)."""
+    if shape is not None and array.ndim == 2 and array.shape[1] == math.prod(shape):
+        return array.reshape(-1, *shape)
+    whole = array[..., np.newaxis] if array.ndim == 3 else array
+    if whole.ndim == 4 and shape in (None, whole.shape[1:]):
+        return whole
+    if shape is None:
+        raise UsageError(f"{name} is of shape {array.shape}, but must be (count, height, width), (count, height, width, "
+                         "channels), or (count, pixels) of a VAE with image_shape=(height, width)")
+    height, width, channels = shape
+    grey = f"(count, {height}, {width}), " if channels == 1 else ""
+    one = f"; a single image is {name}[None]" if array.shape in (shape, shape[:2]) else ""
+    raise UsageError(f"{name} is of shape {array.shape}, but must be {grey}(count, {height}, {width}, {channels}) or "
+                     f"(count, {math.prod(shape)}){one}")
+
+
+def _check_finite(array: np.ndarray, name: str, what: str) -> None:
+    """Raises:
+        UsageError: NaN or infinities, and where the first is."""
+    bad = ~np.isfinite(array).reshape(len(array), -1).all(1)
+    if bad.any():
+        first = int(bad.argmax())
+        raise UsageError(f"{name} holds NaN or infinite numbers, the first in {what} {first}: replace them or leave such "
+                         f"{what}s out")

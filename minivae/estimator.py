@@ -1,0 +1,311 @@
+"""The VAE of the Python interface: arrays in, arrays out."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import KW_ONLY, dataclass, fields
+
+import numpy as np
+
+from minivae import apply, arrays, evaluate, fitting, models
+from minivae.data import ARRAYS, Dataset
+from minivae.device import Device, select
+from minivae.errors import MinivaeError, UsageError
+from minivae.evaluate import Score
+from minivae.ops.reparameterize import SAMPLE, Noise, standard_normal
+from minivae.report import last_line
+from minivae.runs import Run, Settings, checked
+from minivae.training import Epoch
+
+OWN = ("device", "image_shape")     # arguments that are no settings of a training
+
+
+@dataclass(eq=False)
+class VAE:
+    """A variational autoencoder of images, to be trained on an array or loaded from a folder.
+
+        vae = VAE(code=16, epochs=20).fit(X, validation=V)
+        Z, again, new = vae.encode(V), vae.reconstruct(V), vae.sample(10)
+
+    Arrays of images X are of shape (n, height, width), (n, height, width, channels) or, with image_shape or once the
+    VAE is trained, (n, pixels); of uint8 from 0 to 255, of floats in [0, 1] (kept as float32, never quantized) or of bools.
+    Everything that comes back is a NumPy array on the host. Whatever uses a seed gives the same for the same seed.
+
+    Args:
+        arch: "ff", dense layers, or "conv".
+        hidden, channels, code: sizes of the model, see models.ff and models.conv; None for the architecture's own.
+        likelihood, sigma, binarize: see models.likelihoods.likelihood.
+        beta, free_bits: see models.Weights.
+        kl_warm_up: epochs over which beta rises from 0 at the start.
+        semi: where fit gets labels, "shared" (classifier and codes share the encoder) or "m2" (the class is latent).
+        label_weight, label_kl: where fit gets labels, see models.Weights.
+        epochs, batch_size, learning_rate, schedule: None for what `minivae train` takes, by the number of images.
+        optimizer: one that `minivae optimizers` lists.
+        warm_up, rescale, clip, weight_decay, ema: see runs.Settings.
+        seed: of the initial weights, the order of the images and all noise.
+        device: "auto" (a working GPU, else the CPU), "cpu", "cuda", "cuda:N", or a Device.
+        image_shape: (height, width) or (height, width, channels) of images that come as (n, pixels).
+
+    Attributes:
+        history: an Epoch for each of the last fit(): costs in nats per image, images and seconds.
+
+    Raises (here and in every method):
+        ValueError: a wrong argument, as a UsageError (a MinivaeError that is a ValueError, too) or plain.
+        TypeError: an array of something else than numbers of these kinds.
+        MinivaeError: what is wrong with a file, a device or the training (training.Diverged).
+    """
+
+    arch: str = "ff"
+    _: KW_ONLY
+    hidden: Sequence[int] | None = None
+    channels: Sequence[int] | None = None
+    code: int | None = None
+    likelihood: str = "squared-error"
+    sigma: float | None = None
+    binarize: bool = False
+    beta: float = 1.0
+    kl_warm_up: float = 0.0
+    free_bits: float = 0.0
+    semi: str = "shared"
+    label_weight: float = 1.0
+    label_kl: float | None = None
+    epochs: int | None = None
+    batch_size: int | None = None
+    optimizer: str = "rmsprop"
+    learning_rate: float | None = None
+    schedule: str | None = None
+    warm_up: float = 0.0
+    rescale: float | None = None
+    clip: float = 0.0
+    weight_decay: float | None = None
+    ema: float = 0.0
+    seed: int = 0
+    device: str | Device = "auto"
+    image_shape: tuple[int, ...] | None = None
+
+    def __post_init__(self):
+        self.history: list[Epoch] = []
+        self._model: models.VAE | None = None
+        self._settings: Settings | None = None
+        if self.image_shape is not None:
+            self.image_shape = arrays.image_shape(self.image_shape)
+        checked(self._told())
+
+    # ---- training ----
+
+    def fit(self, X, y=None, validation=None, *, progress: bool = True) -> VAE:
+        """Train from the start on images; what was trained or loaded before is then forgotten.
+
+        An interrupted or failed fit leaves this VAE as it was.
+
+        Args:
+            X: the training images, at least 2.
+            y: labels (n,), whole numbers from 0 on, with -1 for an image without one: train a semi-supervised model, which
+                classifies. None for a model that knows of no classes.
+            validation: images to evaluate after every epoch, never trained on, or a pair of them and all their labels; None
+                for none.
+            progress: show the device, a progress bar and a line an epoch; in a notebook, too.
+
+        Returns:
+            This VAE.
+        """
+        say = print if progress else _say_nothing
+        with _arguments_named():
+            dataset = self._dataset(X, y, validation)
+            known = {} if y is None else {"labels": int((dataset.train_labels >= 0).sum())}
+            trainer = fitting.prepare({**self._told(), **known}, dataset, self.device, say)
+            say(fitting.describe(trainer))
+            fitted = fitting.train(trainer, progress)
+            say(last_line(fitted.score, fitted.seconds))
+        self._model, self._settings, self.history = trainer.model, trainer.settings, trainer.history
+        return self
+
+    def _dataset(self, X, y, validation) -> Dataset:
+        train = arrays.images(X, self.image_shape)
+        labels = None if y is None else arrays.labels(y, len(train))
+        if labels is not None and labels.max() < 0:
+            raise UsageError("y has no label at all: leave it out")
+        V, v = validation if isinstance(validation, tuple) else (validation, None)
+        test = train[:0] if V is None else arrays.images(V, train.shape[1:], "validation")
+        if v is not None:
+            if labels is None:
+                raise UsageError("validation has labels, but y is not given: leave them out, or give y")
+            v = _all_known(v, len(test), "validation's labels")
+        return Dataset(ARRAYS, train, labels, test, v)
+
+    def _told(self) -> dict[str, object]:
+        """The settings that were given, plain numbers and tuples."""
+        return {f.name: _plain(value) for f in fields(self)
+                if f.name not in OWN and (value := getattr(self, f.name)) is not None}
+
+    # ---- what it is for ----
+
+    def encode(self, X, *, sigma: bool = False):
+        """The codes of images; of a model that knows of classes, those under each image's most probable class.
+
+        Args:
+            sigma: also give the standard deviations of the codes.
+
+        Returns:
+            mu: float32 (n, code), the mean codes; with `sigma` the pair (mu, sigma), of the same shape.
+        """
+        mu, deviation = apply.encode(self.model, self._images(X))
+        return (mu, deviation) if sigma else mu
+
+    def decode(self, Z, label=None) -> np.ndarray:
+        """The images of codes Z (n, code), real numbers: float32 (n, height, width, channels) in [0, 1].
+
+        Args:
+            label: of a model that knows of classes, the class of all of them or of each (n,).
+        """
+        z = arrays.codes(Z, self.model.code)
+        return apply.decode(self.model, z, self._classes(label, len(z)))
+
+    def reconstruct(self, X) -> np.ndarray:
+        """Images decoded from the mean codes of X (under the most probable class): float32 in [0, 1], of X's shape."""
+        return apply.reconstruct(self.model, self._images(X))[1].reshape(np.shape(X))
+
+    def sample(self, n: int = 1, label=None, *, seed: int = 0) -> np.ndarray:
+        """n images decoded from draws of the prior: float32 (n, height, width, channels) in [0, 1].
+
+        Args:
+            label: of a model that knows of classes, the class of all of them or of each (n,); None for the classes in turn.
+        """
+        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
+            raise UsageError(f"n is {n!r}, but must be a whole number, at least 1")
+        model, noise = self.model, Noise(_seed(seed), 0, SAMPLE)
+        z = model.device.to_host(standard_normal(model.device, int(n), model.code, noise, model.dtype))
+        if label is None and model.classes:
+            label = np.arange(n) % model.classes
+        return self.decode(z, label)
+
+    def score(self, X, y=None, *, each: bool = False, seed: int = 0) -> Score:
+        """What images cost, in nats per image: lower is better, and -total is the evidence lower bound.
+
+        The bound is of the likelihood that was trained with; squared error has no constant that makes it a density.
+        As the test cost of a training, it has one draw of the code an image, and all of the KL whatever beta.
+
+        Args:
+            y: labels (n,) of all of them, to count errors of a model that classifies; the costs are without them.
+            each: give the costs of every image, such as to find odd ones, in place of their mean.
+
+        Returns:
+            (total, reconstruction, kl, error): floats, or with `each` float32 arrays (n,). The error is the share of wrongly
+            classified images, or bools (n,); None without y.
+        """
+        if y is not None:
+            self._check_classes("y")
+            y = _all_known(y, len(X), "y")
+        images = apply.on_device(self.model, self._images(X))
+        if not each:
+            return evaluate.score(self.model, images, _seed(seed), y)
+        parts = zip(*evaluate.costs(self.model, images, _seed(seed), y), strict=True)
+        reconstruction, kl, wrong = (None if part[0] is None else np.concatenate(part) for part in parts)
+        return Score(reconstruction + kl, reconstruction, kl, wrong)
+
+    def classify(self, X, *, probabilities: bool = False) -> np.ndarray:
+        """The most probable class of every image, int64 (n,), of a model that was trained with labels.
+
+        Args:
+            probabilities: give those of all classes instead, float32 (n, classes).
+        """
+        self._check_classes("classify")
+        found = apply.classify(self.model, self._images(X))
+        return found if probabilities else found.argmax(1)
+
+    # ---- files ----
+
+    def save(self, path: str | os.PathLike, *, overwrite: bool = False) -> None:
+        """Write the trained model as a run folder, which load() and the command line take; it holds no state of a training.
+
+        Args:
+            path: a folder that is not there yet, or empty.
+            overwrite: take the place of the run that is there.
+        """
+        model, settings, run = self.model, self.settings, Run(path)
+        if not (overwrite and run.exists):
+            Run.create(settings, path, "name a new folder, or replace a run with overwrite=True")
+        run.save(model, settings)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike, device: str | Device = "auto") -> VAE:
+        """A trained VAE from a folder that save() or `minivae train` wrote."""
+        model, settings = Run(path).load(select(device)[0] if isinstance(device, str) else device)
+        told = {f.name: getattr(settings, f.name) for f in fields(cls) if f.name not in OWN}
+        vae = cls(**told, device=device)
+        vae._model, vae._settings = model, settings
+        return vae
+
+    # ---- inside ----
+
+    @property
+    def model(self) -> models.VAE:
+        """The trained model itself, on its device."""
+        return self._trained(self._model)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that the model was trained with, all of them."""
+        return self._trained(self._settings)
+
+    @staticmethod
+    def _trained(what):
+        if what is None:
+            raise UsageError("this VAE is not trained yet: call fit(X) first, or take VAE.load(path)")
+        return what
+
+    def _images(self, X) -> np.ndarray:
+        return arrays.images(X, self.model.image_shape)
+
+    def _classes(self, label, count: int) -> np.ndarray | None:
+        """The class of each of `count` codes; None for a model that knows of none."""
+        if label is not None:
+            self._check_classes("label")
+        if not self.model.classes:
+            return None
+        if label is None:
+            raise UsageError(f"label is not given, but this model decodes a code under a class: take one from 0 to "
+                             f"{self.model.classes - 1}, or one for each code, such as classify(X)")
+        return arrays.labels(np.full(count, label) if np.ndim(label) == 0 else label, count, "label")
+
+    def _check_classes(self, what: str) -> None:
+        if not self.model.classes:
+            raise UsageError(f"{what} takes a model that knows of classes, but this one was trained without labels (fit's y)")
+
+
+def _all_known(labels, count: int, name: str) -> np.ndarray:
+    found = arrays.labels(labels, count, name)
+    if found.min() < 0:
+        raise UsageError(f"{name} has -1 for none, but here every image needs its label")
+    return found
+
+
+def _seed(seed) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**64:
+        raise UsageError(f"seed is {seed!r}, but must be a whole number from 0 to 2^64 - 1")
+    return int(seed)
+
+
+def _plain(value):
+    """NumPy's numbers as Python's, sequences as tuples."""
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return tuple(_plain(item) for item in value)
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _say_nothing(text: str) -> None:
+    pass
+
+
+@contextmanager
+def _arguments_named():
+    """Errors within this context name options as Python's arguments, not as the command line has them."""
+    try:
+        yield
+    except MinivaeError as error:
+        text = re.sub(r"--([a-z]+(?:-[a-z]+)*)", lambda found: found[1].replace("-", "_"), str(error))
+        error.args = (text,)
+        raise

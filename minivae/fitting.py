@@ -1,0 +1,99 @@
+"""From what was asked for to a trained model: what `minivae train` and VAE.fit share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from minivae import kernels, training
+from minivae.data import Dataset
+from minivae.device import Device, announced
+from minivae.errors import UsageError
+from minivae.evaluate import Score
+from minivae.fixed_point import Passes
+from minivae.models import ARCHITECTURES
+from minivae.optim import OPTIMIZERS
+from minivae.report import Silence, TerminalReport
+from minivae.runs import Settings
+from minivae.training import Trainer
+
+# What holds where nothing is said, by architecture: on few images, and from LARGE_COUNT training images on.
+LARGE_COUNT = 20_000
+SMALL = {"ff": {"epochs": 60, "batch_size": 100}, "conv": {"epochs": 30, "batch_size": 100}}
+LARGE = {"ff": {"epochs": 10, "batch_size": 1000, "learning_rate": 2e-3, "schedule": "constant"},
+         "conv": {"epochs": 10, "batch_size": 128}}
+
+
+class Fitted(NamedTuple):
+    """How a training ended.
+
+    Attributes:
+        score: the mean cost of the test images; None where there are none.
+        passes: over the training images, for the fixed-point statistics.
+        seconds: of training.
+    """
+
+    score: Score | None
+    passes: Passes
+    seconds: float
+
+
+def settings_for(told: Mapping[str, object], count: int) -> Settings:
+    """All settings of a training on `count` images.
+
+    Args:
+        told: settings by name; what is None or missing is the default for that architecture, optimizer and count.
+
+    Raises:
+        UsageError: an unknown architecture.
+    """
+    told = {name: value for name, value in told.items() if value is not None}
+    arch = told.get("arch", Settings.arch)
+    if arch not in ARCHITECTURES:
+        raise UsageError(f"--arch is {arch}, but must be one of {', '.join(ARCHITECTURES)}")
+    defaults = {**ARCHITECTURES[arch].SIZES, **(LARGE if count >= LARGE_COUNT else SMALL)[arch]}
+    defaults["batch_size"] = min(defaults["batch_size"], count)
+    optimizer = told.get("optimizer", Settings.optimizer)
+    if optimizer != Settings.optimizer and optimizer in OPTIMIZERS:     # what stands above is the best for that one
+        defaults["learning_rate"] = OPTIMIZERS[optimizer].defaults()["lr"]
+    return Settings(**{**defaults, **told})
+
+
+def prepare(told: Mapping[str, object], dataset: Dataset, device: str | Device, say: Callable[[str], None]) -> Trainer:
+    """A trainer that can start: settings checked, device chosen, kernels compiled.
+
+    Args:
+        told: see settings_for; `data` is the data set's name where it is missing.
+        device: one, or its name as device.select takes it.
+        say: is told which device it is.
+
+    Raises:
+        UsageError: settings that do not fit each other or the data, or no such device.
+        MinivaeError: the device does not work.
+    """
+    settings = settings_for({"data": dataset.name, **told}, len(dataset.train_images))
+    training.check(settings, dataset)
+    where = announced(device, say)
+    kernels.prepare(where)
+    return Trainer(settings, dataset, where)
+
+
+def train(trainer: Trainer, progress: bool = True) -> Fitted:
+    """All epochs and the fixed-point statistics after them.
+
+    Args:
+        progress: show a bar and a line an epoch.
+
+    Raises:
+        Diverged: the cost became NaN or infinite.
+    """
+    settings = trainer.settings
+    with TerminalReport(settings.epochs, trainer.steps * settings.batch_size) if progress else Silence() as report:
+        seconds = trainer.train(report)
+    return Fitted(*trainer.finish(), seconds)
+
+
+def describe(trainer: Trainer) -> str:
+    """What is trained on what, in a line."""
+    settings, count = trainer.settings, len(trainer.dataset.train_images)
+    return f"{settings.arch} with {trainer.flat.count:,} parameters on {count:,} images of {settings.data}"
