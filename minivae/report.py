@@ -1,4 +1,4 @@
-"""What the person at the terminal sees: a progress bar, and a line an epoch."""
+"""What the person at the terminal or the notebook sees: a progress bar, and a line an epoch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ class _Speed(ProgressColumn):
 
 
 class TerminalReport:
-    """Follows a training on the terminal; without one (a pipe, a file) it writes the lines only.
+    """Follows a training on the terminal or below a notebook's cell; without either (a pipe, a file) it writes the lines
+    only.
 
     Args:
         epochs: how many there will be.
@@ -28,22 +29,31 @@ class TerminalReport:
 
     def __init__(self, epochs: int, images: int):
         self.epochs = epochs
-        self.console = Console(highlight=False, soft_wrap=True)
+        self.notebook = Console().is_jupyter
+        self.console = Console(highlight=False, soft_wrap=True, force_jupyter=False)
         self.bar = Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("cost {task.fields[cost]}"),
                             _Speed(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
-                            console=self.console, transient=True, disable=not self.console.is_terminal)
+                            console=self.console, transient=True, disable=not (self.console.is_terminal or self.notebook))
         self.task = self.bar.add_task(f"epoch 1/{epochs}", total=images, cost="-")
 
     def __enter__(self) -> TerminalReport:
-        self.bar.start()
+        if self.notebook:
+            self._shown = _Shown(self.bar)
+        else:
+            self.bar.start()
         return self
 
     def __exit__(self, *_) -> None:
-        self.bar.stop()
+        if self.notebook:
+            self._shown.remove()
+        else:
+            self.bar.stop()
 
     def progress(self, images: int, cost: float) -> None:
         """So many images have been shown so far; the epoch's mean cost is `cost`."""
         self.bar.update(self.task, completed=images, cost=f"{cost:.2f}")
+        if self.notebook:
+            self._shown.again()
 
     def epoch(self, epoch: Epoch) -> None:
         """An epoch is over."""
@@ -60,6 +70,23 @@ class TerminalReport:
     def say(self, text: str) -> None:
         """Print a line."""
         self.console.print(text, markup=False)
+
+
+class _Shown:
+    """Something below a notebook's cell that is drawn anew in its place. (rich's own way takes a package of widgets.)"""
+
+    def __init__(self, what):
+        from IPython.display import display
+
+        self.what, self.handle = what, display(what, display_id=True)
+
+    def again(self) -> None:
+        """Draw it as it is now."""
+        self.handle.update(self.what)
+
+    def remove(self) -> None:
+        """Leave nothing in its place."""
+        self.handle.update({"text/plain": ""}, raw=True)
 
 
 class Silence:
