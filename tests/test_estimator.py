@@ -1,0 +1,400 @@
+"""minivae.VAE: arrays in, arrays out, the same numbers as the library and the command line give, and errors in words."""
+
+import re
+import sys
+import types
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+import minivae
+from minivae import apply, checkpoint, data, estimator, evaluate, pictures, report, training
+from minivae.cli import cli
+from minivae.errors import MinivaeError, UsageError
+from minivae.estimator import VAE
+from minivae.labels import choose
+from minivae.ops.batch import DeviceImages
+from minivae.runs import Run, Settings
+from minivae.training import Diverged, Trainer
+
+SMALL = {"hidden": (24, 12), "code": 6, "epochs": 2, "batch_size": 20}
+README = Path(__file__).parent.parent / "README.md"
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """100 of the digits to train on, 30 to test with; labels in both."""
+    whole = data.load("digits")
+    return data.Dataset("digits", whole.train_images[:100], whole.train_labels[:100], whole.test_images[:30], whole.test_labels[:30])
+
+
+@pytest.fixture(scope="module")
+def vae(digits):
+    """Trained on the CPU, for tests that leave it as it is."""
+    return VAE(**SMALL, device="cpu").fit(digits.train_images, validation=digits.test_images, progress=False)
+
+
+@pytest.fixture(scope="module")
+def labelled(digits):
+    """The same with the labels of 50 images, the others' withheld."""
+    y = np.where(np.arange(100) < 50, digits.train_labels.astype(int), -1)
+    return VAE(**SMALL, device="cpu").fit(digits.train_images, y, (digits.test_images, digits.test_labels), progress=False)
+
+
+def _same(one, two):
+    np.testing.assert_array_equal(one, two, strict=True)
+
+
+# ---- the same numbers ----
+
+def test_a_fit_is_a_training(fast_device, digits):
+    """Weights, history and score are those of a Trainer with these settings, bit for bit; a second fit gives them again."""
+    vae = VAE(**SMALL, device=fast_device)
+    trainer = Trainer(Settings(**SMALL), digits, fast_device)
+    trainer.train(report.Silence())
+    score, _ = trainer.finish()
+    for _ in range(2):
+        assert vae.fit(digits.train_images, validation=digits.test_images, progress=False) is vae
+        for one, two in zip(vae.model.state_dict().values(), trainer.model.state_dict().values(), strict=True):
+            _same(fast_device.to_host(one), fast_device.to_host(two))
+        assert [(e.train_cost, e.test) for e in vae.history] == [(e.train_cost, e.test) for e in trainer.history]
+        assert vae.score(digits.test_images) == score
+    assert vae.score(digits.test_images, seed=1) != score
+    assert vae.settings == Settings(**SMALL, data="arrays")
+
+
+def test_defaults_are_those_of_the_command_line(digits, tmp_path, monkeypatch):
+    """What is not said is settled in the same place: an epoch with nothing else said leaves the same settings."""
+    monkeypatch.setattr(data, "load", lambda name: digits)
+    done = CliRunner().invoke(cli, ["train", "--epochs", "1", "--optimizer", "adam", "--device", "cpu", "--out", str(tmp_path / "run")])
+    assert done.exit_code == 0, done.output
+    ours = VAE(epochs=1, optimizer="adam", device="cpu").fit(digits.train_images, progress=False)
+    theirs = VAE.load(tmp_path / "run", "cpu")
+    assert ours.settings == Settings(**{**vars(theirs.settings), "data": "arrays"})
+    _same(ours.encode(digits.test_images), theirs.encode(digits.test_images))
+
+
+def test_shapes_and_kinds_of_arrays(vae, digits):
+    """uint8, floats of the same values, and bools; with or without channels, or flat: the same results, reconstructions in
+    X's own shape."""
+    X = digits.test_images
+    mu, sigma = vae.encode(X, sigma=True)
+    assert mu.shape == sigma.shape == (30, 6) and mu.dtype == sigma.dtype == np.float32 and sigma.min() > 0
+    again = vae.reconstruct(X)
+    assert again.shape == X.shape and again.dtype == np.float32 and 0 <= again.min() <= again.max() <= 1
+    for other in (X[..., 0], X.reshape(30, -1), X / np.float32(255), X / 255, (X[..., 0] / 255).tolist()):
+        _same(vae.encode(other), mu)
+        _same(vae.reconstruct(other), again.reshape(np.shape(other)))
+    _same(vae.encode(X > 99), vae.encode((X > 99).astype(np.uint8) * np.uint8(255)))
+    images = vae.decode(mu)
+    assert images.shape == (30, 28, 28, 1)
+    np.testing.assert_allclose(images, again, atol=1e-6)
+    assert vae.sample(7).shape == (7, 28, 28, 1)
+    _same(vae.sample(7, seed=3), vae.sample(7, seed=3))
+    assert (vae.sample(7, seed=3) != vae.sample(7, seed=4)).any()
+
+
+def test_training_on_floats_is_training_on_bytes(digits):
+    """Of the same values; and floats between two bytes are not quantized: they train, encode and cost otherwise."""
+    X, V = digits.train_images, digits.test_images
+    one, two, three = (VAE(**SMALL, device="cpu", image_shape=(28, 28)).fit(x, progress=False)
+                       for x in (X, X.reshape(100, 784) / 255, X * 0.999 / 255))
+    _same(one.encode(V), two.encode(V))
+    assert (one.encode(V) != three.encode(V)).any()
+    assert (one.encode(V / 255 * 0.999) != one.encode(V)).any() and one.score(V / 255 * 0.999) != one.score(V)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_thread_by_thread(simt, digits, kind):
+    """A whole fit on the GPU's side: it learns, and what it saves of itself a CPU reads the same within rounding."""
+    X = digits.train_images[:32, 2:26:3, 2:26:3, 0]
+    X = X if kind == np.uint8 else X / np.float32(255)
+    vae = VAE(hidden=(8,), code=2, epochs=2, batch_size=16, device=simt).fit(X, validation=X[:8], progress=False)
+    assert vae.history[1].train_cost < vae.history[0].train_cost
+    assert vae.encode(X).shape == (32, 2) and vae.sample(3).shape == (3, 8, 8, 1) and vae.reconstruct(X).shape == (32, 8, 8)
+    assert vae.score(X[:8]) == pytest.approx(evaluate.score(vae.model, DeviceImages(X[:8, ..., None], simt)))
+
+
+def test_batches_do_not_show(vae, digits, monkeypatch):
+    """More images than fit a batch: the same within rounding, an image's draw of the code is its own."""
+    whole = vae.encode(digits.test_images), vae.reconstruct(digits.test_images), vae.sample(9), vae.score(digits.test_images)
+    for module in (apply, evaluate):
+        monkeypatch.setattr(module, "BATCH", 7)
+    parts = vae.encode(digits.test_images), vae.reconstruct(digits.test_images), vae.sample(9), vae.score(digits.test_images)
+    for one, two in zip(whole[:3], parts[:3], strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-5)
+    assert parts[3][:3] == pytest.approx(whole[3][:3], rel=1e-6)
+
+
+def test_the_score_of_every_image(vae, digits):
+    """Its mean is the score; total is the sum of the parts; noise costs more than digits."""
+    each, mean = vae.score(digits.test_images, each=True), vae.score(digits.test_images)
+    assert each.total.shape == (30,) and each.error is None and mean.error is None
+    _same(each.total, each.reconstruction + each.kl)
+    assert [part.mean() for part in each[:3]] == pytest.approx(mean[:3], rel=1e-5)
+    noise = np.random.default_rng(0).random((30, 28, 28))
+    assert vae.score(noise, each=True).total.mean() > 1.5 * mean.total
+
+
+def test_binarized_models_take_grey_images(digits):
+    """Drawn black or white, always alike; what is black and white already is taken as it is."""
+    vae = VAE(**SMALL, likelihood="bernoulli", binarize=True, device="cpu").fit(digits.train_images, progress=False)
+    _same(vae.encode(digits.test_images), vae.encode(digits.test_images / 255))
+    black = digits.test_images > 99
+    _same(vae.reconstruct(black), vae.reconstruct(black.astype(float)))
+    assert vae.model.likelihood.discrete and 0 <= vae.sample(4).min()
+
+
+# ---- files and the command line ----
+
+def test_save_and_load(vae, digits, tmp_path):
+    """Bit for bit, as often as it is saved and loaded again; a folder in use is kept unless one says so."""
+    vae.save(tmp_path / "run")
+    again = VAE.load(tmp_path / "run", "cpu")
+    assert again.settings == vae.settings and again.history == []
+    for call in (lambda v: v.encode(digits.test_images), lambda v: v.sample(5), lambda v: np.array(v.score(digits.test_images)[:3])):
+        _same(call(again), call(vae))
+    again.save(tmp_path / "copy")
+    for name in ("checkpoint.safetensors", "settings.toml"):
+        assert (tmp_path / "copy" / name).read_bytes() == (tmp_path / "run" / name).read_bytes()
+    with pytest.raises(UsageError, match="already holds a run; name a new folder, or replace a run with overwrite=True"):
+        vae.save(tmp_path / "run")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("x")
+    with pytest.raises(UsageError, match="already holds other files"):
+        vae.save(tmp_path / "mine", overwrite=True)
+    (tmp_path / "run" / "metrics.csv").write_text("of another model")
+    other = VAE(**{**SMALL, "code": 3}, device="cpu").fit(digits.train_images, progress=False)
+    other.save(tmp_path / "run", overwrite=True)
+    assert VAE.load(tmp_path / "run", "cpu").encode(digits.test_images).shape == (30, 3)
+    assert {p.name for p in (tmp_path / "run").iterdir()} == {"settings.toml", "checkpoint.safetensors"}
+    refitted = again.fit(digits.train_images, validation=digits.test_images, progress=False)
+    _same(refitted.encode(digits.test_images), vae.encode(digits.test_images))
+
+
+def test_runs_of_a_training_are_loaded(digits, tmp_path, cpu):
+    """From the folder that a training wrote; what save() makes of it has the model, but no state to go on training with."""
+    run = Run.create(Settings(**SMALL), tmp_path / "run")
+    trainer = Trainer(Settings(**SMALL), digits, cpu, run)
+    trainer.train(report.Silence())
+    score, _ = trainer.finish()
+    vae = VAE.load(tmp_path / "run", cpu)
+    assert vae.score(digits.test_images) == score
+    vae.save(tmp_path / "saved")
+    with pytest.raises(MinivaeError, match="no state of a training"):
+        Trainer(Settings(**SMALL), digits, cpu).restore(*checkpoint.load(tmp_path / "saved/checkpoint.safetensors"))
+
+
+def test_the_command_line_draws_what_python_gives(vae, tmp_path):
+    """sample and reconstruct, on a saved folder: the pictures of vae.sample and vae.reconstruct."""
+    vae.save(tmp_path / "run")
+    shown = data.load("digits").test_images[:12]
+    for arguments, picture in ((["sample", "--count", "9", "--seed", "4"], pictures.square(vae.sample(9, seed=4))),
+                               (["reconstruct", "--count", "12", "--data", "digits"],
+                                pictures.side_by_side(shown, vae.reconstruct(shown), columns=10))):
+        verb, *rest = arguments
+        done = CliRunner().invoke(cli, [verb, str(tmp_path / "run"), *rest, "--device", "cpu", "--out", str(tmp_path / "p.png")])
+        assert done.exit_code == 0, done.output
+        _same(np.asarray(Image.open(tmp_path / "p.png")), np.asarray(picture))
+    refused = CliRunner().invoke(cli, ["reconstruct", str(tmp_path / "run"), "--device", "cpu"])
+    assert "was trained on arrays, from Python: name images for it with --data" in str(refused.exception)
+
+
+# ---- labels ----
+
+def test_labels(labelled, digits, tmp_path, cpu):
+    """-1 withholds a label; the model classifies, before and after it was saved, and the error is counted against labels."""
+    X, y = digits.test_images, digits.test_labels
+    found, p = labelled.classify(X), labelled.classify(X, probabilities=True)
+    assert found.shape == (30,) and p.shape == (30, 10) and labelled.settings.labels == 50
+    np.testing.assert_allclose(p.sum(1), 1, rtol=1e-5)
+    _same(found, p.argmax(1))
+    score = labelled.score(X, y)
+    assert score.error == pytest.approx((found != y).mean()) and score == labelled.history[-1].test._replace(
+        total=score.total, reconstruction=score.reconstruction, kl=score.kl, error=score.error)
+    _same(labelled.score(X, y, each=True).error, found != y)
+    assert labelled.score(X).error is None
+    labelled.save(tmp_path / "run")
+    _same(VAE.load(tmp_path / "run", cpu).classify(X, probabilities=True), p)
+
+
+def test_samples_and_codes_of_a_class(labelled, digits):
+    """One class for all or one for each; samples without one have the classes in turn."""
+    turns = labelled.sample(12)
+    for label in (0, 7):
+        np.testing.assert_allclose(labelled.sample(12, label)[label], turns[label], atol=1e-6)
+    _same(labelled.sample(12, np.arange(12) % 10), turns)
+    Z, classes = labelled.encode(digits.test_images), labelled.classify(digits.test_images)
+    np.testing.assert_allclose(labelled.decode(Z, classes), labelled.reconstruct(digits.test_images), atol=1e-6)
+    with pytest.raises(UsageError, match="decodes a code under a class: take one from 0 to 9"):
+        labelled.decode(Z)
+    with pytest.raises(UsageError, match="label 10 is none of the model's classes 0 to 9"):
+        labelled.sample(3, 10)
+    with pytest.raises(UsageError, match=r"label is of shape \(2,\)"):
+        labelled.sample(3, [1, 2])
+
+
+@pytest.mark.parametrize("semi", ["shared", "m2"])
+def test_all_labels_are_those_of_the_command_line(digits, cpu, semi):
+    """A fit with every label is a Trainer with --labels of that number."""
+    settings = Settings(**SMALL, labels=100, semi=semi, label_weight=2.0)
+    trainer = Trainer(settings, digits, cpu)
+    trainer.train(report.Silence())
+    vae = VAE(**SMALL, semi=semi, label_weight=2.0, device=cpu)
+    vae.fit(digits.train_images, digits.train_labels, digits.test_images, progress=False)
+    assert [e.train_cost for e in vae.history] == [e.train_cost for e in trainer.history]
+    assert vae.history[0].test.error is None and trainer.history[0].test.error is not None
+
+
+def test_only_known_labels_are_chosen():
+    labels = np.array([1, -1, 0, 1, -1, 0, 0])
+    _same(choose(labels, 5, seed=0), np.array([0, 2, 3, 5, 6]))
+    assert (labels[choose(labels, 4, seed=0)] >= 0).all()
+    with pytest.raises(UsageError, match=r"to 5 \(all\)"):
+        choose(labels, 6, seed=0)
+
+
+# ---- what goes wrong ----
+
+X = np.zeros((10, 28, 28), np.uint8)
+BAD_IMAGES = [
+    (X[0, 0], UsageError, r"X is of shape \(28,\)"), (X[0], UsageError, r"\(count, 784\); a single image is X\[None\]"),
+    (X[:, :27], UsageError, r"X is of shape \(10, 27, 28\), but must be \(count, 28, 28\), \(count, 28, 28, 1\) or"),
+    (X[:0], UsageError, r"X is empty, of shape \(0, 28, 28, 1\)"), (X.astype(int), TypeError, r"X is of int64.*astype\('uint8'\)"),
+    (X.astype(complex), TypeError, "X is of complex128"), (X.astype(str), TypeError, "X is of <U3"),
+    (X + np.nan, UsageError, "X holds NaN or infinite numbers, the first in image 0"), (X + np.inf, UsageError, "NaN or infinite"),
+    (X + 1.5, UsageError, r"X has numbers from 1.5 to 1.5, but floats must lie in \[0, 1\]: scale them, as with X / 1.5"),
+    (X - 0.5, UsageError, "X has numbers from -0.5 to -0.5"),
+    (types.SimpleNamespace(__cuda_array_interface__={}), TypeError, "an array on a GPU.*cupy.asnumpy")]
+
+
+@pytest.mark.parametrize("bad", BAD_IMAGES, ids=[words for _, _, words in BAD_IMAGES])
+def test_bad_images(vae, bad):
+    """One line that names the array, what is wrong and the fix, in every method, and a ValueError or a TypeError."""
+    array, kind, words = bad
+    for call in (vae.encode, vae.reconstruct, vae.score):
+        with pytest.raises(kind, match=words) as caught:
+            call(array)
+        assert isinstance(caught.value, (ValueError, TypeError)) and "\n" not in str(caught.value) and "--" not in str(caught.value)
+
+
+BAD_CALLS = [
+    (lambda v: v.decode(np.zeros(6)), UsageError, r"Z is of shape \(6,\), but codes of this model are \(count, 6\)"),
+    (lambda v: v.decode(np.full((2, 6), np.nan)), UsageError, "the first in code 0"),
+    (lambda v: v.decode(np.full((2, 6), "x")), TypeError, "codes are real numbers"),
+    (lambda v: v.sample(0), UsageError, "n is 0"), (lambda v: v.sample(2.5), UsageError, "n is 2.5"),
+    (lambda v: v.sample(2, seed=-1), UsageError, "seed is -1"), (lambda v: v.score(X, seed=2**64), UsageError, "seed is 1844"),
+    (lambda v: v.sample(2, label=1), UsageError, "label takes a model that knows of classes"),
+    (lambda v: v.classify(X), UsageError, "classify takes a model that knows of classes"),
+    (lambda v: v.score(X, np.zeros(10, int)), UsageError, "y takes a model"),
+    (lambda v: VAE().encode(X), UsageError, r"not trained yet: call fit\(X\) first, or take VAE.load\(path\)"),
+    (lambda v: VAE().save("nowhere"), UsageError, "not trained yet"), (lambda v: VAE().sample(), UsageError, "not trained yet"),
+    (lambda v: VAE.load("no/such/folder"), UsageError, "there is no run in no/such/folder"),
+    (lambda v: VAE(device="cpu").fit(X, np.zeros(10)), TypeError, "y is of float64, but labels are whole numbers"),
+    (lambda v: VAE("gan"), ValueError, "arch = 'gan' is none of ff, conv"),
+    (lambda v: VAE(code="12"), ValueError, "code = '12' is no int"),
+    (lambda v: VAE(image_shape=784), UsageError, r"image_shape is 784, but must be \(height, width\)")]
+
+
+@pytest.mark.parametrize("bad", BAD_CALLS, ids=[words for _, _, words in BAD_CALLS])
+def test_bad_calls(vae, bad):
+    call, kind, words = bad
+    with pytest.raises(kind, match=words) as caught:
+        call(vae)
+    assert isinstance(caught.value, (ValueError, TypeError))
+
+
+FIT = {"X": X}
+BAD_FITS = [
+    ({}, {"X": X[:1]}, "there are too few training images in arrays: 1"), ({}, {"X": X[:0]}, "X is empty"),
+    ({}, {"X": X.reshape(10, 784)}, r"\(count, pixels\) of a VAE with image_shape="),
+    ({"image_shape": (28, 29)}, FIT, r"X is of shape \(10, 28, 28\), but must be \(count, 28, 29\)"),
+    ({"batch_size": 11}, FIT, "^batch_size is 11, but there are 10 training images in arrays; take at most 10$"),
+    ({"epochs": 0}, FIT, "^epochs is 0"), ({"learning_rate": -1.0}, FIT, "^learning_rate is -1"),
+    ({"kl_warm_up": 9.0, "epochs": 2}, FIT, "^kl_warm_up is 9 epochs"), ({"optimizer": "newton"}, FIT, "^optimizer is newton"),
+    ({"sigma": 0.1}, FIT, "^sigma belongs to likelihood gaussian"), ({"hidden": ()}, FIT, "^hidden is empty"),
+    ({"device": "tpu"}, FIT, "unknown device 'tpu'"), ({"arch": "conv", "channels": (2, 2, 2)}, FIT, "or fewer channels$"),
+    ({}, {**FIT, "validation": X[:, :27]}, r"validation is of shape \(10, 27, 28\)"),
+    ({}, {**FIT, "validation": X[:0]}, "validation is empty"), ({}, {**FIT, "y": np.full(10, -1)}, "y has no label at all"),
+    ({}, {**FIT, "y": np.zeros(9, int)}, r"y is of shape \(9,\), but must have a label for each of the 10 images"),
+    ({}, {**FIT, "y": np.full(10, -2)}, "y holds -2"), ({}, {**FIT, "y": np.zeros(10, int)}, "at least 2"),
+    ({}, {**FIT, "validation": (X, np.zeros(10, int))}, "validation has labels, but y is not given"),
+    ({}, {**FIT, "y": np.arange(10), "validation": (X, np.full(10, -1))}, "every image needs its label")]
+
+
+@pytest.mark.parametrize("bad", BAD_FITS, ids=[words for _, _, words in BAD_FITS])
+def test_bad_fits(bad):
+    """Settings are named as Python's arguments, not as the command line's options; nothing is trained."""
+    arguments, given, words = bad
+    vae = VAE(**{"device": "cpu", **arguments})
+    with pytest.raises(UsageError, match=words) as caught:
+        vae.fit(**given, progress=False)
+    assert isinstance(caught.value, ValueError) and "--" not in str(caught.value) and vae.history == []
+
+
+def test_a_failed_fit_changes_nothing(digits):
+    vae = VAE(**SMALL, device="cpu").fit(digits.train_images, progress=False)
+    before, history = vae.encode(digits.test_images), vae.history
+    vae.learning_rate = 1e12
+    with pytest.raises(Diverged, match="try learning_rate 1e"):
+        vae.fit(digits.train_images, progress=False)
+    _same(vae.encode(digits.test_images), before)
+    assert vae.history is history
+
+
+def test_every_setting_is_an_argument():
+    """But for the data and the number of labels, which fit's arrays say."""
+    assert {f.name for f in fields(VAE)} - set(estimator.OWN) == {f.name for f in fields(Settings)} - {"data", "labels"}
+
+
+# ---- what one sees ----
+
+def test_progress(digits, capsys):
+    """The lines of the command line; without validation no test cost; none at all with progress=False."""
+    VAE(**SMALL, device="cpu").fit(digits.train_images, validation=digits.test_images)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("device: cpu (") and lines[1].endswith("parameters on 100 images of arrays")
+    assert len(lines) == 6 and re.match(r"test cost \d+\.\d\d = .* nats/image, trained in", lines[5])
+    VAE(**SMALL, device="cpu").fit(digits.train_images)
+    lines = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r" +2/2 +\d+\.\d\d +- +[\d,]+", lines[4]) and lines[5].startswith("trained in")
+    VAE(**SMALL, device="cpu").fit(digits.train_images, progress=False)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_bar_in_a_notebook(digits, monkeypatch, capsys):
+    """Drawn anew in its place below the cell, gone at the end; the lines are printed beside it."""
+    seen = []
+
+    class Handle:
+        def update(self, what, raw=False):
+            seen.append(what if raw else what._repr_mimebundle_((), ())["text/plain"])
+
+    def display(what, display_id):
+        assert display_id
+        return Handle()
+
+    monkeypatch.setitem(sys.modules, "IPython", types.ModuleType("IPython"))
+    monkeypatch.setitem(sys.modules, "IPython.display", types.SimpleNamespace(display=display))
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    monkeypatch.setattr(training, "LOOK_EVERY", 0.0)
+    VAE(**SMALL, device="cpu").fit(digits.train_images)
+    assert len(seen) == 11 and seen[-1] == {"text/plain": ""}
+    assert all("epoch 1/2" in shown and "cost" in shown for shown in seen[:5]) and "epoch 2/2" in seen[9]
+    assert len(capsys.readouterr().out.splitlines()) == 6
+
+
+def test_what_the_readme_says_runs(tmp_path, monkeypatch):
+    """The section's code from top to bottom, with fewer epochs; comments name the shapes that come out."""
+    code, = re.findall(r"^## From Python\n.*?^```python\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
+    assert "epochs=20" in code
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(compile(code.replace("epochs=20", "epochs=1, hidden=(16,), device='cpu'"), "README.md", "exec"), names)
+    assert names["codes"].shape == (1000, 384) and names["images"].shape == (100, 28, 28, 1)
+    assert names["classes"].shape == (1000,)
+    assert minivae.VAE is VAE
