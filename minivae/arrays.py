@@ -36,8 +36,9 @@ def images(values, shape: tuple[int, ...] | None = None, name: str = "X") -> np.
     _check_finite(array, name, "image")
     least, most = array.min(), array.max()
     if least < 0 or most > 1:
-        raise UsageError(f"{name} has numbers from {least:g} to {most:g}, but floats must lie in [0, 1]: scale them, as with "
-                         f"{name} / {max(most, 1):g}" + (" after a shift" if least < 0 else ""))
+        fix = f"{name} / {most:.9g}" if least >= 0 else f"({name} - {least:.9g}) / {most - least:.9g}"
+        raise UsageError(f"{name} has numbers from {least:.9g} to {most:.9g}, but floats must lie in [0, 1]: scale them, as "
+                         f"with {fix}")
     return array.astype(np.float32, copy=False)
 
 
@@ -49,8 +50,8 @@ def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
     """
     sizes = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
     if len(sizes) not in (2, 3) or not all(isinstance(s, (int, np.integer)) and s > 0 for s in sizes):
-        raise UsageError(f"image_shape is {shape!r}, but must be (height, width) or (height, width, channels), each at least "
-                         "1")
+        raise UsageError(f"image_shape is {shape!r}, but must be (height, width) or (height, width, channels), each at "
+                         "least 1")
     return tuple(int(size) for size in (*sizes, 1)[:3])
 
 
@@ -82,7 +83,7 @@ def labels(values, count: int, name: str = "y") -> np.ndarray:
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name} is of {array.dtype}, but labels are whole numbers, with -1 for none")
     if array.shape != (count,):
-        raise UsageError(f"{name} is of shape {array.shape}, but must have a label for each of the {count} images, -1 for none")
+        raise UsageError(f"{name} is of shape {array.shape}, but must have a label for each of {count} images, -1 for none")
     if count and array.min() < -1:
         raise UsageError(f"{name} holds {array.min()}, but labels are classes from 0 on, or -1 for none")
     return array.astype(np.int64)
@@ -90,8 +91,8 @@ def labels(values, count: int, name: str = "y") -> np.ndarray:
 
 def _on_host(values, name: str) -> np.ndarray:
     if not isinstance(values, np.ndarray) and hasattr(values, "__cuda_array_interface__"):
-        raise TypeError(f"{name} is an array on a GPU, of {type(values).__module__}, but must be one of NumPy: copy it to the "
-                        "host, as with cupy.asnumpy")
+        raise TypeError(f"{name} is an array on a GPU, of {type(values).__module__}, but must be one of NumPy: copy it to "
+                        "the host, as with cupy.asnumpy")
     return np.asarray(values)
 
 

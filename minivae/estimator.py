@@ -196,10 +196,10 @@ class VAE:
             (total, reconstruction, kl, error): floats, or with `each` float32 arrays (n,). The error is the share of wrongly
             classified images, or bools (n,); None without y.
         """
+        images = apply.on_device(self.model, self._images(X))
         if y is not None:
             self._check_classes("y")
-            y = _all_known(y, len(X), "y")
-        images = apply.on_device(self.model, self._images(X))
+            y = _all_known(y, images.count, "y")
         if not each:
             return evaluate.score(self.model, images, _seed(seed), y)
         parts = zip(*evaluate.costs(self.model, images, _seed(seed), y), strict=True)
@@ -228,7 +228,11 @@ class VAE:
         model, settings, run = self.model, self.settings, Run(path)
         if not (overwrite and run.exists):
             Run.create(settings, path, "name a new folder, or replace a run with overwrite=True")
-        run.save(model, settings)
+        try:
+            run.save(model, settings)
+        except BaseException:
+            run.discard_unless_saved()
+            raise
 
     @classmethod
     def load(cls, path: str | os.PathLike, device: str | Device = "auto") -> VAE:
@@ -267,13 +271,14 @@ class VAE:
         if not self.model.classes:
             return None
         if label is None:
-            raise UsageError(f"label is not given, but this model decodes a code under a class: take one from 0 to "
+            raise UsageError("label is not given, but this model decodes a code under a class: take one from 0 to "
                              f"{self.model.classes - 1}, or one for each code, such as classify(X)")
         return arrays.labels(np.full(count, label) if np.ndim(label) == 0 else label, count, "label")
 
     def _check_classes(self, what: str) -> None:
         if not self.model.classes:
-            raise UsageError(f"{what} takes a model that knows of classes, but this one was trained without labels (fit's y)")
+            raise UsageError(f"{what} takes a model that knows of classes, but this one was trained without labels: give fit "
+                             "a y")
 
 
 def _all_known(labels, count: int, name: str) -> np.ndarray:
