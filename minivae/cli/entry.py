@@ -3,25 +3,45 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
 import click
 
 from minivae import __version__
-from minivae.cli import inspect, pictures, train
 from minivae.errors import MinivaeError
 
-COMMANDS = (train.train, pictures.sample, pictures.reconstruct, inspect.summary, inspect.bench, inspect.kernels,
-            inspect.optimizers, inspect.doctor)
+# Every command: the module of minivae.cli that has it, and the first line of its help. A command's module is loaded when
+# the command is used, so that what the others need costs it nothing.
+COMMANDS = {
+    "train": ("train", "Train a VAE."),
+    "sample": ("pictures", "Draw samples from the model of RUN, a folder that training wrote."),
+    "reconstruct": ("pictures", "Draw test images over their reconstructions by the model of RUN."),
+    "summary": ("inspect", "List the layers of a model."),
+    "optimizers": ("inspect", "List the optimizers: update, paper, and what holds where nothing is said."),
+    "bench": ("inspect", "Time a training iteration on the built-in digits."),
+    "kernels": ("inspect", "Show what NVIDIA's compiler makes of the kernels."),
+    "doctor": ("inspect", "Say what minivae runs on here and whether it works."),
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class Commands(click.Group):
+    """The group of COMMANDS."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        return getattr(import_module(f"minivae.cli.{COMMANDS[name][0]}"), name) if name in COMMANDS else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, words) for name, (_, words) in COMMANDS.items()])
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="minivae")
 def cli() -> None:
     """Train variational autoencoders on images, and look at what they learned."""
-
-
-for _command in COMMANDS:
-    cli.add_command(_command)
 
 
 def main() -> None:
