@@ -65,6 +65,9 @@ class Trainer:
         device: where.
         run: the folder to leave results in; None leaves nothing.
 
+    Attributes:
+        saved_epoch: the epoch after which the last checkpoint was saved, counted from 1; 0 before the first.
+
     Raises:
         UsageError: settings that do not fit each other or the data.
     """
@@ -84,6 +87,7 @@ class Trainer:
         self.schedule = SCHEDULES[settings.schedule](self.steps, round(settings.warm_up * self.steps_an_epoch))
         self._totals = device.zeros((3,), self.model.dtype)
         self._saved = -math.inf
+        self.saved_epoch = 0
 
     def step(self, number: int) -> None:
         """Training step `number`, counted from 0: nothing is copied to the device and nothing read back."""
@@ -194,9 +198,7 @@ class Trainer:
 
     def _diverged(self, step: int) -> Diverged:
         rate = self.settings.learning_rate
-        kept = "no checkpoint had been written yet"
-        if self.run and self.run.checkpoint.exists():
-            kept = f"the last good checkpoint stays in {self.run.checkpoint}"
+        kept = "the last good checkpoint stays" if self.saved_epoch else "no checkpoint had been written yet"
         return Diverged(f"the cost was not finite at step {step + 1} (epoch {step // self.steps_an_epoch + 1}): a learning "
                         f"rate of {rate:g} is probably too large, try --learning-rate {rate / 10:g}; {kept}")
 
@@ -219,6 +221,7 @@ class Trainer:
                  "epoch": epoch, "step": self.optimizer.steps, "optimizer": self.optimizer.facts(),
                  "schedule": self.schedule.facts(), "test_cost": test._asdict()}
         checkpoint.save(self.run.checkpoint, {k: self.device.to_host(v) for k, v in arrays.items()}, facts)
+        self.saved_epoch = epoch
 
 
 def check(settings: Settings, dataset: Dataset) -> None:

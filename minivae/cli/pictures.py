@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from minivae.cli.options import device_option
+from minivae.cli.options import Name, device_option
 
 
 @click.command()
-@click.argument("run", type=click.Path())
+@click.argument("run", type=Name())
 @click.option("--count", type=click.IntRange(1, 10_000), default=100, show_default=True, help="How many.")
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Same seed, same samples.")
-@click.option("--out", metavar="FILE", help="The picture.  [default: RUN/samples.png]")
+@click.option("--out", type=Name(), metavar="FILE", help="The picture.  [default: RUN/samples.png]")
 @device_option
 def sample(run: str, count: int, seed: int, out: str | None, device: str) -> None:
     """Draw samples from the model of RUN, a folder that training wrote."""
@@ -27,12 +27,12 @@ def sample(run: str, count: int, seed: int, out: str | None, device: str) -> Non
 
 
 @click.command()
-@click.argument("run", type=click.Path())
-@click.option("--count", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many test images.")
-@click.option("--data", metavar="NAME|PATH", help="Other images than the run's own.")
-@click.option("--out", metavar="FILE", help="The picture.  [default: RUN/reconstructions.png]")
+@click.argument("run", type=Name())
+@click.option("--count", type=click.IntRange(1, 10_000), help="How many test images.  [default: 50, or all where they are fewer]")
+@click.option("--data", type=Name(), metavar="NAME|PATH", help="Other images than the run's own.")
+@click.option("--out", type=Name(), metavar="FILE", help="The picture.  [default: RUN/reconstructions.png]")
 @device_option
-def reconstruct(run: str, count: int, data: str | None, out: str | None, device: str) -> None:
+def reconstruct(run: str, count: int | None, data: str | None, out: str | None, device: str) -> None:
     """Draw test images over their reconstructions by the model of RUN."""
     from minivae import data as sets
     from minivae import pictures, training
@@ -46,7 +46,10 @@ def reconstruct(run: str, count: int, data: str | None, out: str | None, device:
     if dataset.image_shape != model.image_shape:
         raise UsageError(f"the model of {run} takes images of {model.image_shape}, but {data or settings.data} holds "
                          f"{dataset.image_shape}")
+    there = len(dataset.test_images)
+    if count is not None and count > there:
+        raise UsageError(f"--count is {count}, but {data or settings.data} has {there} test images; take at most {there}")
     path = out or trained.folder / "reconstructions.png"
-    shown = dataset.test_images[:count]
+    shown = dataset.test_images[:count or training.PAIRS]
     pictures.save(training.draw_reconstructions(model, shown), path)
     click.echo(f"{len(shown)} images and their reconstructions in {path}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULES, Sizes, announced, device_option
+from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULES, Name, Sizes, announced, device_option
 
 # What holds where nothing is said, by architecture: on few images, and from LARGE_COUNT training images on.
 LARGE_COUNT = 20_000
@@ -18,7 +18,7 @@ LARGE = {"ff": {"epochs": 10, "batch_size": 1000, "learning_rate": 2e-3, "schedu
 @click.command()
 @click.option("--arch", type=click.Choice(ARCHITECTURES), default="ff", show_default=True,
               help="ff: feed-forward, dense layers only; conv: convolutional.")
-@click.option("--data", default="digits", show_default=True, metavar="NAME|PATH",
+@click.option("--data", type=Name(), default="digits", show_default=True, metavar="NAME|PATH",
               help="digits (built in), mnist, fashion-mnist, or a folder of IDX files.")
 @click.option("--epochs", type=int, help="Passes over the training images.  [default: 60 (ff), 30 (conv); 10 for 20,000 "
               "images and more]")
@@ -40,9 +40,9 @@ LARGE = {"ff": {"epochs": 10, "batch_size": 1000, "learning_rate": 2e-3, "schedu
               "gradient.  [default: adamw and lamb 0.01, others 0]")
 @click.option("--ema", type=float, metavar="DECAY", help="Evaluate and keep an exponential moving average of the weights "
               "in their place; 0.999, say.  [default: 0, none]")
-@click.option("--hidden", type=Sizes(), metavar="SIZES",
+@click.option("--hidden", type=Sizes("512,512,256"), metavar="SIZES",
               help="Sizes of the encoder's dense layers.  [default: 512,512,256 (ff), 512 (conv)]")
-@click.option("--channels", type=Sizes(), metavar="SIZES",
+@click.option("--channels", type=Sizes("64,128"), metavar="SIZES",
               help="Channels of the encoder's convolutions, each with a pool by 2 (conv).  [default: 64,128]")
 @click.option("--code", type=int, help="Numbers in a code.  [default: 384 (ff), 512 (conv)]")
 @click.option("--likelihood", type=click.Choice(LIKELIHOODS), default="squared-error", show_default=True,
@@ -57,7 +57,7 @@ LARGE = {"ff": {"epochs": 10, "batch_size": 1000, "learning_rate": 2e-3, "schedu
               "has for free.  [default: 0]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same run.")
 @device_option
-@click.option("--out", metavar="FOLDER", help="The run folder.  [default: runs/<data>-<arch>-<number>]")
+@click.option("--out", type=Name(), metavar="FOLDER", help="The run folder.  [default: runs/<data>-<arch>-<number>]")
 def train(device: str, out: str | None, **options) -> None:
     """Train a VAE.
 
@@ -97,9 +97,10 @@ def train(device: str, out: str | None, **options) -> None:
             seconds = trainer.train(report)
         score, passes = trainer.finish()
         training.draw(run, trainer.model, dataset, settings.seed)
-    except BaseException:
+    except BaseException as error:
         if run.discard_unless_saved():
-            click.echo(f"minivae: the last checkpoint is in {run.folder} and can be used", err=True)
+            error.add_note(f"{run.folder} keeps the model after {trainer.saved_epoch} of {settings.epochs} epochs: `minivae "
+                           f"sample {run.folder}` and `minivae reconstruct {run.folder}` draw with it")
         raise
     click.echo(f"fixed-point statistics after {passes.count} passes over the training images; "
                f"pictures and checkpoint in {run.folder}")
