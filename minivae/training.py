@@ -198,7 +198,9 @@ class Trainer:
 
     def _diverged(self, step: int) -> Diverged:
         rate = self.settings.learning_rate
-        kept = "the last good checkpoint stays" if self.saved_epoch else "no checkpoint had been written yet"
+        kept = "no checkpoint had been written yet"
+        if self.run and self.run.checkpoint.exists():
+            kept = f"the last good checkpoint stays in {self.run.checkpoint}"
         return Diverged(f"the cost was not finite at step {step + 1} (epoch {step // self.steps_an_epoch + 1}): a learning "
                         f"rate of {rate:g} is probably too large, try --learning-rate {rate / 10:g}; {kept}")
 
