@@ -43,7 +43,7 @@ def measure(architectures: Sequence[str], dtype=np.float32, threads: int = 1, wa
     """
     jobs = [(stem, architecture) for architecture in architectures for stem in stems()]
     version = ".".join(map(str, import_nvrtc().getVersion()))
-    with watched(f"compiling {len(stems())} kernel files for {', '.join(architectures)}", len(jobs)) as advance:
+    with watched(f"compiling {len(stems())} kernel files for {_names(architectures)}", len(jobs)) as advance:
         builds = _built(jobs, dtype, threads, advance)
     kernels, faults = [], []
     for (stem, architecture), made in zip(jobs, builds, strict=True):
@@ -52,6 +52,11 @@ def measure(architectures: Sequence[str], dtype=np.float32, threads: int = 1, wa
                     for name in signatures(stem)]
     return {"nvrtc": version, "real": REAL_NAMES[np.dtype(dtype)],
             "threads": MAX_THREADS, "kernels": kernels, "faults": faults}
+
+
+def _names(architectures: Sequence[str]) -> str:
+    """Short enough to leave room for a bar."""
+    return ", ".join(architectures) if len(architectures) < 3 else f"{len(architectures)} architectures"
 
 
 def _built(jobs: list[tuple[str, str]], dtype, threads: int, advance: Callable[[], None]) -> list[nvrtc.Build]:

@@ -59,7 +59,8 @@ def _smaller(command: click.Command) -> str:
     return f"take a smaller {', '.join(others)}{' or ' if others else ''}{last}" if last else "end what else uses it"
 
 
-@click.group(cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Commands, invoke_without_command=True,
+             context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="minivae")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
