@@ -279,7 +279,8 @@ def import_nvrtc():
         nvrtc.getVersion()      # finds the library
     except Exception as error:  # not installed, or of many kinds: a library that is missing or does not load
         said = next((line for line in str(error).splitlines() if line.strip("= ")), type(error).__name__)
-        raise MinivaeError(f"compiling kernels for a GPU needs CuPy and NVRTC, though no GPU ({said}): {install()}") from error
+        raise MinivaeError(f"compiling kernels for a GPU needs CuPy and NVRTC, though no GPU ({said}): "
+                           f"{install()}") from error
     return nvrtc
 
 

@@ -28,7 +28,8 @@ def sample(run: str, count: int, seed: int, out: str | None, device: str) -> Non
 
 @click.command()
 @click.argument("run", type=Name())
-@click.option("--count", type=click.IntRange(1, 10_000), help="How many test images.  [default: 50, or all where they are fewer]")
+@click.option("--count", type=click.IntRange(1, 10_000),
+              help="How many test images.  [default: 50, or all where they are fewer]")
 @click.option("--data", type=Name(), metavar="NAME|PATH", help="Other images than the run's own.")
 @click.option("--out", type=Name(), metavar="FILE", help="The picture.  [default: RUN/reconstructions.png]")
 @device_option
