@@ -14,13 +14,17 @@ import math
 import statistics
 import time
 
-import numpy as np
-import torch
+import needs
 
-from minivae import device as devices
-from minivae.models import build
-from minivae.nn import Flat
-from minivae.optim import Adam
+needs.require(__file__, __doc__, "torch")
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+
+from minivae import device as devices  # noqa: E402
+from minivae.models import build  # noqa: E402
+from minivae.nn import Flat  # noqa: E402
+from minivae.optim import Adam  # noqa: E402
 
 
 def subjects(threads: int) -> dict:

@@ -15,18 +15,20 @@ from __future__ import annotations
 
 import math
 import statistics
-import sys
 import time
-from pathlib import Path
+from importlib.util import find_spec
 from typing import NamedTuple
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import needs
+
+needs.require(__file__, __doc__)
 
 import click  # noqa: E402
 import recorder  # noqa: E402
 
 from minivae import data, trace, traffic  # noqa: E402
 from minivae.bench import BATCH_SIZES, DATA, endless, train_on  # noqa: E402
+from minivae.gpu_errors import pip  # noqa: E402
 from minivae.training import Trainer  # noqa: E402
 
 LAUNCH = 3e-6       # seconds from one kernel to the next at least: what the queue of a stream takes
@@ -94,16 +96,10 @@ def _launch(call: trace.Call) -> Launch:
 
 def pytorch(arch: str) -> int | None:
     """How many kernels PyTorch's eager step launches; None without PyTorch."""
-    try:
-        import torch_launches
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
+    if find_spec("torch") is None:
         return None
-    from minivae.device import cpu
-    dataset = data.load(DATA)
-    trainer = Trainer(endless(arch, BATCH_SIZES[arch]), dataset, cpu())
-    return sum(torch_launches.count(trainer, arch, dataset).values())
+    import torch_launches
+    return sum(torch_launches.of_a_step(arch).values())
 
 
 # ---- tables ----
@@ -147,7 +143,7 @@ def summary(arch: str, made: list[Launch]) -> str:
     products = sum(launch.kernel == PRODUCTS for launch in made)
     cupys = sum(launch.kernel.startswith("cupy ") for launch in made)
     theirs = pytorch(arch)
-    beside = "PyTorch is missing: pip install torch" if theirs is None else f"PyTorch eager: at least {theirs}"
+    beside = f"PyTorch is missing: {pip()} install torch" if theirs is None else f"PyTorch eager: at least {theirs}"
     return (f"{arch}, batch {BATCH_SIZES[arch]}: {len(made)} launches ({len(made) - products - cupys} of minivae's kernels, "
             f"{products} products, {cupys} of CuPy's own); {beside}; Python takes {python_ms(arch):.1f} ms to make them")
 

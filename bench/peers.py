@@ -9,6 +9,7 @@ from importlib import import_module
 import numpy as np
 
 from minivae.errors import MinivaeError, UsageError
+from minivae.gpu_errors import pip
 
 TITLES = {"eager": "PyTorch eager", "channels-last": "PyTorch channels last", "compile": "PyTorch compiled",
           "jax": "JAX"}
@@ -63,7 +64,7 @@ def _pytorch(threads: int) -> None:
     try:
         import_module("torch")      # by itself, so that no other missing import is mistaken for it
     except ImportError as error:
-        raise MinivaeError(f"PyTorch is missing: pip install torch ({error})") from error
+        raise MinivaeError(f"PyTorch is missing: {pip()} install torch ({error})") from error
     import peer_torch
     peer_torch.use_threads(threads)
 
@@ -84,7 +85,7 @@ def _jax(threads: int) -> None:
     try:
         import_module("jax")
     except ImportError as error:
-        raise MinivaeError(f"JAX is missing: pip install jax ({error})") from error
+        raise MinivaeError(f"JAX is missing: {pip()} install jax ({error})") from error
     import peer_jax
     peer_jax.use_threads(threads)
 

@@ -8,11 +8,15 @@ from __future__ import annotations
 import argparse
 import time
 
-import numpy as np
+import needs
 
-from minivae import ops
-from minivae.device import cpu
-from minivae.tensor import Tensor
+needs.require(__file__, __doc__)
+
+import numpy as np  # noqa: E402
+
+from minivae import ops  # noqa: E402
+from minivae.device import cpu  # noqa: E402
+from minivae.tensor import Tensor  # noqa: E402
 
 SIZE = 4
 CHAINS = {      # one operation of a chain: from the number so far and a constant leaf

@@ -1,16 +1,26 @@
-"""How many kernels PyTorch's eager step would launch on a GPU, counted from its profiler on a CPU."""
+"""How many kernels PyTorch's eager step would launch on a GPU, counted from its profiler on a CPU.
+
+    pip install torch
+    python bench/torch_launches.py [--arch ff|conv]
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 
-import numpy as np
-import torch
-import torch_training
-from torch.profiler import ProfilerActivity, profile
+import needs
 
-from minivae import data
-from minivae.training import Trainer
+needs.require(__file__, __doc__, "torch")
+
+import click  # noqa: E402
+import numpy as np  # noqa: E402
+import torch_training  # noqa: E402
+from torch.profiler import ProfilerActivity, profile  # noqa: E402
+
+from minivae import data  # noqa: E402
+from minivae.bench import BATCH_SIZES, DATA, endless  # noqa: E402
+from minivae.device import cpu  # noqa: E402
+from minivae.training import Trainer  # noqa: E402
 
 # Calls that launch nothing themselves: they make views, take memory, ask, or pass on to others.
 NOTHING = {f"aten::{name}" for name in (
@@ -53,3 +63,24 @@ def _descend(event, found: Counter) -> None:
         found[name] += sum(event.concrete_inputs[-1])       # which of input, weight and bias get a gradient
     else:
         found[name] += 2 if name in TWO else 1
+
+
+def of_a_step(arch: str) -> Counter:
+    """The launches of a step of that architecture at its usual batch."""
+    dataset = data.load(DATA)
+    return count(Trainer(endless(arch, BATCH_SIZES[arch]), dataset, cpu()), arch, dataset)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--arch", type=click.Choice((*BATCH_SIZES, "both")), default="both", show_default=True)
+def main(arch: str) -> None:
+    """Count the kernels that PyTorch's eager step would launch on a GPU, by call."""
+    for name in BATCH_SIZES if arch == "both" else (arch,):
+        found = of_a_step(name)
+        click.echo(f"{name}, batch {BATCH_SIZES[name]}: at least {sum(found.values())} launches")
+        for call, times in found.most_common():
+            click.echo(f"{times:5} {call}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,6 @@
 """Times one training step of both VAEs: minivae, PyTorch, JAX, and NumPy's matrix products alone.
 
-    pip install torch jax
+    pip install threadpoolctl torch jax
     python bench/versus.py [--arch ff|conv] [--batch-size N] [--peers eager,channels-last,compile,jax]
                            [--repeat 30] [--threads N] [--json FILE]
 
@@ -17,7 +17,6 @@ import platform
 import sys
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 # --threads alone decides: settings left in the environment could still bind threads to processors or let them
 # spin for ever. The libraries read them when they are loaded, hence before the imports below.
@@ -25,7 +24,10 @@ THREAD_SETTINGS = ("OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "MINIVAE_THREAD
                    "XLA_FLAGS")
 for _name in [name for name in os.environ if name.startswith(THREAD_SETTINGS)]:
     del os.environ[_name]
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import needs  # noqa: E402
+
+needs.require(__file__, __doc__, "threadpoolctl")
 
 import agreement  # noqa: E402
 import click  # noqa: E402

@@ -72,6 +72,19 @@ class Subject:
         }
 
 
+def settings_of(archs: Sequence[str], batch_size: int | None = None) -> list[Settings]:
+    """What is timed of each architecture; see measure().
+
+    Raises:
+        UsageError: a batch size that cannot be.
+    """
+    settings = [endless(arch, BATCH_SIZES[arch] if batch_size is None else batch_size) for arch in archs]
+    dataset = data.load(DATA)
+    for each in settings:
+        check(each, dataset)
+    return settings
+
+
 def measure(archs: Sequence[str], device: Device, *, batch_size: int | None = None, repeat: int = 10,
             profiled: bool = False) -> dict:
     """Time training steps on the built-in digits.
@@ -91,9 +104,7 @@ def measure(archs: Sequence[str], device: Device, *, batch_size: int | None = No
         MinivaeError: the kernels cannot be compiled.
     """
     dataset = data.load(DATA)
-    settings = [endless(arch, BATCH_SIZES[arch] if batch_size is None else batch_size) for arch in archs]
-    for each in settings:
-        check(each, dataset)
+    settings = settings_of(archs, batch_size)
     kernels.prepare(device)
     subjects = {each.arch: Subject(each, dataset, device) for each in settings}
     parts = [part for subject in subjects.values() for part in (subject.step, subject.products)]

@@ -12,6 +12,7 @@ import os
 import platform
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,9 @@ from minivae.errors import MinivaeError
 
 INSTALL_HINT = ("install one (Debian, Ubuntu: apt install g++; Fedora: dnf install gcc-c++; macOS: "
                 "xcode-select --install) or set CXX to its path")
+
+# Exit codes of a compiler that Ctrl-C or a shutdown ended, started by itself or through a shell.
+STOPPED = {code for number in (signal.SIGINT, signal.SIGTERM) for code in (-number, 128 + number)}
 
 
 def cache_folder() -> Path:
@@ -134,11 +138,14 @@ def _compile(folder: Path, name: str, defines: tuple[str, ...], flags: tuple[str
                               check=False)
     except OSError as error:
         raise MinivaeError(f"the C++ compiler {command[0]} does not start: {error.strerror}; {INSTALL_HINT}") from error
+    if done.returncode in STOPPED:
+        raise MinivaeError(f"{command[0]} was stopped while it compiled the kernel file {name}; start again")
     if done.returncode != 0:
         log.write_text(done.stdout)
         first = next((ln for ln in done.stdout.splitlines() if "error" in ln), f"exit code {done.returncode}")
         raise MinivaeError(f"{command[0]} could not compile the kernel file {name}: {first.strip()} (whole log: {log}); "
                            "minivae needs a C++17 compiler: g++ 9 or clang 10 and newer, named by CXX")
+    log.unlink(missing_ok=True)     # of an earlier failure
     return made
 
 

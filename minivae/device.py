@@ -22,7 +22,7 @@ import numpy as np
 
 from minivae import gpu_probe
 from minivae.errors import MinivaeError, UsageError
-from minivae.gpu_errors import GpuError
+from minivae.gpu_errors import GpuError, install
 from minivae.host import Host, address
 from minivae.memory import MemoryPool
 from minivae.system import default_threads, has_nvidia_driver, processor_name
@@ -280,8 +280,8 @@ def import_nvrtc():
         nvrtc.getVersion()      # finds the library
     except Exception as error:  # not installed, or of many kinds: a library that is missing or does not load
         said = next((line for line in str(error).splitlines() if line.strip("= ")), type(error).__name__)
-        raise MinivaeError("compiling kernels for a GPU needs CuPy and NVRTC, though no GPU: in the checkout, pip install "
-                           f"'.[cuda13]', or '.[cuda12]' for CUDA 12 ({said})") from error
+        raise MinivaeError(f"compiling kernels for a GPU needs CuPy and NVRTC, though no GPU ({said}): "
+                           f"{install()}") from error
     return nvrtc
 
 

@@ -28,7 +28,7 @@ def examine(name: str = "auto") -> dict:
         name: the device, as `select` takes it.
 
     Returns:
-        Plain numbers, strings, lists and dicts: "facts" (what to words), "device" and "why" it was taken, "problems"
+        Plain numbers, strings, lists and dicts: "facts" (what to words), "device" and "why" it was taken or none was, "problems"
         (each with its fix), "reference" (what the kernels were compared with), "kernels" (selftest.Result and "ok"),
         "verdict" (a line) and "works".
 
@@ -40,7 +40,7 @@ def examine(name: str = "auto") -> dict:
         device, why, failure = _selected(name)
         gpus = gpu_probe.gpus()
         report = {"minivae": __version__, "facts": facts(device, gpus), "device": device and device.describe(), "why": why}
-    report["problems"] = [*gpu_problems(name, device, why), *cpu_problems()]
+    report["problems"] = [*([str(failure)] if failure else []), *gpu_problems(name, device, why), *cpu_problems()]
     report |= {"reference": None, "kernels": []}
     if device is not None:
         try:
@@ -52,21 +52,24 @@ def examine(name: str = "auto") -> dict:
 
 
 def _selected(name: str) -> tuple[Device | None, str, MinivaeError | None]:
-    """The device, why it was taken, and why there is none."""
+    """The device, why it was taken or there is none, and the error of the latter."""
     try:
         return *devices.select(name), None
     except UsageError:
         raise
     except MinivaeError as error:
-        return None, "", error
+        return None, str(error), error
 
 
 def _tested(device: Device) -> dict:
     reference = devices.cpu()
     if device.cuda and compiler.find() is None:
         reference = device      # minivae runs on a GPU without a compiler: its own float64 build is all there is
-    kernels.prepare(device, np.float32)
-    kernels.prepare(reference, np.float64)
+    if device is reference:
+        kernels.prepare(device, np.float32, np.float64)     # at once, and said once
+    else:
+        kernels.prepare(device, np.float32)
+        kernels.prepare(reference, np.float64)
     results = selftest.run(device, reference)
     return {"reference": f"float64 on {reference.name}", "kernels": [
         {**asdict(r), "error": r.error if np.isfinite(r.error) else None, "ok": r.ok} for r in results]}

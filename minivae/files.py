@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from minivae.errors import MinivaeError
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)      # no room: on the disk, for this user, for one file
 
 
 @contextmanager
@@ -47,4 +50,5 @@ def _umask() -> int:
 
 
 def _cannot(path: Path, error: OSError) -> MinivaeError:
-    return MinivaeError(f"cannot write {path}: {error.strerror or error}; choose a place that can be written and has room")
+    fix = "make room there" if error.errno in FULL else "choose a place that can be written"
+    return MinivaeError(f"cannot write {path}: {error.strerror or error}; {fix}")

@@ -157,25 +157,29 @@ def _cuda_function(device: Device, stem: str, name: str, dtype: np.dtype):
     return driver_answer(lambda: _cuda_module(device, stem, dtype).get_function(name))
 
 
-def prepare(device: Device, dtype=np.float32) -> None:
+def prepare(device: Device, *dtypes) -> None:
     """Compile every kernel for a device now, rather than at the first launch, and say so where that takes time.
+
+    Args:
+        dtypes: float32 or float64 or both; float32 where none is named.
 
     Raises:
         MinivaeError: no compiler, or it failed.
     """
-    dtype = np.dtype(dtype)
+    dtypes = [np.dtype(dtype) for dtype in dtypes or (np.float32,)]
+    jobs = [(stem, dtype) for dtype in dtypes for stem in stems()]
     if device.cuda:
         compiler.say_once("preparing kernels for the GPU; the first time takes longer ...")
-        for stem in stems():
+        for stem, dtype in jobs:
             for name in signatures(stem):
                 _cuda_function(device, stem, name, dtype)
         return
-    missing = sum(not compiler.path_of(s, host_source(s), _defines(dtype)).exists() for s in stems())
+    missing = sum(not compiler.path_of(stem, host_source(stem), _defines(dtype)).exists() for stem, dtype in jobs)
     if missing:
         compiler.say_once(f"compiling {missing} kernel files for this processor, once ...")
     with ThreadPoolExecutor(device.threads) as executor:
         host = executor.submit(lambda: device.host)
-        list(executor.map(lambda stem: _host_library(stem, dtype), stems()))
+        list(executor.map(lambda job: _host_library(*job), jobs))
         host.result()
 
 

@@ -7,6 +7,8 @@ import os
 import platform
 from pathlib import Path
 
+from minivae.errors import UsageError
+
 MOST_THREADS = 256      # beyond this a pool of threads gains nothing
 
 
@@ -17,13 +19,22 @@ def kernel_folder() -> Path:
 
 
 def default_threads() -> int:
-    """$MINIVAE_THREADS or $OMP_NUM_THREADS, else the processors this process may run on."""
-    for variable in ("MINIVAE_THREADS", "OMP_NUM_THREADS"):
-        value = os.environ.get(variable, "")
-        if value.isdigit() and int(value) > 0:
-            return min(int(value), MOST_THREADS)
+    """$MINIVAE_THREADS or $OMP_NUM_THREADS, else the processors this process may run on.
+
+    Raises:
+        UsageError: MINIVAE_THREADS is no number of threads.
+    """
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(count, MOST_THREADS)
+    asked = os.environ.get("MINIVAE_THREADS", "").strip()
+    if asked and not _positive(asked):
+        raise UsageError(f"MINIVAE_THREADS is {asked}, but must be a number of threads, 1 or more; unset it for one on each of "
+                         f"{count} processors")
+    others = os.environ.get("OMP_NUM_THREADS", "")      # may hold what concerns others only, such as a list
+    return min(int(asked or (others if _positive(others) else count)), MOST_THREADS)
+
+
+def _positive(number: str) -> bool:
+    return number.isascii() and number.isdigit() and int(number) > 0
 
 
 def driver_library() -> ctypes.CDLL | None:

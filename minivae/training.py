@@ -65,6 +65,9 @@ class Trainer:
         device: where.
         run: the folder to leave results in; None leaves nothing.
 
+    Attributes:
+        saved_epoch: the epoch after which the last checkpoint was saved, counted from 1; 0 before the first.
+
     Raises:
         UsageError: settings that do not fit each other or the data.
     """
@@ -89,6 +92,7 @@ class Trainer:
         self._totals = device.zeros((3,), self.model.dtype)
         self.history: list[Epoch] = []
         self._saved = -math.inf
+        self.saved_epoch = 0
 
     def step(self, number: int) -> None:
         """Training step `number`, counted from 0: nothing is copied to the device and nothing read back."""
@@ -237,6 +241,7 @@ class Trainer:
                  "epoch": epoch, "step": self.optimizer.steps, "optimizer": self.optimizer.facts(),
                  "schedule": self.schedule.facts(), "test_cost": test and test._asdict()}
         checkpoint.save(self.run.checkpoint, {k: self.device.to_host(v) for k, v in arrays.items()}, facts)
+        self.saved_epoch = epoch
 
 
 def check(settings: Settings, dataset: Dataset) -> None:

@@ -3,17 +3,20 @@
 import json
 import os
 import re
+import resource
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from minivae import data, kernels, nvrtc
-from minivae.cli import options
+from minivae import data, gpu_errors, kernels, nvrtc
+from minivae.cli import entry, options
 from minivae.models import ARCHITECTURES
 from minivae.models import LIKELIHOODS, SEMI
 from minivae.optim import OPTIMIZERS, SCHEDULES
@@ -22,10 +25,14 @@ ROOT = Path(__file__).parent.parent
 LAST = re.compile(r"test cost (\d+\.\d\d) = reconstruction (\d+\.\d\d) \+ KL (\d+\.\d\d) nats/image, trained in \d+\.\d s$")
 
 
-def minivae(*arguments, cwd, **environment):
-    """(exit code, output, errors) of a command."""
+def minivae(*arguments, cwd, room=None, **environment):
+    """(exit code, output, errors) of a command; no file that it writes may have more than `room` bytes."""
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+
     done = subprocess.run([sys.executable, "-m", "minivae", *map(str, arguments)], cwd=cwd, capture_output=True, text=True,
-                          env={**os.environ, "PYTHONPATH": str(ROOT), **environment}, timeout=300)
+                          env={**os.environ, "PYTHONPATH": str(ROOT), **environment}, timeout=300,
+                          preexec_fn=limit if room else None)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -64,6 +71,9 @@ def test_sample_and_reconstruct_make_the_same_pictures_again(run):
         code, out, err = minivae(verb, path, "--out", f"{verb}.png", "--device", "cpu", cwd=folder)
         assert code == 0 and f"in {verb}.png" in out, err
         assert (folder / f"{verb}.png").read_bytes() == (path / name).read_bytes()
+    code, out, err = minivae("reconstruct", path, "--count", 1001, "--out", "many.png", "--device", "cpu", cwd=folder)
+    assert (code, out) == (2, "") and "--count is 1001, but digits has 1000 test images; take at most 1000" in err
+    assert not (folder / "many.png").exists()
     code, _, _ = minivae("sample", path, "--count", 3, "--seed", 5, "--out", "few.png", "--device", "cpu", cwd=folder)
     assert code == 0 and (folder / "few.png").read_bytes() != (folder / "sample.png").read_bytes()
 
@@ -77,7 +87,7 @@ BAD_ARGUMENTS = [
     (["train", "--device", "tpu"], 2, "auto, cpu, cuda or cuda:N"), (["sample", "nowhere"], 2, "there is no run in nowhere"),
     (["reconstruct", "nowhere"], 2, "there is no run"), (["train", "--out", "/proc/x"], 1, "cannot make the run folder"),
     (["nonsense"], 2, "No such command"), (["train", "--channels", "8"], 2, "--channels belongs to --arch conv"),
-    (["train", "--arch", "conv", "--channels", "8,8,8"], 2, "cannot be pooled 3 times by 2: take height 24 or 32"),
+    (["train", "--arch", "conv", "--channels", "8,8,8"], 2, "28 x 28 can be halved 2 times only: take at most 2 --channels"),
     (["train", "--optimizer", "newton"], 2, "'lamb'"), (["train", "--schedule", "linear"], 2, "'one-cycle'"),
     (["train", "--ema", "1"], 2, "--ema is 1, but must be 0 (no average) or a decay below 1"),
     (["train", "--rescale", "-5"], 2, "--rescale is -5"), (["train", "--clip", "nan"], 2, "--clip is nan"),
@@ -90,6 +100,13 @@ BAD_ARGUMENTS = [
     (["bench", "--json", "no/such/folder/x.json"], 1, "cannot write"), (["bench", "--json", "."], 1, "no regular file"),
     (["bench", "--arch", "gan"], 2, "'both'"), (["bench", "--repeat", "0"], 2, "--repeat"),
     (["bench", "--batch-size", "4001", "--json", "x.json"], 2, "take at most 4000"),
+    (["train", "--hidden", "0"], 2, "--hidden is 0, but"), (["train", "--hidden", "x"], 2, "sizes such as 512,512,256"),
+    (["train", "--arch", "conv", "--channels", "64,x"], 2, "'--channels': '64,x' is no list of sizes such as 64,128"),
+    (["summary", "--arch", "conv", "--image", "27,28,1"], 2, "halved 0 times only: take --arch ff"),
+    (["train", "--out", ""], 2, "'--out': the name is empty"), (["train", "--data", " "], 2, "'--data': the name is empty"),
+    (["sample", "x", "--out", ""], 2, "'--out': the name is empty"), (["sample", ""], 2, "'RUN': the name is empty"),
+    (["reconstruct", "x", "--data", ""], 2, "'--data': the name is empty"),
+    (["kernels", "--json", ""], 2, "'--json': the name is empty"),
 ]
 
 
@@ -97,7 +114,7 @@ BAD_ARGUMENTS = [
 def test_bad_arguments(tmp_path, arguments, code, words):
     """One clear error, its exit code, no trace, nothing written."""
     got, out, err = minivae(*arguments, cwd=tmp_path)
-    assert got == code
+    assert got == code and re.fullmatch("(device: .*\n)?", out)       # no work is announced that is then not done
     assert words in err and "Traceback" not in err
     assert err.startswith("minivae: ") and len(err.splitlines()) == 1
     assert not list(tmp_path.iterdir())
@@ -177,8 +194,12 @@ def test_a_run_that_stops_before_its_first_checkpoint_leaves_nothing(tmp_path):
 
 
 def test_sizes_beyond_all_memory(tmp_path):
+    """Every option that would help is named, and none that the command lacks."""
     code, _, err = minivae("train", "--hidden", "100000000000000", "--device", "cpu", cwd=tmp_path)
-    assert code == 1 and "out of memory" in err and len(err.splitlines()) == 1
+    assert code == 1 and "minivae: out of memory (" in err and len(err.splitlines()) == 1
+    assert err.endswith("): take a smaller --batch-size, --hidden, --channels or --code\n")
+    code, _, err = minivae("summary", "--image", "10000000,10000000,1", "--device", "cpu", cwd=tmp_path)
+    assert code == 1 and err.endswith("): take a smaller --hidden, --channels, --code or --batch-size\n")
 
 
 def test_output_that_cannot_be_written(tmp_path):
@@ -230,9 +251,38 @@ def test_a_folder_of_ones_own(tmp_path, rng):
                              cwd=tmp_path)
     assert code == 0, err
     assert LAST.match(out.splitlines()[-1])
+    [folder] = (tmp_path / "runs").iterdir()
+    code, out, err = minivae("reconstruct", folder, "--out", "x.png", "--device", "cpu", cwd=tmp_path)
+    assert code == 0 and out.startswith("20 images and their reconstructions"), err
     _idx(tmp_path / "t10k-labels-idx1-ubyte", np.zeros(19, np.uint8))
     code, _, err = minivae("train", "--data", tmp_path, cwd=tmp_path)
     assert code == 1 and "20" in err and "19" in err and "Traceback" not in err
+
+
+@pytest.fixture
+def noise(tmp_path, rng):
+    """A folder of images that no picture makes smaller."""
+    folder = tmp_path / "noise"
+    folder.mkdir()
+    for part, count in (("train", 200), ("t10k", 100)):
+        _idx(folder / f"{part}-images-idx3-ubyte", rng.integers(0, 256, (count, 28, 28), np.uint8))
+        _idx(folder / f"{part}-labels-idx1-ubyte", np.zeros(count, np.uint8))
+    return folder
+
+
+def test_no_room_at_the_end(noise, tmp_path):
+    """For the pictures: what failed, then what is kept and how to go on, which works. For the checkpoint: nothing is left."""
+    arguments = ["train", "--data", noise, "--epochs", 2, "--hidden", 1, "--code", 1, "--device", "cpu", "--out", "x"]
+    code, _, err = minivae(*arguments, cwd=tmp_path, room=70_000)
+    assert (code, err.count("\n")) == (1, 2) and "can be used" not in err
+    said, kept = err.splitlines()
+    assert re.fullmatch("minivae: cannot write .*x/source.png: .*; make room there", said)
+    assert kept.startswith("minivae: x keeps the model after 2 of 2 epochs: `minivae sample x` and ")
+    code, _, err = minivae("sample", "x", "--device", "cpu", cwd=tmp_path)
+    assert code == 0 and (tmp_path / "x/samples.png").exists(), err
+    shutil.rmtree(tmp_path / "x")
+    code, _, err = minivae(*arguments, cwd=tmp_path, room=20_000)
+    assert (code, err.count("\n")) == (1, 1) and "x/checkpoint.safetensors: " in err and not (tmp_path / "x").exists()
 
 
 def test_train_the_convolutional_model(tmp_path):
@@ -270,11 +320,29 @@ def test_names_of_the_built_in_sets_are_known():
     assert "digits" in data.NAMES and "fashion-mnist" in data.NAMES and "mnist" in data.NAMES
 
 
-def test_help():
-    """Every command explains itself without loading the library."""
-    for arguments in ([], ["train"], ["sample"], ["reconstruct"], ["classify"], ["bench"], ["summary"], ["doctor"]):
-        code, out, _ = minivae(*arguments, "--help", cwd=ROOT)
-        assert code == 0 and out.startswith("Usage: ")
+def test_no_command(tmp_path):
+    """The help as it is laid out for --help."""
+    code, out, err = minivae(cwd=tmp_path)
+    assert (code, out, err) == (2, "", minivae("--help", cwd=tmp_path)[1]) and "\n  train  " in err
+
+
+@pytest.mark.parametrize("count", ["zero", "0", "-3", "1.5"])
+def test_a_number_of_threads_that_cannot_be(tmp_path, count):
+    code, out, err = minivae("train", "--out", "x", "--device", "cpu", cwd=tmp_path, MINIVAE_THREADS=count)
+    assert (code, out) == (2, "") and err.startswith(f"minivae: MINIVAE_THREADS is {count}, but must be a number of threads, 1")
+    assert err.count("\n") == 1 and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["", *entry.COMMANDS])
+def test_help(name):
+    """Every command explains itself without loading the library; its first words are those of the list of commands."""
+    code = "import sys\nfrom minivae.cli import main\ntry: main()\nfinally: print({'numpy', 'rich'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code, *name.split(), "--help"], capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0 and done.stdout.endswith("set()\n"), done.stderr
+    assert done.stdout.startswith(f"Usage: minivae {name}")
+    if name:
+        assert done.stdout.split("\n\n")[1].strip() == entry.COMMANDS[name][1]
 
 
 def test_summary(tmp_path):
@@ -292,7 +360,8 @@ def test_summary(tmp_path):
 def test_kernels(tmp_path):
     """A row for every kernel, the same numbers in the file; nothing is wrong with them."""
     code, out, err = minivae("kernels", "--arch", "sm_90", "--json", "k.json", cwd=tmp_path, COLUMNS="80")
-    assert (code, err) == (0, "") and "No warning, no spilled register" in out
+    count = len(kernels.stems())
+    assert (code, err) == (0, f"compiling {count} kernel files for sm_90 ...\n") and "No warning, no spilled register" in out
     rows = json.loads((tmp_path / "k.json").read_text())["kernels"]
     assert {row["kernel"] for row in rows} == {name for stem in kernels.stems() for name in kernels.signatures(stem)}
     add = next(row for row in rows if row["kernel"] == "add")
@@ -305,5 +374,39 @@ def test_kernels_without_cupy(tmp_path):
     (tmp_path / "cupy.py").write_text("raise ImportError('no cupy here')")
     code, out, err = minivae("kernels", "--json", "k.json", cwd=tmp_path, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
     assert (code, out) == (1, "") and not (tmp_path / "k.json").exists()
-    assert err.startswith("minivae: compiling kernels for a GPU needs CuPy and NVRTC, though no GPU: ")
-    assert "pip install '.[cuda13]'" in err and err.count("\n") == 1
+    assert err.startswith("minivae: compiling kernels for a GPU needs CuPy and NVRTC, though no GPU (no cupy here): ")
+    assert f"{gpu_errors.pip()} install 'cupy-cuda1" in err and err.count("\n") == 1
+
+
+def _interrupted(arguments, cwd, moment, **environment):
+    """(exit code, errors) of a command that gets Ctrl-C, with all that it started, at that moment."""
+    process = subprocess.Popen([sys.executable, "-m", "minivae", *arguments], cwd=cwd, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.PIPE, text=True, start_new_session=True,
+                               env={**os.environ, "PYTHONPATH": str(ROOT), **environment})
+    first = process.stderr.readline()
+    moment()
+    os.killpg(process.pid, signal.SIGINT)
+    _, rest = process.communicate(timeout=100)
+    return process.returncode, first + rest
+
+
+def test_ctrl_c_while_kernels_are_compiled_for_a_gpu(tmp_path):
+    """One line, and no half of a file."""
+    code, err = _interrupted(["kernels", "--json", "k.json"], tmp_path, lambda: time.sleep(0.5))
+    assert code == 130 and err.startswith("compiling ") and err.endswith("minivae: stopped\n") and "Traceback" not in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_ctrl_c_while_kernels_are_compiled_for_the_processor(tmp_path):
+    """The cache keeps nothing but what is whole."""
+    cache = tmp_path / "cache"
+
+    def compiling():
+        for _ in range(1000):
+            if list(cache.rglob("*.cpp")):
+                return
+            time.sleep(0.01)
+
+    code, err = _interrupted(["train", "--device", "cpu", "--out", "x"], tmp_path, compiling, MINIVAE_CACHE=str(cache))
+    assert code == 130 and err.endswith("minivae: stopped\n") and "Traceback" not in err
+    assert not [path for path in cache.rglob("*") if path.is_file() and path.suffix != ".so"] and not (tmp_path / "x").exists()

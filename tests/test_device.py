@@ -54,6 +54,12 @@ def test_description_and_threads(cpu, threads, monkeypatch):
     assert "3 threads" in cpu.describe()
     monkeypatch.setenv("MINIVAE_THREADS", "5")
     assert devices.default_threads() == 5
-    monkeypatch.setenv("MINIVAE_THREADS", "many")
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    for wrong in ("many", "0", "-3", "1.5", "\u0663"):
+        monkeypatch.setenv("MINIVAE_THREADS", wrong)
+        with pytest.raises(UsageError, match=f"MINIVAE_THREADS is {wrong}, but must be a number of threads, 1 or more"):
+            devices.default_threads()
+    monkeypatch.setenv("MINIVAE_THREADS", "")
+    monkeypatch.setenv("OMP_NUM_THREADS", "4,2")        # one for each level of nesting: not for us
     assert devices.default_threads() >= 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    assert devices.default_threads() == 7

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from minivae import compiler, doctor, gpu_errors, gpu_probe, kernels
@@ -79,6 +80,7 @@ def test_a_broken_gpu_by_name(driver):
     assert not report["works"] and report["device"] is None and report["kernels"] == []
     assert report["verdict"].startswith("minivae does NOT work with --device cuda: no working GPU: the driver is for CUDA "
                                         "12.4")
+    assert report["why"] == report["problems"][0] == report["verdict"].removeprefix("minivae does NOT work with --device cuda: ")
     assert report["facts"]["driver"] == "550.54.14, for CUDA 12.4"
 
 
@@ -164,12 +166,33 @@ def test_the_command(tmp_path, width):
     assert report["verdict"] == lines[-1] and report["works"] and len(list(tmp_path.iterdir())) == 1
 
 
+def test_what_a_pipe_gets(tmp_path):
+    """No line is folded or padded, however long: it can be searched and pasted."""
+    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    done = subprocess.run([sys.executable, "-m", "minivae", "doctor", "--device", "cpu"], cwd=tmp_path, capture_output=True,
+                          text=True, env={**environment, "PYTHONPATH": str(ROOT), "MINIVAE_LONG": " long" * 40}, timeout=300)
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0 and all(line == line.rstrip() for line in lines)
+    assert [line for line in lines if line.startswith("environment ") and line.count(" long") == 40]
+    assert not [line for line in lines if line.startswith("     ")]
+
+
+def test_a_cold_start_says_once_that_it_compiles(cpu, monkeypatch):
+    """The kernels' float32 and the reference's float64 are one piece of work."""
+    prepared = []
+    monkeypatch.setattr(kernels, "prepare", lambda *where: prepared.append(where))
+    monkeypatch.setattr(doctor.selftest, "run", lambda *where: [])
+    doctor.examine("cpu")
+    assert prepared == [(cpu, np.float32, np.float64)]
+
+
 def test_a_gpu_that_is_not_there(tmp_path):
     """Exit code 1, the fix in the last line, and the report is left all the same."""
     code, out, _ = _minivae("--device", "cuda", "--json", "doctor.json", cwd=tmp_path, CUDA_VISIBLE_DEVICES="")
     assert code == 1 and out.splitlines()[-1].startswith("minivae does NOT work with --device cuda: no working GPU: ")
     assert out.splitlines()[-1].endswith("take --device cpu")
-    assert not json.loads((tmp_path / "doctor.json").read_text())["works"]
+    report = json.loads((tmp_path / "doctor.json").read_text())
+    assert not report["works"] and report["why"] in report["problems"] and report["why"].startswith("no working GPU: ")
 
 
 @pytest.mark.parametrize(("environment", "words"), [

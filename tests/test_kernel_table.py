@@ -2,12 +2,15 @@
 
 import io
 import re
+import threading
+from contextlib import contextmanager
 
 import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from minivae import cli, kernel_table
+from minivae import cli, kernel_table, report
+from minivae.kernels import stems
 
 ROW = {"file": "pool", "kernel": "max_pool", "architecture": "sm_75", "registers": 40, "shared_bytes": 12_288,
        "stack_bytes": 0, "spilled_bytes": 8, "occupancy": 0.625, "bytes_per_element": 5.25, "moves": "1 x -> 1/4 y, 1/4 chosen",
@@ -35,3 +38,42 @@ def test_what_is_shown():
 def test_the_exit_code_says_whether_something_is_wrong(monkeypatch, faults, code):
     monkeypatch.setattr(kernel_table, "measure", lambda *_: {**REPORT, "faults": faults})
     assert CliRunner().invoke(cli.cli, ["kernels", "--arch", "sm_75"]).exit_code == code
+
+
+def test_ctrl_c_does_not_wait_for_the_compiler(monkeypatch):
+    """Files that are being compiled are left alone, and no further ones begun."""
+    begun, release = [], threading.Event()
+
+    def build(stem, *_):
+        begun.append(stem)
+        if stem != stems()[0]:
+            release.wait(60)
+
+    @contextmanager
+    def watched(what, total):
+        assert what == f"compiling {total} kernel files for sm_75"
+
+        def advance():
+            raise KeyboardInterrupt
+
+        yield advance
+
+    monkeypatch.setattr(kernel_table.nvrtc, "build", build)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            kernel_table.measure(["sm_75"], threads=2, watched=watched)
+        assert len(begun) <= 3 and not release.is_set()
+    finally:
+        release.set()
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_progress(monkeypatch, terminal):
+    """A bar on a terminal, of which nothing stays; else one line."""
+    out = io.StringIO()
+    monkeypatch.setattr(report, "Console", lambda **options: Console(file=out, force_terminal=terminal, width=80))
+    with report.counting("compiling 2 files", 2) as advance:
+        advance()
+        advance()
+    text = out.getvalue()
+    assert ("2/2" in text and "\x1b[2K" in text) if terminal else text == "compiling 2 files ...\n"

@@ -173,3 +173,15 @@ def test_a_cache_that_cannot_be_written(tmp_path, monkeypatch):
     monkeypatch.setenv("MINIVAE_CACHE", str(tmp_path / "file"))
     with pytest.raises(MinivaeError, match="set MINIVAE_CACHE to a folder that can be written"):
         compiler.build("x", "")
+
+
+def test_several_builds_are_prepared_at_once(cpu, monkeypatch, tmp_path):
+    """float32 and float64 are one piece of work: every file of both, and one line that says how many."""
+    said, made = [], []
+    monkeypatch.setattr(kernels.compiler, "path_of", lambda *_: tmp_path / "missing.so")
+    monkeypatch.setattr(kernels.compiler, "say_once", said.append)
+    monkeypatch.setattr(kernels, "_host_library", lambda *job: made.append(job))
+    kernels.prepare(cpu, np.float32, np.float64)
+    stems = kernels.stems()
+    assert len(made) == 2 * len(stems) and set(made) == {(s, np.dtype(d)) for s in stems for d in (np.float32, np.float64)}
+    assert said == [f"compiling {2 * len(stems)} kernel files for this processor, once ..."]

@@ -6,13 +6,13 @@ from contextlib import nullcontext
 
 import click
 
-from minivae.cli.options import device_option
+from minivae.cli.options import Name, device_option
 
 
 @click.command()
-@click.argument("run", type=click.Path())
-@click.argument("images", nargs=-1, required=True, type=click.Path())
-@click.option("--json", "file", metavar="FILE", help="Leave the probabilities of all classes there.")
+@click.argument("run", type=Name())
+@click.argument("images", nargs=-1, required=True, type=Name())
+@click.option("--json", "file", type=Name(), metavar="FILE", help="Leave the probabilities of all classes there.")
 @device_option
 def classify(run: str, images: tuple[str, ...], file: str | None, device: str) -> None:
     """Tell the classes of IMAGES by the model of RUN, which was trained with --labels.

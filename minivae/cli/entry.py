@@ -2,55 +2,106 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
+from importlib import import_module
+from typing import NoReturn
 
 import click
 
 from minivae import __version__
-from minivae.cli import classify, inspect, pictures, train
 from minivae.errors import MinivaeError
 
-COMMANDS = (train.train, pictures.sample, pictures.reconstruct, classify.classify, inspect.summary, inspect.bench,
-            inspect.kernels, inspect.optimizers, inspect.doctor)
+# Every command: the module of minivae.cli that has it, and the first line of its help. A command's module is loaded when
+# the command is used, so that what the others need costs it nothing.
+COMMANDS = {
+    "train": ("train", "Train a VAE."),
+    "sample": ("pictures", "Draw samples from the model of RUN, a folder that training wrote."),
+    "reconstruct": ("pictures", "Draw test images over their reconstructions by the model of RUN."),
+    "classify": ("classify", "Tell the classes of IMAGES by the model of RUN, which was trained with --labels."),
+    "summary": ("inspect", "List the layers of a model."),
+    "optimizers": ("inspect", "List the optimizers: update, paper, and what holds where nothing is said."),
+    "bench": ("inspect", "Time a training iteration on the built-in digits."),
+    "kernels": ("inspect", "Show what NVIDIA's compiler makes of the kernels."),
+    "doctor": ("inspect", "Say what minivae runs on here and whether it works."),
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+SIZES = ("--batch-size", "--hidden", "--channels", "--code", "--count")      # options that memory goes by
+
+
+class Commands(click.Group):
+    """The group of COMMANDS."""
+
+    def invoke(self, ctx: click.Context):
+        try:
+            return super().invoke(ctx)
+        except MemoryError as error:
+            fix = _smaller(self.get_command(ctx, ctx.invoked_subcommand))
+            failure = MinivaeError(f"out of memory ({' '.join(str(error).split()) or 'no more'}): {fix}")
+            failure.__notes__ = getattr(error, "__notes__", [])
+            raise failure from error
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        return getattr(import_module(f"minivae.cli.{COMMANDS[name][0]}"), name) if name in COMMANDS else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, words) for name, (_, words) in COMMANDS.items()])
+
+
+def _smaller(command: click.Command) -> str:
+    """What needs less memory: the command's own options."""
+    *others, last = [name for parameter in command.params for name in parameter.opts if name in SIZES] or [""]
+    return f"take a smaller {', '.join(others)}{' or ' if others else ''}{last}" if last else "end what else uses it"
+
+
+@click.group(cls=Commands, invoke_without_command=True,
+             context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="minivae")
-def cli() -> None:
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Train variational autoencoders on images, and look at what they learned."""
-
-
-for _command in COMMANDS:
-    cli.add_command(_command)
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        ctx.exit(2)
 
 
 def main() -> None:
-    """The entry point: errors that the user can mend are one line, without a trace."""
+    """The entry point: errors that the user can mend are one line, without a trace; what is kept of the work is another."""
     try:
-        cli(prog_name="minivae", standalone_mode=False)
+        code = cli(prog_name="minivae", standalone_mode=False)
     except MinivaeError as error:
-        click.echo(f"minivae: {error}", err=True)
-        sys.exit(error.exit_code)
+        _stop(str(error), error, error.exit_code)
     except click.ClickException as error:
         words = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "minivae"
-        click.echo(f"minivae: {' '.join(error.format_message().split())} ({words} --help lists what there is)", err=True)
-        sys.exit(error.exit_code)
-    except MemoryError as error:
-        click.echo(f"minivae: out of memory ({' '.join(str(error).split()) or 'no more'}): take a smaller --batch-size, --hidden "
-                   "or --code", err=True)
-        sys.exit(1)
+        _stop(f"{' '.join(error.format_message().split())} ({words} --help lists what there is)", error, error.exit_code)
     except OSError as error:        # a pipe that closed, a full disk behind > FILE
         sys.stdout = None           # or Python would try to flush it once more, and complain
-        click.echo(f"minivae: {error.strerror or error} ({error.filename or 'the output'}): choose another place", err=True)
-        sys.exit(1)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("minivae: stopped", err=True)
-        sys.exit(130)
+        _stop(f"{error.strerror or error} ({error.filename or 'the output'}): choose another place", error, 1)
+    except (click.Abort, KeyboardInterrupt) as error:
+        _stop("stopped", error.__cause__ or error, 130)
     except Exception as error:      # CUDA's own errors come at any launch, product or copy; ours would be bugs
         from minivae.device import gpu_failure
 
         failure = gpu_failure(error)
         if failure is None:
             raise
-        click.echo(f"minivae: {failure}", err=True)
-        sys.exit(failure.exit_code)
+        _stop(str(failure), error, failure.exit_code)
+    if code:        # click's own way to leave with one
+        sys.exit(code)
+
+
+def _stop(words: str, error: BaseException, code: int) -> NoReturn:
+    """Say what went wrong and what the error's notes say, and leave."""
+    for line in (words, *getattr(error, "__notes__", ())):
+        click.echo(f"minivae: {line}", err=True)
+    if code == 130 and any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+        if sys.stdout:
+            sys.stdout.flush()
+        os._exit(code)      # Python would wait for threads that cannot be stopped within a compiler
+    sys.exit(code)

@@ -7,14 +7,15 @@ from contextlib import nullcontext
 
 import click
 
-from minivae.cli.options import ARCHITECTURES, GPU_ARCHITECTURES, OPTIMIZERS, Sizes, device_option
+from minivae.cli.options import (ARCHITECTURES, GPU_ARCHITECTURES, OPTIMIZERS, Sizes, device_option, json_option,
+                                  printed)
 
 
 @click.command()
 @click.option("--arch", type=click.Choice(ARCHITECTURES), default="ff", show_default=True)
-@click.option("--image", type=Sizes(), default=(28, 28, 1), metavar="SIZES", help="Height, width, channels.  [default: 28,28,1]")
-@click.option("--hidden", type=Sizes(), metavar="SIZES", help="As for train.")
-@click.option("--channels", type=Sizes(), metavar="SIZES", help="As for train.")
+@click.option("--image", type=Sizes("28,28,1"), default=(28, 28, 1), metavar="SIZES", help="Height, width, channels.  [default: 28,28,1]")
+@click.option("--hidden", type=Sizes("512,512,256"), metavar="SIZES", help="As for train.")
+@click.option("--channels", type=Sizes("64,128"), metavar="SIZES", help="As for train.")
 @click.option("--code", type=int, help="As for train.")
 @click.option("--batch-size", type=click.IntRange(1), default=1, show_default=True, help="Images in the forward pass.")
 @click.option("--depth", type=click.IntRange(1), default=2, show_default=True, help="1: encoder, heads, decoder; 2: their "
@@ -30,13 +31,12 @@ def summary(arch: str, image: tuple[int, ...], batch_size: int, depth: int, devi
       minivae summary --arch conv
       minivae summary --hidden 512,256 --code 32 --batch-size 100
     """
-    from rich.console import Console
-
     from minivae import models
     from minivae.device import select
 
     told = {name: value for name, value in sizes.items() if value is not None}
-    Console(highlight=False).print(models.summary(arch, image, select(device)[0], batch_size, depth, **told))
+    printed(lambda console, layers: console.print(layers),
+            models.summary(arch, image, select(device)[0], batch_size, depth, **told))
 
 
 @click.command()
@@ -44,7 +44,7 @@ def summary(arch: str, image: tuple[int, ...], batch_size: int, depth: int, devi
 @click.option("--batch-size", type=int, help="Examples an iteration.  [default: 1000 (ff), 128 (conv)]")
 @click.option("--repeat", type=click.IntRange(1), default=10, show_default=True, help="Rounds, each with a sample of all.")
 @click.option("--profile", is_flag=True, help="Also say where the time goes, by operation.")
-@click.option("--json", "file", metavar="FILE", help="Leave all numbers there.")
+@json_option
 @device_option
 def bench(arch: str, batch_size: int | None, repeat: int, profile: bool, file: str | None, device: str) -> None:
     """Time a training iteration on the built-in digits.
@@ -60,19 +60,18 @@ def bench(arch: str, batch_size: int | None, repeat: int, profile: bool, file: s
     """
     import json
 
-    from rich.console import Console
-
     from minivae import bench_report
     from minivae import bench as measuring
     from minivae.device import announced
     from minivae.files import replacing
 
     with replacing(file) if file is not None else nullcontext() as out:     # before anything is timed
-        where = announced(device, click.echo)
         archs = ARCHITECTURES if arch == "both" else (arch,)
+        measuring.settings_of(archs, batch_size)        # refuses what cannot be, before anything is said
+        where = announced(device, click.echo)
         click.echo(f"timing {' and '.join(archs)} in turn; rounds: {repeat} ...")
         report = measuring.measure(archs, where, batch_size=batch_size, repeat=repeat, profiled=profile)
-        bench_report.show(Console(highlight=False), report)
+        printed(bench_report.show, report)
         if out:
             out.write(json.dumps(report, indent=1).encode())
 
@@ -81,7 +80,7 @@ def bench(arch: str, batch_size: int | None, repeat: int, profile: bool, file: s
 @click.option("--arch", "architectures", multiple=True, type=click.Choice(GPU_ARCHITECTURES),
               help="A GPU's architecture; may be given several times.  [default: all]")
 @click.option("--real", type=click.Choice(("float32", "float64")), default="float32", show_default=True)
-@click.option("--json", "file", metavar="FILE", help="Leave all numbers there.")
+@json_option
 def kernels(architectures: tuple[str, ...], real: str, file: str | None) -> None:
     """Show what NVIDIA's compiler makes of the kernels.
 
@@ -95,15 +94,14 @@ def kernels(architectures: tuple[str, ...], real: str, file: str | None) -> None
     """
     import json
 
-    from rich.console import Console
-
     from minivae import kernel_table
     from minivae.files import replacing
+    from minivae.report import counting
     from minivae.system import default_threads
 
     with replacing(file) if file is not None else nullcontext() as out:
-        report = kernel_table.measure(architectures or GPU_ARCHITECTURES, real, default_threads())
-        kernel_table.show(Console(highlight=False), report)
+        report = kernel_table.measure(architectures or GPU_ARCHITECTURES, real, default_threads(), counting)
+        printed(kernel_table.show, report)
         if out:
             out.write(json.dumps(report, indent=1).encode())
     if report["faults"]:
@@ -120,15 +118,13 @@ def optimizers(names: tuple[str, ...]) -> None:
       minivae optimizers
       minivae optimizers adam lamb
     """
-    from rich.console import Console
-
     from minivae import optimizer_table
 
-    optimizer_table.show(Console(highlight=False), names or OPTIMIZERS)
+    printed(optimizer_table.show, names or OPTIMIZERS)
 
 
 @click.command()
-@click.option("--json", "file", metavar="FILE", help="Leave all of it there.")
+@json_option
 @device_option
 def doctor(file: str | None, device: str) -> None:
     """Say what minivae runs on here and whether it works.
@@ -144,15 +140,13 @@ def doctor(file: str | None, device: str) -> None:
     """
     import json
 
-    from rich.console import Console
-
     from minivae import doctor as examination
     from minivae import doctor_report
     from minivae.files import replacing
 
     with replacing(file) if file is not None else nullcontext() as out:
         report = examination.examine(device)
-        doctor_report.show(Console(highlight=False), report)
+        printed(doctor_report.show, report, wide=True)
         if out:
             out.write(json.dumps(report, indent=1).encode())
     if not report["works"]:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULES, SEMI, Sizes, device_option
+from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULES, SEMI, Name, Sizes, device_option
 
 
 @click.command()
 @click.option("--arch", type=click.Choice(ARCHITECTURES), default="ff", show_default=True,
               help="ff: feed-forward, dense layers only; conv: convolutional.")
-@click.option("--data", default="digits", show_default=True, metavar="NAME|PATH",
+@click.option("--data", type=Name(), default="digits", show_default=True, metavar="NAME|PATH",
               help="digits (built in), mnist, fashion-mnist, or a folder of IDX files.")
 @click.option("--epochs", type=int, help="Passes over the training images.  [default: 60 (ff), 30 (conv); 10 for 20,000 "
               "images and more]")
@@ -34,9 +34,9 @@ from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULE
               "gradient.  [default: adamw and lamb 0.01, others 0]")
 @click.option("--ema", type=float, metavar="DECAY", help="Evaluate and keep an exponential moving average of the weights "
               "in their place; 0.999, say.  [default: 0, none]")
-@click.option("--hidden", type=Sizes(), metavar="SIZES",
+@click.option("--hidden", type=Sizes("512,512,256"), metavar="SIZES",
               help="Sizes of the encoder's dense layers.  [default: 512,512,256 (ff), 512 (conv)]")
-@click.option("--channels", type=Sizes(), metavar="SIZES",
+@click.option("--channels", type=Sizes("64,128"), metavar="SIZES",
               help="Channels of the encoder's convolutions, each with a pool by 2 (conv).  [default: 64,128]")
 @click.option("--code", type=int, help="Numbers in a code.  [default: 384 (ff), 512 (conv)]")
 @click.option("--likelihood", type=click.Choice(LIKELIHOODS), default="squared-error", show_default=True,
@@ -58,7 +58,7 @@ from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULE
               "distribution.  [default: shared 0, m2 1]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same run; of the labels' choice, too.")
 @device_option
-@click.option("--out", metavar="FOLDER", help="The run folder.  [default: runs/<data>-<arch>-<number>]")
+@click.option("--out", type=Name(), metavar="FOLDER", help="The run folder.  [default: runs/<data>-<arch>-<number>]")
 def train(device: str, out: str | None, **options) -> None:
     """Train a VAE.
 
@@ -84,9 +84,10 @@ def train(device: str, out: str | None, **options) -> None:
     try:
         fitted = fitting.train(trainer)
         drawing.all_of(run, trainer.model, dataset, trainer.settings.seed)
-    except BaseException:
+    except BaseException as error:
         if run.discard_unless_saved():
-            click.echo(f"minivae: the last checkpoint is in {run.folder} and can be used", err=True)
+            error.add_note(f"{run.folder} keeps the model after {trainer.saved_epoch} of {trainer.settings.epochs} epochs: `minivae "
+                           f"sample {run.folder}` and `minivae reconstruct {run.folder}` draw with it")
         raise
     click.echo(f"fixed-point statistics after {fitted.passes.count} passes over the training images; "
                f"pictures and checkpoint in {run.folder}")

@@ -95,12 +95,13 @@ def _pooled(image_shape: tuple[int, int, int], pools: int) -> tuple[int, int]:
     """Height and width after that many pools by 2.
 
     Raises:
-        UsageError: they do not divide; the nearest sizes that would do are named.
+        UsageError: they do not divide; how many pools would do is named.
     """
     step = 2**pools
     if any(size % step for size in image_shape[:2]):
-        near = [" or ".join(str(s) for s in sorted({size // step * step, -(-size // step) * step}) if s)
-                for size in image_shape[:2]]
-        raise UsageError(f"images of {image_shape[0]} x {image_shape[1]} cannot be pooled {pools} times by 2: take height "
-                         f"{near[0]} and width {near[1]}, or fewer --channels")
+        height, width, _ = image_shape
+        most = min((size & -size).bit_length() - 1 for size in (height, width))     # how often 2 divides both
+        fix = f"take at most {most} --channels" if most else "take --arch ff, which has no pools"
+        raise UsageError(f"each of the {pools} --channels halves height and width, but images of {height} x {width} can be "
+                         f"halved {most} times only: {fix}, or images whose height and width are multiples of {step}")
     return image_shape[0] // step, image_shape[1] // step
