@@ -19,7 +19,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from minivae import data, evaluate, fixed_point, kernels, ops
+from minivae import apply, data, evaluate, fixed_point, kernels, ops
 from minivae.device import select
 from minivae.batches import Shuffled
 from minivae.labels import choose, classes_of, matrix
@@ -65,7 +65,7 @@ def baseline(settings: Settings, dataset: data.Dataset, device, steps: int, batc
         optimizer.lr = learning_rate * schedule.factor(step)
         optimizer.step()
     fixed_point.compute(alone, lambda: (alone(known.batch(*r)[0]) for r in known.ranges(evaluate.BATCH)))
-    found = evaluate.classify(model, dataset.test_images).argmax(1)
+    found = apply.classify(model, dataset.test_images).argmax(1)
     return float((found != dataset.test_labels).mean())
 
 

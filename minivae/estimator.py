@@ -277,8 +277,8 @@ class VAE:
 
     def _check_classes(self, what: str) -> None:
         if not self.model.classes:
-            raise UsageError(f"{what} takes a model that knows of classes, but this one was trained without labels: give fit "
-                             "a y")
+            raise UsageError(f"{what} takes a model that knows of classes, but this one was trained without labels: give "
+                             "fit a y")
 
 
 def _all_known(labels, count: int, name: str) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minivae import checkpoint, data, drawing, evaluate
+from minivae import apply, checkpoint, data, drawing, evaluate
 from minivae.errors import UsageError
 from minivae.runs import Run, Settings
 from minivae.training import Trainer
@@ -49,7 +49,7 @@ def test_a_run_learns_and_leaves_everything(device, digits, tmp_path, semi):
     score, _ = trainer.finish()
     drawing.all_of(run, trainer.model, digits, settings.seed)
     assert ears.epochs[-1].train_cost < ears.epochs[0].train_cost
-    assert score.error < 0.5 and score.error == (evaluate.classify(trainer.model, digits.test_images).argmax(1)
+    assert score.error < 0.5 and score.error == (apply.classify(trainer.model, digits.test_images).argmax(1)
                                                  != digits.test_labels).mean()
     with run.metrics.open() as file:
         assert float(list(csv.DictReader(file))[-1]["test_error"]) == pytest.approx(ears.epochs[-1].test.error)

@@ -7,8 +7,7 @@ from contextlib import nullcontext
 
 import click
 
-from minivae.cli.options import (ARCHITECTURES, GPU_ARCHITECTURES, OPTIMIZERS, Sizes, device_option, json_option,
-                                  printed)
+from minivae.cli.options import ARCHITECTURES, GPU_ARCHITECTURES, OPTIMIZERS, Sizes, device_option, json_option, printed
 
 
 @click.command()

@@ -86,8 +86,8 @@ def train(device: str, out: str | None, **options) -> None:
         drawing.all_of(run, trainer.model, dataset, trainer.settings.seed)
     except BaseException as error:
         if run.discard_unless_saved():
-            error.add_note(f"{run.folder} keeps the model after {trainer.saved_epoch} of {trainer.settings.epochs} epochs: `minivae "
-                           f"sample {run.folder}` and `minivae reconstruct {run.folder}` draw with it")
+            error.add_note(f"{run.folder} keeps the model after {trainer.saved_epoch} of {trainer.settings.epochs} epochs: "
+                           f"`minivae sample {run.folder}` and `minivae reconstruct {run.folder}` draw with it")
         raise
     click.echo(f"fixed-point statistics after {fitted.passes.count} passes over the training images; "
                f"pictures and checkpoint in {run.folder}")
