@@ -193,7 +193,7 @@ class VAE:
             each: give the costs of every image, such as to find odd ones, in place of their mean.
 
         Returns:
-            (total, reconstruction, kl, error): floats, or with `each` float32 arrays (n,). The error is the share of wrongly
+            (total, reconstruction, kl, error): floats, or with `each` float64 arrays (n,). The error is the share of wrongly
             classified images, or bools (n,); None without y.
         """
         images = apply.on_device(self.model, self._images(X))
@@ -202,8 +202,8 @@ class VAE:
             y = _all_known(y, images.count, "y")
         if not each:
             return evaluate.score(self.model, images, _seed(seed), y)
-        parts = zip(*evaluate.costs(self.model, images, _seed(seed), y), strict=True)
-        reconstruction, kl, wrong = (None if part[0] is None else np.concatenate(part) for part in parts)
+        reconstruction, kl = evaluate.costs(self.model, images, _seed(seed))
+        wrong = None if y is None else evaluate.mistaken(self.model, images, y, seed)
         return Score(reconstruction + kl, reconstruction, kl, wrong)
 
     def classify(self, X, *, probabilities: bool = False) -> np.ndarray:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from minivae import fixed_point
-from minivae.models import VAE
+from minivae.models import VAE, ClassVAE
 from minivae.ops.batch import DeviceImages
 from minivae.ops.reparameterize import EVALUATE, Noise
 from minivae.tensor import no_grad
@@ -32,37 +31,35 @@ class Score(NamedTuple):
 def score(model: VAE, images: DeviceImages, seed: int = 0, labels: np.ndarray | None = None) -> Score:
     """The mean cost over all of `images`, with one draw of the code an image.
 
-    Args: see costs.
-    """
-    sums, missed = np.zeros(2), 0
-    for reconstruction, kl, wrong in costs(model, images, seed, labels):
-        sums += [float(part.sum(dtype=np.float64)) for part in (reconstruction, kl)]
-        missed += 0 if wrong is None else int(wrong.sum())
-    reconstruction, kl = (sums / images.count).tolist()
-    return Score(reconstruction + kl, reconstruction, kl, None if labels is None else missed / images.count)
-
-
-def costs(model: VAE, images: DeviceImages, seed: int = 0, labels: np.ndarray | None = None) -> Iterator[tuple]:
-    """What the images cost, a batch after the other, in nats, on the host.
-
     Args:
         model: its batch norms need their fixed-point statistics; it is left in evaluation.
-        seed: of the draws: the same seed gives the same costs.
+        seed: of the draws: the same seed gives the same cost.
         labels: (images,), on the host, where the model knows of classes: the costs are those of unlabelled images, and
             the labels are what its predictions are compared with.
-
-    Yields:
-        (reconstruction, KL, wrong): arrays (rows,); the last is whether the most probable class is not the label, None
-        without labels.
     """
+    reconstruction, kl = (float(part.mean()) for part in costs(model, images, seed))
+    error = None if labels is None else float(mistaken(model, images, labels, seed).mean())
+    return Score(reconstruction + kl, reconstruction, kl, error)
+
+
+def costs(model: VAE, images: DeviceImages, seed: int = 0, limit: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """(reconstruction, KL) of every image, or of the first `limit`, in nats, each (images,) float64; see score()."""
     model.eval()
-    noise = Noise(seed, 0, EVALUATE)
-    for start, size in images.ranges(batch_size(model)):
-        with no_grad():
-            x, example = images.batch(start, size, noise)
-            cost = model.cost(x, example, noise)
-            wrong = None if labels is None else model.classify(x).argmax(1) != labels[start:start + size]
-        yield model.device.to_host(cost.reconstruction), model.device.to_host(cost.kl), wrong
+    noise, found = Noise(seed, 0, EVALUATE), []
+    with no_grad():
+        for start, size in images.ranges(batch_size(model), limit):
+            cost = model.cost(*images.batch(start, size, noise), noise)
+            found.append([model.device.to_host(part).astype(np.float64) for part in cost[1:]])
+    reconstruction, kl = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return reconstruction, kl
+
+
+def mistaken(model: ClassVAE, images: DeviceImages, labels: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Whether the most probable class of every image is not its label, (images,); see score()."""
+    model.eval()
+    found = [model.classify(images.batch(start, size, Noise(seed, 0, EVALUATE))[0]).argmax(1)
+             for start, size in images.ranges(BATCH)]
+    return np.concatenate(found) != labels
 
 
 def batch_size(model: VAE) -> int:
