@@ -1,4 +1,4 @@
-"""What a trained model makes of images that it has not seen, and what they cost."""
+"""What a trained model costs on images that it has not seen."""
 
 from __future__ import annotations
 
