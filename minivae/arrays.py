@@ -36,7 +36,7 @@ def images(values, shape: tuple[int, ...] | None = None, name: str = "X") -> np.
     _check_finite(array, name, "image")
     least, most = array.min(), array.max()
     if least < 0 or most > 1:
-        fix = f"{name} / {most:.9g}" if least >= 0 else f"({name} - {least:.9g}) / {most - least:.9g}"
+        fix = f"{name} / {most:.9g}" if least >= 0 else f"({name} - {name}.min()) / ({name}.max() - {name}.min())"
         raise UsageError(f"{name} has numbers from {least:.9g} to {most:.9g}, but floats must lie in [0, 1]: scale them, as "
                          f"with {fix}")
     return array.astype(np.float32, copy=False)

@@ -47,9 +47,9 @@ def images(few_digits):
 @pytest.fixture
 def in_float64(monkeypatch):
     """Trainings build float64 models."""
-    def build(settings, shape, device):
+    def build(settings, shape, device, classes):
         sizes = {name: getattr(settings, name) for name in ("hidden", "code", "channels", "likelihood", "seed")}
-        return models.build(settings.arch, shape, device, dtype=np.float64, **sizes)
+        return models.build(settings.arch, shape, device, dtype=np.float64, classes=classes, **sizes)
 
     monkeypatch.setattr(training, "build", build)
 
@@ -149,7 +149,7 @@ def test_a_run_goes_on_the_other_device(simt, cpu, images, tmp_path, arch, train
         scores.append(evaluate.score(model, shown))
         samples.append(model.sample(8, Noise(1, 0, SAMPLE)))
         pictures.append(model.reconstruct(shown.batch(0, shown.count)[0]))
-    assert list(scores[0]) == pytest.approx(list(scores[1]), rel=COST)
+    assert scores[0][:3] == pytest.approx(scores[1][:3], rel=COST)
     np.testing.assert_allclose(*samples, atol=1e-4)         # of values in [0, 1]
     np.testing.assert_allclose(*pictures, atol=1e-4)
 

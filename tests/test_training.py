@@ -231,7 +231,7 @@ def test_a_cost_that_is_not_finite_stops_the_run(device, digits, tmp_path):
 
 
 @pytest.mark.parametrize(("settings", "words"), [
-    ({"batch_size": 401}, "--batch-size is 401, but digits has 400 training images; take at most 400"),
+    ({"batch_size": 401}, "--batch-size is 401, but there are 400 training images in digits; take at most 400"),
     ({"batch_size": 1}, "--batch-size is 1, but must be at least 2"), ({"epochs": 0}, "--epochs is 0"),
     ({"code": 0}, "--code is 0"), ({"seed": -1}, "--seed is -1"), ({"seed": 2**64}, "--seed is .*below 2\\^64"), ({"learning_rate": -0.1}, "--learning-rate is -0.1"),
     ({"learning_rate": float("nan")}, "--learning-rate is nan"), ({"optimizer": "newton"}, "--optimizer is newton, but must be one of sgd, "),
