@@ -58,31 +58,31 @@ class VAE:
         MinivaeError: what is wrong with a file, a device or the training (training.Diverged).
     """
 
-    arch: str = "ff"
+    arch: str = Settings.arch
     _: KW_ONLY
     hidden: Sequence[int] | None = None
     channels: Sequence[int] | None = None
     code: int | None = None
-    likelihood: str = "squared-error"
+    likelihood: str = Settings.likelihood
     sigma: float | None = None
-    binarize: bool = False
-    beta: float = 1.0
-    kl_warm_up: float = 0.0
-    free_bits: float = 0.0
-    semi: str = "shared"
-    label_weight: float = 1.0
+    binarize: bool = Settings.binarize
+    beta: float = Settings.beta
+    kl_warm_up: float = Settings.kl_warm_up
+    free_bits: float = Settings.free_bits
+    semi: str = Settings.semi
+    label_weight: float = Settings.label_weight
     label_kl: float | None = None
     epochs: int | None = None
     batch_size: int | None = None
-    optimizer: str = "rmsprop"
+    optimizer: str = Settings.optimizer
     learning_rate: float | None = None
     schedule: str | None = None
-    warm_up: float = 0.0
+    warm_up: float = Settings.warm_up
     rescale: float | None = None
-    clip: float = 0.0
+    clip: float = Settings.clip
     weight_decay: float | None = None
-    ema: float = 0.0
-    seed: int = 0
+    ema: float = Settings.ema
+    seed: int = Settings.seed
     device: str | Device = "auto"
     image_shape: tuple[int, ...] | None = None
 
