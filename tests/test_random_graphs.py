@@ -1,0 +1,139 @@
+"""Gradients of random small graphs of operations, against finite differences of the same graphs in plain NumPy."""
+
+import numpy as np
+import pytest
+import random_graphs
+from gradients import make_wrong
+from hypothesis import given, seed, settings
+from random_graphs import RULES, STEP, Graph, build, graphs
+
+from minivae import ops
+from minivae.check import check_grad
+from minivae.tensor import Tensor
+
+# How many graphs with each operation in them; on a GPU and on its emulator few, since their kernels are the CPU's.
+GRAPHS, GRAPHS_ON_GPU = 36, 2
+WHOLE, FEW_ELEMENTS = 2, 40     # so many of them, that have so few elements in their leaves, are checked at every element
+# Finite differences of float64 numbers of order 1 to 30 over 1e-6 leave an error of 1e-10 to 1e-8.
+RELATIVE, ABSOLUTE = 1e-6, 1e-8
+WITHOUT_RULE = {"operators": "the module that gives Tensors their operators; rules draw those as form='operator'"}
+
+
+def test_every_operation_has_a_rule():
+    """A new operation needs one in graph_rules.py, or a reason why not."""
+    assert {rule.op for rule in RULES.values()} | set(WITHOUT_RULE) == set(ops.__all__)
+    assert len(RULES) * GRAPHS >= 2000
+
+
+def _leaves(device, arrays) -> list[Tensor]:
+    """Every second one with a place for its gradient, as a Parameter has, where nothing of before may be left."""
+    leaves = [Tensor(device.from_host(a), requires_grad=True, grad=device.zeros(a.shape, a.dtype) if i % 2 else None)
+              for i, a in enumerate(arrays)]
+    for leaf in leaves:
+        if leaf._grad is not None:
+            leaf._grad.fill(np.nan)
+    return leaves
+
+
+def _gradients(device, arrays, leaves) -> list[np.ndarray]:
+    return [np.zeros_like(a) if t.grad is None else device.to_host(t.grad) for a, t in zip(arrays, leaves, strict=True)]
+
+
+def _excess(graph: Graph, arrays, gradients) -> float:
+    """The difference of the two derivatives along a random direction, over what rounding explains."""
+    rng = np.random.default_rng(len(graph.steps))
+    directions = [rng.standard_normal(a.shape) for a in arrays]
+    ahead, behind = (graph.cost_in_numpy([a + h * v for a, v in zip(arrays, directions, strict=True)]) for h in (STEP, -STEP))
+    parts = np.concatenate([(v * g).ravel() for v, g in zip(directions, gradients, strict=True)])
+    return abs(parts.sum() - (ahead - behind) / (2 * STEP)) / (RELATIVE * np.abs(parts).sum() + ABSOLUTE)
+
+
+def _check_values(graph: Graph, arrays, nodes) -> None:
+    for number, (ours, numpys) in enumerate(zip(nodes, graph.in_numpy(arrays), strict=True)):
+        if isinstance(ours, Tensor):
+            np.testing.assert_allclose(ours.numpy(), numpys, rtol=1e-9, atol=1e-10, strict=True, err_msg=f"node {number}")
+
+
+def _check(graph: Graph, device) -> None:
+    """Values of all nodes, their shapes and dtypes; gradients; and twice as much after a second walk over the graph."""
+    arrays = graph.leaves()
+    leaves = _leaves(device, arrays)
+    nodes = graph.in_ours(leaves, device)
+    _check_values(graph, arrays, nodes)
+    cost = graph.cost_of(nodes, device)
+    cost.backward(retain_graph=True)
+    once = _gradients(device, arrays, leaves)
+    excess = _excess(graph, arrays, once)
+    assert excess <= 1, f"the gradient is {excess:.1f} times further from finite differences than rounding explains"
+    cost.backward()
+    for one, two in zip(once, _gradients(device, arrays, leaves), strict=True):
+        np.testing.assert_array_equal(two, 2 * one)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_graphs(device, name):
+    """Random graphs with this operation in them; a few of them at every element."""
+    count, whole, seen = GRAPHS_ON_GPU if device.cuda else GRAPHS, 0, 0
+
+    @seed(int.from_bytes(name.encode()))
+    @settings(max_examples=count, derandomize=True, deadline=None, database=None)
+    @given(graphs(name))
+    def check(graph: Graph):
+        nonlocal seen, whole
+        assert any(step.rule == name for step in graph.steps)
+        _check(graph, device)
+        if whole < WHOLE and not device.cuda and sum(a.size for a in graph.leaves()) <= FEW_ELEMENTS:
+            whole += 1
+            report = check_grad(lambda *leaves: graph.cost_of(graph.in_ours(leaves, device), device), graph.leaves(), step=STEP)
+            assert report, report
+        seen += 1
+
+    check()
+    assert seen >= count and (device.cuda or whole == WHOLE)
+
+
+def _drawn(name: str, count: int) -> list[Graph]:
+    """Graphs that a seeded generator picks."""
+    found = []
+    for number in range(count):
+        rng = np.random.default_rng([number, *name.encode()])
+        found.append(build(name, lambda n, rng=rng: int(rng.integers(n))))
+    return [graph for graph in found if graph is not None]
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_tenth_of_a_percent_is_noticed(cpu, name):
+    """In random graphs in which this operation gives a gradient that is 0.1% wrong, wherever that gradient counts."""
+    noticed = 0
+    for graph in _drawn(name, 6):
+        arrays = graph.leaves()
+        found = []
+        for wrong in (False, True):
+            leaves = _leaves(cpu, arrays)
+            nodes = graph.in_ours(leaves, cpu)
+            if wrong:
+                outputs = next(made for step, made in zip(graph.steps, graph.outputs(nodes), strict=True) if step.rule == name)
+                make_wrong(outputs[0], 0)
+            graph.cost_of(nodes, cpu).backward()
+            found.append(_gradients(cpu, arrays, leaves))
+        right, wrong = found
+        largest = max(np.abs(g).max() for g in right)
+        counts = max(np.abs(g - h).max() for g, h in zip(right, wrong, strict=True)) > 1e-4 * largest
+        assert _excess(graph, arrays, right) <= 1
+        if counts:
+            assert _excess(graph, arrays, wrong) > 1, graph
+            noticed += 1
+    assert noticed >= 2
+
+
+def test_variety():
+    """Graphs of 2 to 8 operations, most with a node that several operations use, some with constants; all can be read again."""
+    drawn = [graph for name in RULES for graph in _drawn(name, 4)]
+    counts = np.array([len(graph.operations) for graph in drawn])
+    assert counts.min() >= 2 and set(range(2, 9)) <= set(counts) and (counts > 8).mean() < 0.02
+    assert np.mean([max(graph.uses()) > 1 for graph in drawn]) > 0.5
+    assert 0.1 < np.mean([any(step.rule == "constant" for step in graph.steps) for graph in drawn]) < 0.9
+    for graph in drawn[::10]:
+        again = eval(repr(graph), vars(random_graphs))
+        assert repr(again) == repr(graph) and again.ends == graph.ends
+        assert again.cost_in_numpy(again.leaves()) == graph.cost_in_numpy(graph.leaves())
