@@ -130,6 +130,10 @@ class Graph:
         nodes = self.in_numpy(leaves)
         return math.fsum(float((w * nodes[i]).sum()) for w, i in zip(self.weights(nodes), self.ends, strict=True))
 
+    def outcome_of(self, nodes: list) -> Tensor:
+        """All elements of the ends, of nodes that are ours."""
+        return ops.concatenate([ops.reshape(nodes[i], -1) for i in self.ends])
+
     def cost_of(self, nodes: list, device: Device) -> Tensor:
         """Of nodes that are ours."""
         parts = [ops.sum(nodes[i] * device.from_host(w)) for w, i in zip(self.weights(nodes), self.ends, strict=True)]
@@ -369,3 +373,12 @@ def graphs(draw, name: str) -> Graph:
     """Hypothesis's strategy for graphs with an operation by the rule of that name."""
     graph = build(name, lambda n: draw(_below(n)))
     return reject() if graph is None else graph
+
+
+def seeded_graphs(name: str, count: int, most: int = 6) -> list[Graph]:
+    """Graphs that a seeded generator picks, at most so many: see build."""
+    found = []
+    for number in range(count):
+        rng = np.random.default_rng([number, *name.encode()])
+        found.append(build(name, lambda n, rng=rng: int(rng.integers(n)), most))
+    return [graph for graph in found if graph is not None]
