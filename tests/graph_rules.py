@@ -1,8 +1,9 @@
-"""One rule an operation for the random graphs (random_graphs.py): ours, the same in plain NumPy, how to draw operands that it
-can take, and how far they are from a place where it has no derivative.
+"""What the random graphs (operation_graph.py) know of an operation, a rule for each: ours, the same in plain NumPy, how to
+draw operands that it can take, and how far they are from a place where it has no derivative. Here those of one and two
+numbers.
 
-A rule's `draw` gets the Builder and returns the operands' numbers and the settings, which are plain Python values so that a
-graph can be read and written.
+A rule's `draw` gets the Builder of random_graphs.py and returns the operands' numbers and the settings, which are plain
+Python values so that a graph can be read and written.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Rule(NamedTuple):
     margin: Callable = lambda *arrays, **settings: math.inf
 
 
-RULES: dict[str, Rule] = {}
+ELEMENTWISE: dict[str, Rule] = {}
 
 
 def on_device(like, array: np.ndarray):
@@ -67,7 +68,7 @@ def near(*points: float) -> Callable:
 def _unary(name: str, numpys: Callable, domain: str = "any", margin: Callable | None = None,
            settings: Callable = lambda b: {}) -> None:
     smooth = {} if margin is None else {"margin": margin}
-    RULES[name] = Rule(name, getattr(ops, name), numpys, lambda b: ((b.node(domain),), settings(b)), **smooth)
+    ELEMENTWISE[name] = Rule(name, getattr(ops, name), numpys, lambda b: ((b.node(domain),), settings(b)), **smooth)
 
 
 _unary("exp", np.exp, "small")
@@ -86,7 +87,7 @@ _unary("elu", lambda x, alpha: np.where(x < 0, alpha * np.expm1(np.minimum(x, 0)
 _unary("hard_tanh", lambda x: np.clip(x, -1, 1), margin=near(-1, 1))
 _unary("clip", lambda x, low, high: np.clip(x, low, high), margin=lambda x, low, high: near(low, high)(x),
        settings=lambda b: {"low": b.choose((-1.0, -0.5, 0.25)), "high": b.choose((0.5, 1.0, 1.5))})
-RULES["negative"] = Rule("negative", lambda x, form: -x if form == "operator" else ops.negative(x), lambda x, form: -x,
+ELEMENTWISE["negative"] = Rule("negative", lambda x, form: -x if form == "operator" else ops.negative(x), lambda x, form: -x,
                          lambda b: ((b.node(),), {"form": b.form()}))
 
 
@@ -101,13 +102,13 @@ def _binary(name: str, symbol: Callable | None, numpys: Callable, left: str = "a
         first = b.pick(2) == 0
         x = b.node(left if first else right)
         y = b.partner(x, right if first else left)
-        form = b.form() if symbol and (first or b.is_tensor(y)) else "function"     # an array's own operator does not know us
+        form = b.form() if symbol and (first or b.is_tensor(y)) else "function"     # an array's operator does not know us
         return (x, y) if first else (y, x), {"form": form}
 
-    RULES[name] = Rule(name, apply, lambda a, b, form: numpys(a, b), draw, lambda a, b, form: margin(a, b))
+    ELEMENTWISE[name] = Rule(name, apply, lambda a, b, form: numpys(a, b), draw, lambda a, b, form: margin(a, b))
 
-    def apply_number(x, number, form, reflected):
-        return apply(*((number, x) if reflected else (x, number)), form=form)
+    def with_number(function):
+        return lambda x, number, reflected, **form: function(*((number, x) if reflected else (x, number)), **form)
 
     def draw_number(b):
         reflected = b.pick(2) == 1
@@ -115,8 +116,8 @@ def _binary(name: str, symbol: Callable | None, numpys: Callable, left: str = "a
         return (b.node(right if reflected else left),), {"number": b.choose(numbers), "reflected": reflected,
                                                           "form": b.form() if symbol else "function"}
 
-    RULES[f"{name}_number"] = Rule(
-        name, apply_number, lambda x, number, form, reflected: numpys(*((number, x) if reflected else (x, number))), draw_number,
+    ELEMENTWISE[f"{name}_number"] = Rule(
+        name, with_number(apply), with_number(lambda a, b, form: numpys(a, b)), draw_number,
         lambda x, number, form, reflected: margin(x, number))
 
 
@@ -145,175 +146,7 @@ def _draw_where_number(b):
     return (b.constant("mask", b.broadcastable(b.shape_of(x))), x), {"number": b.choose(NUMBERS), "first": b.pick(2) == 1}
 
 
-RULES["where"] = Rule("where", ops.where, np.where, _draw_where)
-RULES["where_number"] = Rule(
+ELEMENTWISE["where"] = Rule("where", ops.where, np.where, _draw_where)
+ELEMENTWISE["where_number"] = Rule(
     "where", lambda mask, x, number, first: ops.where(mask, *((number, x) if first else (x, number))),
     lambda mask, x, number, first: np.where(mask, *((number, x) if first else (x, number))), _draw_where_number)
-
-
-# Reductions
-
-def _axes(b, shape: tuple[int, ...]):
-    """None, an axis, or a tuple of axes, some counted from the end."""
-    way = b.pick(3)
-    if way == 0 or not shape:
-        return None
-    if way == 1:
-        return b.axis(shape)
-    return tuple(i - len(shape) * b.pick(2) for i in range(len(shape)) if b.pick(2))
-
-
-def _draw_reduction(b):
-    x = b.node()
-    return (x,), {"axis": _axes(b, b.shape_of(x)), "keepdims": b.pick(2) == 1}
-
-
-def rows_over(x: np.ndarray, axis) -> np.ndarray:
-    """x as a matrix whose rows are what a reduction over those axes takes together."""
-    axes = tuple(range(x.ndim)) if axis is None else (axis,) if isinstance(axis, int) else axis
-    axes = [a % x.ndim for a in axes]
-    kept = [a for a in range(x.ndim) if a not in axes]
-    return x.transpose(*kept, *axes).reshape(math.prod(x.shape[a] for a in kept), -1)
-
-
-def _draw_var(b):
-    inputs, settings = _draw_reduction(b)
-    reduced = rows_over(b.value_of(inputs[0]), settings["axis"]).shape[1]
-    return inputs, {**settings, "ddof": b.pick(2) if reduced > 1 else 0}
-
-
-for _name, _numpys in (("sum", np.sum), ("mean", np.mean), ("max", np.max),
-                       ("logsumexp", lambda x, axis, keepdims: np.log(np.sum(np.exp(x), axis=axis, keepdims=keepdims)))):
-    RULES[_name] = Rule(_name, getattr(ops, _name), _numpys, _draw_reduction)
-RULES["max"] = RULES["max"]._replace(margin=lambda x, axis, keepdims: gap(rows_over(x, axis)))
-RULES["var"] = Rule("var", ops.var, np.var, _draw_var)
-
-
-# Other shapes
-
-def _draw_reshape(b):
-    x = b.node()
-    shape = list(b.factors(b.value_of(x).size, b.pick(5) if b.value_of(x).size == 1 else 1 + b.pick(4)))
-    if shape and b.pick(3) == 0:
-        shape[b.pick(len(shape))] = -1
-    return (x,), {"shape": tuple(shape)}
-
-
-def _draw_transpose(b):
-    x = b.node()
-    ndim, way = len(b.shape_of(x)), b.pick(3)
-    if way < 2:
-        return (x,), {"axes": ("default", "T")[way]}
-    return (x,), {"axes": tuple(a - ndim * b.pick(2) for a in b.order(ndim))}
-
-
-def _transpose(x, axes):
-    return x.T if axes == "T" else ops.transpose(x) if axes == "default" else ops.transpose(x, axes)
-
-
-def _draw_broadcast_to(b):
-    x = b.node()
-    shape = tuple(b.choose((2, 3, 1)) if size == 1 else size for size in b.shape_of(x))
-    return (x,), {"shape": tuple(b.choose((2, 1, 3)) for _ in range(b.pick(3))) + shape}
-
-
-def _draw_concatenate(b):
-    x = b.node(accept=lambda shape: len(shape) > 0)
-    shape = b.shape_of(x)
-    axis = b.axis(shape)
-    at, inputs = axis % len(shape), [x]
-    for _ in range(1 + b.pick(2)):
-        other = (*shape[:at], b.choose((shape[at], 1, 2)), *shape[at + 1:])
-        inputs.insert(b.pick(2) * len(inputs), b.shaped(other))
-    return inputs, {"axis": axis}
-
-
-def _draw_stack(b):
-    x = b.node()
-    shape = b.shape_of(x)
-    inputs = [x, *(b.shaped(shape) for _ in range(b.pick(3)))]
-    return inputs, {"axis": b.pick(len(shape) + 1) - b.pick(2) * (len(shape) + 1)}
-
-
-def _draw_split(b):
-    x = b.node(accept=lambda shape: max(shape, default=0) > 1)
-    shape = b.shape_of(x)
-    axis = b.choose([a for a, size in enumerate(shape) if size > 1])
-    size = shape[axis]
-    cuts = [b.choose([n for n in range(2, size + 1) if size % n == 0]), sorted({1 + b.pick(size - 1) for _ in range(2)})]
-    return (x,), {"sections": cuts[b.pick(2)], "axis": axis - len(shape) * b.pick(2)}
-
-
-def _draw_pad(b):
-    x = b.node(accept=lambda shape: len(shape) > 0)
-    widths = b.pick(3) if b.pick(3) == 0 else [(b.pick(3), b.pick(3)) for _ in b.shape_of(x)]
-    return (x,), {"widths": widths, "value": b.choose((0.0, 1.5, -2.0))}
-
-
-RULES["reshape"] = Rule("reshape", ops.reshape, lambda x, shape: x.reshape(shape), _draw_reshape)
-RULES["transpose"] = Rule("transpose", _transpose, lambda x, axes: x.transpose(None if isinstance(axes, str) else axes),
-                          _draw_transpose)
-RULES["broadcast_to"] = Rule("broadcast_to", ops.broadcast_to, np.broadcast_to, _draw_broadcast_to)
-RULES["concatenate"] = Rule("concatenate", lambda *xs, axis: ops.concatenate([tensor(x) for x in xs], axis),
-                            lambda *xs, axis: np.concatenate(xs, axis), _draw_concatenate)
-RULES["stack"] = Rule("stack", lambda *xs, axis: ops.stack([tensor(x) for x in xs], axis), lambda *xs, axis: np.stack(xs, axis),
-                      _draw_stack)
-RULES["split"] = Rule("split", ops.split, lambda x, sections, axis: np.split(x, sections, axis), _draw_split)
-RULES["pad"] = Rule("pad", ops.pad, lambda x, widths, value: np.pad(x, widths, constant_values=value), _draw_pad)
-
-
-def tensor(x):
-    return x if isinstance(x, Tensor) else Tensor(x)
-
-
-# Numbers chosen by their index
-
-def _draw_numbers(b, size: int):
-    """A list of places along an axis, with repeats and some from the end; at times of two dimensions."""
-    def row(count):
-        return [b.pick(size) - size * b.pick(2) for _ in range(count)]
-
-    count = 1 + b.pick(4)
-    return [row(count) for _ in range(2)] if b.pick(4) == 0 else row(count)
-
-
-def _draw_take(b):
-    x = b.node(accept=lambda shape: len(shape) > 0)
-    axis = b.axis(b.shape_of(x))
-    return (x,), {"index": _draw_numbers(b, b.shape_of(x)[axis]), "axis": axis}
-
-
-def _draw_embedding(b):
-    x = b.node(accept=lambda shape: len(shape) > 0)
-    return (x,), {"labels": _draw_numbers(b, b.shape_of(x)[0])}
-
-
-def _draw_index(b):
-    x = b.node(accept=lambda shape: len(shape) > 0)
-    shape, key = b.shape_of(x), []
-    arrays = b.pick(2) == 0
-    at, count = b.pick(len(shape)), 1 + b.pick(4)
-    together = 1 + (arrays and at + 1 < len(shape) and b.pick(2))
-    for axis, size in enumerate(shape):
-        if arrays and at <= axis < at + together:
-            key.append([b.pick(size) - size * b.pick(2) for _ in range(count)])
-        elif not arrays and b.pick(3) == 0:
-            key.append(b.pick(size) - size * b.pick(2))
-        else:
-            start = b.pick(size)
-            key.append(b.choose((slice(None), slice(start, None), slice(None, start + 1), slice(None, None, -1),
-                                 slice(start, None, 2), slice(None, start, -1) if start + 1 < size else slice(-1, None))))
-    if not arrays or at > 0:        # a new axis in front: of a key of arrays only where it does not stand between them
-        key = [None] * (b.pick(4) == 0) + key
-    if b.pick(4) == 0 and isinstance(key[-1], slice):
-        key[-1] = Ellipsis
-    return (x,), {"key": tuple(key)}
-
-
-def _numpy_key(key: tuple) -> tuple:
-    return tuple(np.asarray(k) if isinstance(k, list) else k for k in key)
-
-
-RULES["take"] = Rule("take", ops.take, lambda x, index, axis: np.take(x, index, axis), _draw_take)
-RULES["embedding"] = Rule("embedding", ops.embedding, lambda table, labels: table[np.asarray(labels)], _draw_embedding)
-RULES["index"] = Rule("index", lambda x, key: x[key], lambda x, key: x[_numpy_key(key)], _draw_index)

@@ -7,7 +7,7 @@ import operator
 
 import numpy as np
 from convolutions import reference, reference_transpose
-from graph_rules import RULES, Rule, gap, near, on_device
+from graph_rules import Rule, gap, near, on_device
 from test_batch_norm import FUNCTIONS
 from test_batch_norm import reference as batch_norm
 from test_loss import COSTS
@@ -20,6 +20,9 @@ from minivae import ops
 from minivae.device import cpu
 from minivae.ops.dropout import STREAMS
 from minivae.ops.reparameterize import Noise, standard_normal
+
+LAYERS: dict[str, Rule] = {}
+
 
 # Products
 
@@ -49,9 +52,9 @@ def _draw_linear(b):
     return (x, b.shaped((b.shape_of(x)[1], b.choose((1, 2, 3, 5))))), {}
 
 
-RULES["matmul"] = Rule("matmul", lambda x, y, form: (operator.matmul if form == "operator" else ops.matmul)(x, y),
+LAYERS["matmul"] = Rule("matmul", lambda x, y, form: (operator.matmul if form == "operator" else ops.matmul)(x, y),
                        lambda x, y, form: x @ y, _draw_matmul)
-RULES["linear"] = Rule("linear", ops.linear, np.matmul, _draw_linear)
+LAYERS["linear"] = Rule("linear", ops.linear, np.matmul, _draw_linear)
 
 
 # Softmax and costs
@@ -78,23 +81,26 @@ def _draw_cost(b):
     return (x, b.constant("unit", b.shape_of(x))), {}
 
 
-RULES["softmax"] = Rule("softmax", ops.softmax, lambda x, axis: np.exp(log_softmax(x, axis)), _draw_softmax)
-RULES["log_softmax"] = Rule("log_softmax", ops.log_softmax, log_softmax, _draw_softmax)
-RULES["cross_entropy_labels"] = Rule(
+LAYERS["softmax"] = Rule("softmax", ops.softmax, lambda x, axis: np.exp(log_softmax(x, axis)), _draw_softmax)
+LAYERS["log_softmax"] = Rule("log_softmax", ops.log_softmax, log_softmax, _draw_softmax)
+LAYERS["cross_entropy_labels"] = Rule(
     "cross_entropy", lambda x, labels: ops.cross_entropy(x, labels),
     lambda x, labels: -np.take_along_axis(log_softmax(x), np.asarray(labels)[..., None], -1)[..., 0], _draw_labels)
-RULES["cross_entropy"] = Rule("cross_entropy", ops.cross_entropy, lambda x, p: -(p * log_softmax(x)).sum(-1), _draw_probabilities)
+LAYERS["cross_entropy"] = Rule("cross_entropy", ops.cross_entropy, lambda x, p: -(p * log_softmax(x)).sum(-1),
+                               _draw_probabilities)
 for _name, _cost in COSTS.items():
-    RULES[_name] = Rule(_name, getattr(ops, _name), lambda y, x, cost=_cost: cost(y, x).sum(1), _draw_cost)
+    LAYERS[_name] = Rule(_name, getattr(ops, _name), lambda y, x, cost=_cost: cost(y, x).sum(1), _draw_cost)
 
 
 # Images
 
 def _images(b, multiple: int = 1) -> int:
     """A node of images whose sides are multiples of a number."""
-    return b.node(ndim=4, accept=lambda shape: shape[1] % multiple == 0 and shape[2] % multiple == 0,
-                  make=lambda: (b.choose((1, 2)), *(multiple * b.choose((2, 1, 3) if multiple < 3 else (1,)) for _ in range(2)),
-                                b.choose((1, 2, 3))))
+    def make():
+        sides = [multiple * b.choose((2, 1, 3) if multiple < 3 else (1,)) for _ in range(2)]
+        return (b.choose((1, 2)), *sides, b.choose((1, 2, 3)))
+
+    return b.node(ndim=4, accept=lambda shape: shape[1] % multiple == 0 and shape[2] % multiple == 0, make=make)
 
 
 def _draw_conv2d(b):
@@ -142,11 +148,11 @@ def _window_gap(x, size) -> float:
     return gap(found.transpose(0, 1, 2, 4, 3).reshape(-1, size * size))
 
 
-RULES["conv2d"] = Rule("conv2d", ops.conv2d, reference, _draw_conv2d)
-RULES["conv2d_transpose"] = Rule("conv2d_transpose", ops.conv2d_transpose, _conv2d_transpose, _draw_conv2d_transpose)
-RULES["max_pool2d"] = Rule("max_pool2d", ops.max_pool2d, lambda x, size: windows(x, size).max(3), _draw_pool, _window_gap)
-RULES["average_pool2d"] = Rule("average_pool2d", ops.average_pool2d, lambda x, size: windows(x, size).mean(3), _draw_pool)
-RULES["upsample2d"] = Rule("upsample2d", ops.upsample2d, _upsample, _draw_upsample)
+LAYERS["conv2d"] = Rule("conv2d", ops.conv2d, reference, _draw_conv2d)
+LAYERS["conv2d_transpose"] = Rule("conv2d_transpose", ops.conv2d_transpose, _conv2d_transpose, _draw_conv2d_transpose)
+LAYERS["max_pool2d"] = Rule("max_pool2d", ops.max_pool2d, lambda x, size: windows(x, size).max(3), _draw_pool, _window_gap)
+LAYERS["average_pool2d"] = Rule("average_pool2d", ops.average_pool2d, lambda x, size: windows(x, size).mean(3), _draw_pool)
+LAYERS["upsample2d"] = Rule("upsample2d", ops.upsample2d, _upsample, _draw_upsample)
 
 
 # Normalization
@@ -157,6 +163,10 @@ LEAST_VARIANCE = 0.05       # below it the normalization is too steep for differ
 
 def _batch_norm(x, gamma, beta, fixed=None, *, activation="identity"):
     return batch_norm(x.reshape(-1, x.shape[-1]), gamma, beta, activation, fixed).reshape(x.shape)
+
+
+def _batch_norm_pool(x, gamma, beta, fixed=None, *, activation, size):
+    return windows(_batch_norm(x, gamma, beta, fixed, activation=activation), size).max(3)
 
 
 def _batch_norm_margin(x, gamma, beta, fixed=None, *, activation) -> float:
@@ -178,7 +188,8 @@ def _parameters(b, x: int) -> tuple:
 
 
 def _draw_batch_norm(b):
-    return _parameters(b, b.node(accept=lambda shape: len(shape) > 1, make=lambda: (b.choose((3, 5, 2)), b.choose((1, 2, 4, 33)))))
+    x = b.node(accept=lambda shape: len(shape) > 1, make=lambda: (b.choose((3, 5, 2)), b.choose((1, 2, 4, 33))))
+    return _parameters(b, x)
 
 
 def _draw_batch_norm_pool(b):
@@ -187,18 +198,20 @@ def _draw_batch_norm_pool(b):
     return inputs, {**settings, "size": size}
 
 
-RULES["batch_norm"] = Rule("batch_norm", lambda x, gamma, beta, fixed=None, **settings: ops.batch_norm(
-    x, gamma, beta, fixed=fixed, **settings), _batch_norm, _draw_batch_norm, _batch_norm_margin)
-RULES["batch_norm_pool2d"] = Rule(
-    "batch_norm_pool2d", lambda x, gamma, beta, fixed=None, **settings: ops.batch_norm_pool2d(x, gamma, beta, fixed=fixed, **settings),
-    lambda x, gamma, beta, fixed=None, *, activation, size: windows(_batch_norm(x, gamma, beta, fixed, activation=activation), size).max(3),
-    _draw_batch_norm_pool, _batch_norm_pool_margin)
+def _fixed_by_name(operation):
+    return lambda x, gamma, beta, fixed=None, **settings: operation(x, gamma, beta, fixed=fixed, **settings)
+
+
+LAYERS["batch_norm"] = Rule("batch_norm", _fixed_by_name(ops.batch_norm), _batch_norm, _draw_batch_norm, _batch_norm_margin)
+LAYERS["batch_norm_pool2d"] = Rule("batch_norm_pool2d", _fixed_by_name(ops.batch_norm_pool2d), _batch_norm_pool,
+                                   _draw_batch_norm_pool, _batch_norm_pool_margin)
 
 
 # Noise
 
 def _draw_dropout(b):
-    return (b.node(),), {"rate": b.choose((0.25, 0.0, 0.5)), "noise": (b.pick(1000), b.pick(1000), b.pick(3)), "layer": b.pick(4)}
+    noise = b.pick(1000), b.pick(1000), b.pick(3)
+    return (b.node(),), {"rate": b.choose((0.25, 0.0, 0.5)), "noise": noise, "layer": b.pick(4)}
 
 
 def _dropout(x, rate, noise, layer):
@@ -222,7 +235,7 @@ def _reparameterize(heads, example, noise):
     return reparameterize(heads, np.stack(eps))
 
 
-RULES["dropout"] = Rule("dropout", lambda x, noise, **settings: ops.dropout(x, noise=Noise(*noise), **settings), _dropout,
+LAYERS["dropout"] = Rule("dropout", lambda x, noise, **settings: ops.dropout(x, noise=Noise(*noise), **settings), _dropout,
                         _draw_dropout)
-RULES["reparameterize"] = Rule("reparameterize", lambda x, example, noise: ops.reparameterize(
+LAYERS["reparameterize"] = Rule("reparameterize", lambda x, example, noise: ops.reparameterize(
     x, example=on_device(x, np.int32(example)), noise=Noise(*noise)), _reparameterize, _draw_reparameterize)

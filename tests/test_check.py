@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from gradients import make_wrong
-from random_graphs import RULES, Graph, seeded_graphs
+from operation_graph import RULES, Graph
+from random_graphs import seeded_graphs
 
 from minivae import ops
 from minivae.check import Report, check_grad
@@ -44,7 +45,8 @@ def _alone(name: str) -> tuple[Graph, list[dict]]:
     """A graph of that operation alone, whose operands all differ and have gradients that are not tiny; and these."""
     for graph in seeded_graphs(name, 100, most=1):
         sizes = [a.size for a in graph.leaves()]
-        if len(graph.operations) == 1 and sorted(_leaf_operands(graph)) == list(range(len(sizes))) and 1 < sum(sizes) <= MOST:
+        each_once = sorted(_leaf_operands(graph)) == list(range(len(sizes)))
+        if len(graph.operations) == 1 and each_once and 1 < sum(sizes) <= MOST:
             gradients = _gradients(graph)
             if all(max(map(abs, g.values())) > NOT_TINY for g in gradients):
                 return graph, gradients
@@ -75,12 +77,13 @@ def test_a_tenth_of_a_percent_is_rejected(name):
         only, = report.mismatches
         assert only.input == leaf
         if len(gradients) == 1 and name != "broadcast_to":      # else what is wrong may be one part of a sum
-            assert abs(only.expected) == pytest.approx(largest) and only.got == pytest.approx(1.001 * only.expected, rel=1e-6)
+            assert abs(only.expected) == pytest.approx(largest)
+            assert only.got == pytest.approx(1.001 * only.expected, rel=1e-6)
 
 
 def test_a_derivative_of_zero_is_right():
     """Of functions that do not depend on their input but by rounding, which difference quotients make large."""
     x = np.random.default_rng(0).uniform(-2, 2, (3, 1))
-    for f in (lambda t: ops.softmax(t, axis=1) * 1e3, lambda t: 100 * (t - t) + 77.7, lambda t: 1e3 * ops.sqrt(t * t / t / t)):
+    for f in (lambda t: 1e3 * ops.softmax(t, axis=1), lambda t: 100 * (t - t) + 77.7, lambda t: 1e3 * (t * t / t / t)):
         report = check_grad(f, [x])
         assert report, report

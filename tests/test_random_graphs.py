@@ -2,17 +2,18 @@
 
 import numpy as np
 import pytest
-import random_graphs
+import operation_graph
 from gradients import make_wrong
 from hypothesis import given, seed, settings
-from random_graphs import RULES, STEP, Graph, graphs, seeded_graphs
+from operation_graph import RULES, Graph
+from random_graphs import STEP, graphs, seeded_graphs
 
 from minivae import ops
 from minivae.check import check_grad
 from minivae.tensor import Tensor
 
 # How many graphs with each operation in them; on a GPU and on its emulator few, since their kernels are the CPU's.
-GRAPHS, GRAPHS_ON_GPU = 40, 2
+GRAPHS, GRAPHS_ON_GPU = 50, 2
 WHOLE, FEW_ELEMENTS = 2, 40     # so many of them, that have so few elements in their leaves, are checked at every element
 # Finite differences of float64 numbers of order 1 to 30 over 1e-6 leave an error of 1e-10 to 1e-8.
 RELATIVE, ABSOLUTE = 1e-7, 1e-8
@@ -53,7 +54,8 @@ def _excess(graph: Graph, arrays, gradients) -> float:
     """The difference of the two derivatives along a random direction, over what is allowed."""
     rng = np.random.default_rng(len(graph.steps))
     directions = [rng.standard_normal(a.shape) for a in arrays]
-    ahead, behind = (graph.cost_in_numpy([a + h * v for a, v in zip(arrays, directions, strict=True)]) for h in (STEP, -STEP))
+    ahead, behind = (graph.cost_in_numpy([a + h * v for a, v in zip(arrays, directions, strict=True)])
+                     for h in (STEP, -STEP))
     parts = _projections(graph, gradients)
     return abs(parts.sum() - (ahead - behind) / (2 * STEP)) / _allowed(parts)
 
@@ -130,13 +132,13 @@ def test_a_tenth_of_a_percent_is_noticed(cpu, name):
 
 
 def test_variety():
-    """Graphs of 2 to 8 operations, most with a node that several operations use, some with constants; all can be read again."""
+    """2 to 8 operations, often a node that several of them use, at times constants; and what is printed makes it again."""
     drawn = [graph for name in RULES for graph in seeded_graphs(name, 4)]
     counts = np.array([len(graph.operations) for graph in drawn])
     assert counts.min() >= 2 and set(range(2, 9)) <= set(counts) and (counts > 8).mean() < 0.02
     assert np.mean([max(graph.uses()) > 1 for graph in drawn]) > 0.5
     assert 0.1 < np.mean([any(step.rule == "constant" for step in graph.steps) for graph in drawn]) < 0.9
     for graph in drawn[::10]:
-        again = eval(repr(graph), vars(random_graphs))
+        again = eval(repr(graph), vars(operation_graph))
         assert repr(again) == repr(graph) and again.ends == graph.ends
         assert again.cost_in_numpy(again.leaves()) == graph.cost_in_numpy(graph.leaves())
