@@ -84,6 +84,9 @@ def test_misfits_are_named(device):
             f(device.zeros((2, 5), np.float32), w)
         with pytest.raises(ValueError, match="stride 0"):
             f(x, w, stride=0)
+        for empty in ((2, 0, 5, 3), (2, 5, 5, 0)):
+            with pytest.raises(ValueError, match="all but the images at least 1"):
+                f(device.zeros(empty, np.float32), device.zeros((3, 3, empty[3], 4), np.float32), pad=2)
     with pytest.raises(ValueError, match=r"a kernel of \(7, 7\) is larger than an image of \(5, 5\)"):
         ops.conv2d(x, device.zeros((7, 7, 3, 4), np.float32))
     with pytest.raises(ValueError, match="has no room for"):
