@@ -210,8 +210,9 @@ def _conv_direct(draw: Draw) -> Iterator[Case]:
 
 
 def _dropout(draw: Draw) -> Iterator[Case]:
-    for n in (1003, 4096):
-        yield _kernel("dropout", f"{n}", elements(n), draw.normal(n), Out((n,)), n, 3 << 30, 1.25, 2**63 + 5, 3, 300)
+    for count, cols in ((9, 35), (16, 64)):
+        yield _kernel("dropout", _by(count, cols), rows(count, cols), draw.normal(count, cols),
+                      draw.whole(1000, count, dtype=np.int32), Out((count, cols)), count, cols, 3 << 30, 1.25, 2**63 + 5, 3, 300)
 
 
 def _loss(draw: Draw) -> Iterator[Case]:
