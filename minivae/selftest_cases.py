@@ -13,8 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from minivae.device import Device
-from minivae.kernels import launch, signature_of
+from minivae.kernels import launch
 from minivae.ops.batch_norm import ACTIVATIONS, EPSILON
+from minivae.sources import signature_of
 from minivae.work import Work, blocks, columns, elements, pixels, rows
 
 SEED = 20

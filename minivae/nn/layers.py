@@ -12,9 +12,9 @@ import numpy as np
 
 from minivae import ops
 from minivae.device import Device
+from minivae.nn.draws import next_draw
 from minivae.nn.initial import glorot
 from minivae.nn.module import Module, Parameter
-from minivae.nn.noise import next_draw
 from minivae.tensor import Tensor
 
 
