@@ -17,7 +17,8 @@ def problem():
               for value in (nn.glorot(rng, *sizes), np.zeros(sizes[1]))]
     images = digits.train_images.reshape(len(digits.train_images), -1).astype(np.float32) / np.float32(255)
     labels, count = digits.train_labels.astype(np.int32), len(images) // BATCH
-    return values, [(images[i * BATCH:(i + 1) * BATCH].copy(), labels[i * BATCH:(i + 1) * BATCH].copy()) for i in range(count)]
+    pieces = (slice(i * BATCH, (i + 1) * BATCH) for i in range(count))
+    return values, [(images[piece].copy(), labels[piece].copy()) for piece in pieces]
 
 
 class Momentum:

@@ -3,11 +3,11 @@
     .venv/bin/pip install mygrad autograd tinygrad ziglang
     .venv/bin/python bench/engines.py [--rounds N] [--threads N] [--engines mygrad,autograd,tinygrad]
 
-784 - 256 - 128 - 10 numbers with ReLU between them, softmax cross-entropy, gradient descent with momentum, 128 digits a step,
-float32. All begin with the same weights and get the same digits. First they must agree on the costs of some steps, else
-nothing is timed and the exit code is 1; then they take turns, each in the form that is fastest for it: tinygrad as a captured
-graph (TinyJit), the optimizer of those that have none in NumPy and in place. Every step leaves its cost as a Python number.
-tinygrad needs clang, which ziglang brings where the system has none.
+784 - 256 - 128 - 10 numbers with ReLU between them, softmax cross-entropy, gradient descent with momentum, 128 digits a
+step, float32. All begin with the same weights and get the same digits. First they must agree on the costs of some steps,
+else nothing is timed and the exit code is 1; then they take turns, each in the form that is fastest for it: tinygrad as a
+captured graph (TinyJit), the optimizer of those that have none in NumPy and in place. Every step leaves its cost as a
+Python number. tinygrad needs clang, which ziglang brings where the system has none.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ def report(parts: dict, missing: dict[str, str]) -> None:
     for name, part in parts.items():
         ms = part.ms / TIMED
         low, ratio, high = np.percentile(ms / ours, (10, 50, 90))
-        print(f"{name:10} {np.median(ms):8.2f} ms, a tenth of them below {np.percentile(ms, 10):6.2f}: {ratio:5.2f} times minivae's "
-              f"({low:.2f} - {high:.2f})")
+        print(f"{name:10} {np.median(ms):8.2f} ms, a tenth of them below {np.percentile(ms, 10):6.2f}: {ratio:5.2f} times "
+              f"minivae's ({low:.2f} - {high:.2f})")
     for name, why in missing.items():
         print(f"{name:10} not measured: {why}")
     others = max((sample.others or 0 for part in parts.values() for sample in part.samples), default=0)
@@ -125,8 +125,9 @@ def run(names: list[str], missing: dict[str, str], chosen: argparse.Namespace) -
     for name in names[1:]:
         off = difference(costs[name], costs["minivae"])
         wrong |= off > TOLERANCE
-        print(f"{name:10} costs of {CHECKED} steps, {costs[name][0]:.4f} to {costs[name][-1]:.4f}, within {off:.1e} of minivae's"
-              + (f": more than {TOLERANCE:g}, so nothing is timed" if off > TOLERANCE else ""))
+        verdict = f": more than {TOLERANCE:g}, so nothing is timed" if off > TOLERANCE else ""
+        print(f"{name:10} costs of {CHECKED} steps, {costs[name][0]:.4f} to {costs[name][-1]:.4f}, within {off:.1e} of "
+              f"minivae's{verdict}")
     if not wrong:
         report(compare(steps, chosen.rounds), missing)
     return int(wrong)
