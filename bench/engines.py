@@ -31,7 +31,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=30, help="samples of each engine")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)),
-                        help="of minivae and NumPy's products; tinygrad uses all processors")
+                        help="of minivae and NumPy's products; tinygrad takes one or all processors")
     parser.add_argument("--engines", type=lambda text: tuple(text.split(",")), default=ENGINES, help="beside minivae")
     chosen = parser.parse_args()
     if unknown := set(chosen.engines) - set(ENGINES):
@@ -100,7 +100,7 @@ def main() -> int:
     for name in [name for name in os.environ if name.startswith(("OMP_", "OPENBLAS_", "MKL_", "MINIVAE_THREADS"))]:
         del os.environ[name]
     os.environ |= {"OPENBLAS_NUM_THREADS": str(chosen.threads), "OMP_NUM_THREADS": str(chosen.threads),
-                   "MINIVAE_THREADS": str(chosen.threads), "DEV": "CPU"}
+                   "MINIVAE_THREADS": str(chosen.threads), "DEV": "CPU", "THREADS": str(int(chosen.threads > 1))}
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
     with tempfile.TemporaryDirectory() as folder:
         missing = {name: why for name in chosen.engines if (why := unable(name, folder))}

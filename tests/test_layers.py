@@ -151,15 +151,15 @@ def test_state_round_trip(device):
     a, b = (small(device, np.random.default_rng(seed)) for seed in (1, 2))
     x = device.from_host(np.random.default_rng(3).random((2, 4, 4, 1), np.float32))
     a.eval(), b.eval()
-    names = ["layers.0.weight", "layers.0.bias", "layers.5.weight", "layers.5.bias", "layers.7.weight"]
+    names = ["0.weight", "0.bias", "5.weight", "5.bias", "7.weight"]
     state = {name: device.to_host(value) for name, value in a.state_dict().items()}
     assert list(state) == names
     assert (a(x).numpy() != b(x).numpy()).any()
     b.load_state_dict(state)
     np.testing.assert_array_equal(a(x).numpy(), b(x).numpy())
-    del state["layers.0.bias"]
-    state |= {"layers.7.bias": np.zeros(3, np.float32), "layers.5.weight": state["layers.5.weight"].T}
-    with pytest.raises(MinivaeError, match=r"missing layers\.0\.bias; unexpected layers\.7\.bias; layers\.5\.weight is \(5, 8\)"):
+    del state["0.bias"]
+    state |= {"7.bias": np.zeros(3, np.float32), "5.weight": state["5.weight"].T}
+    with pytest.raises(MinivaeError, match=r"missing 0\.bias; unexpected 7\.bias; 5\.weight is \(5, 8\)"):
         b.load_state_dict(state)
 
 
