@@ -70,7 +70,7 @@ class Draw:
 
 def cases() -> Iterator[Case]:
     """All of them; the arguments are drawn anew each time, and are the same each time."""
-    for of in (_arithmetic, _batch, _batch_norm, _batch_norm_pool, _binary, _conv, _conv_direct, _dropout, _loss, _optimizer,
+    for of in (_arithmetic, _batch, _batch_norm, _batch_norm_pool, _binary, _conv, _conv_direct, _dropout, _linear, _loss, _optimizer,
                _pool, _reductions, _reparameterize, _softmax, _take, _unary, _winograd, _device):
         yield from of(Draw(SEED))
 
@@ -214,6 +214,11 @@ def _dropout(draw: Draw) -> Iterator[Case]:
     for count, cols in ((9, 35), (16, 64)):
         yield _kernel("dropout", _by(count, cols), rows(count, cols), draw.normal(count, cols),
                       draw.whole(1000, count, dtype=np.int32), Out((count, cols)), count, cols, 3 << 30, 1.25, 2**63 + 5, 3, 300)
+
+
+def _linear(draw: Draw) -> Iterator[Case]:
+    for count, cols in ((9, 35), (16, 64)):
+        yield _kernel("add_bias", _by(count, cols), rows(count, cols), draw.positive(cols), draw.positive(count, cols), count, cols)
 
 
 def _loss(draw: Draw) -> Iterator[Case]:

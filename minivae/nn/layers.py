@@ -61,8 +61,7 @@ class Linear(Module):
         self.bias = Parameter(device.zeros((outputs,), dtype)) if bias else None
 
     def forward(self, x) -> Tensor:
-        product = ops.linear if x.ndim == 2 else ops.matmul
-        return _plus(product(x, self.weight), self.bias)
+        return ops.linear(x, self.weight, self.bias)
 
 
 class Conv2d(Module):
@@ -83,7 +82,8 @@ class Conv2d(Module):
         self.stride, self.pad = stride, size // 2 if pad is None else pad
 
     def forward(self, x) -> Tensor:
-        return _plus(ops.conv2d(x, self.weight, stride=self.stride, pad=self.pad), self.bias)
+        y = ops.conv2d(x, self.weight, stride=self.stride, pad=self.pad)
+        return y if self.bias is None else ops.add(y, self.bias)
 
 
 class Embedding(Module):
@@ -132,7 +132,3 @@ class Flatten(Module):
 
     def forward(self, x) -> Tensor:
         return ops.reshape(x, (x.shape[0], -1))
-
-
-def _plus(y: Tensor, bias: Parameter | None) -> Tensor:
-    return y if bias is None else ops.add(y, bias)
