@@ -21,13 +21,17 @@ import sys
 import tempfile
 from pathlib import Path
 
+import needs
+
+needs.require(__file__, __doc__)
+
 CHECKED, TOLERANCE = 30, 1e-4       # steps whose costs must agree, and how well: float32 in sums of another order
 TIMED = 5                           # steps to a call that is timed: see minivae.timing
 ENGINES = ("mygrad", "autograd", "tinygrad")
 
 
 def parse() -> argparse.Namespace:
-    """The arguments; nothing is loaded before, so that --help works without any of the engines."""
+    """The arguments; none of the engines is loaded before, nor NumPy."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=30, help="samples of each engine")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)),
@@ -101,7 +105,6 @@ def main() -> int:
         del os.environ[name]
     os.environ |= {"OPENBLAS_NUM_THREADS": str(chosen.threads), "OMP_NUM_THREADS": str(chosen.threads),
                    "MINIVAE_THREADS": str(chosen.threads), "DEV": "CPU", "THREADS": str(int(chosen.threads > 1))}
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
     with tempfile.TemporaryDirectory() as folder:
         missing = {name: why for name in chosen.engines if (why := unable(name, folder))}
         names = [name for name in chosen.engines if name not in missing]

@@ -213,12 +213,14 @@ def _conv_direct(draw: Draw) -> Iterator[Case]:
 def _dropout(draw: Draw) -> Iterator[Case]:
     for count, cols in ((9, 35), (16, 64)):
         yield _kernel("dropout", _by(count, cols), rows(count, cols), draw.normal(count, cols),
-                      draw.whole(1000, count, dtype=np.int32), Out((count, cols)), count, cols, 3 << 30, 1.25, 2**63 + 5, 3, 300)
+                      draw.whole(1000, count, dtype=np.int32), Out((count, cols)), count, cols, 3 << 30, 1.25,
+                      2**63 + 5, 3, 300)
 
 
 def _linear(draw: Draw) -> Iterator[Case]:
     for count, cols in ((9, 35), (16, 64)):
-        yield _kernel("add_bias", _by(count, cols), rows(count, cols), draw.positive(cols), draw.positive(count, cols), count, cols)
+        bias, y = draw.positive(cols), draw.positive(count, cols)
+        yield _kernel("add_bias", _by(count, cols), rows(count, cols), bias, y, count, cols)
 
 
 def _loss(draw: Draw) -> Iterator[Case]:

@@ -52,8 +52,8 @@ def _parse(kernel: str, text: str) -> tuple[Parameter, ...]:
 
 
 def _pasted(name: str, text: str, folders: tuple[Path, ...]) -> str:
-    """The text of a file of that name with our own headers pasted in, each once, from the first folder that has it. Compilers
-    are told each line's file and number."""
+    """The text of a file of that name with our own headers pasted in, each once, from the first folder that has it.
+    Compilers are told each line's file and number."""
     done: set[str] = set()
 
     def paste(name: str, text: str) -> str:

@@ -45,7 +45,7 @@ def run(blocks, namespace, folder):
 
 @pytest.mark.parametrize("count", [2, 3])
 def test_the_walk(device, request, monkeypatch, tmp_path, count):
-    """From top to bottom in one namespace; the training, where every thread is watched, in no bearable time: left out there."""
+    """From top to bottom in one namespace; the training, where every thread is watched, in no bearable time: not there."""
     if count == 3 and "simt" in request.node.name:
         pytest.skip("training takes too long on the stand-in")
     monkeypatch.chdir(tmp_path)

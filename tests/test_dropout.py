@@ -24,7 +24,7 @@ def test_share_and_scale(device):
 
 @pytest.mark.parametrize("cols", [7, 64])
 def test_the_words_that_decide(device, cols):
-    """Element c of an example is kept where word c % 4 of Philox at (c / 4, example, step, stream) is below the threshold."""
+    """Element c of an example is kept where word c % 4 of Philox at (c / 4, example, step, stream) is small enough."""
     example, seed, step, layer = [5, 0, 1234567], 2**40 + 3, 9, 2
     quads = -(-cols // 4)
     counter = np.array([(q, e, step, 256 * (layer + 1) + 1) for e in example for q in range(quads)], np.uint32)
@@ -32,7 +32,8 @@ def test_the_words_that_decide(device, cols):
     words = device.empty((len(counter), 4), np.uint32)
     launch("philox_words", elements(len(counter)), device.from_host(counter), device.from_host(key), words, len(counter))
     expected = 2.0 * (device.to_host(words).reshape(3, -1)[:, :cols] < 2**31)
-    found = ops.dropout(device.from_host(np.ones((3, cols))), rate=0.5, noise=Noise(seed, step, 1), example=example, layer=layer)
+    ones, noise = device.from_host(np.ones((3, cols))), Noise(seed, step, 1)
+    found = ops.dropout(ones, rate=0.5, noise=noise, example=example, layer=layer)
     np.testing.assert_array_equal(found.numpy(), expected)
 
 

@@ -73,7 +73,7 @@ def test_embedding(device, rng):
 
 
 def test_first_weights(cpu):
-    """Uniform by Glorot's rule, with a convolution's taps counted; N(0, 1) for embeddings; biases 0; by the generator alone."""
+    """Uniform by Glorot's rule, with a convolution's taps counted; N(0, 1) for embeddings; biases 0; from the generator."""
     for make, limit in ((lambda rng: Linear(300, 200, rng, cpu), np.sqrt(6 / 500)),
                         (lambda rng: Conv2d(30, 50, rng, cpu), np.sqrt(6 / (9 * 80)))):
         layer, same, other = (make(np.random.default_rng(seed)) for seed in (1, 1, 2))

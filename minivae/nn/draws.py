@@ -33,7 +33,7 @@ def noise(seed: int, step: int, example=None) -> Iterator[None]:
     Args:
         seed: the run's, 0 <= seed < 2^64.
         step: the number of the step, 0 <= step < 2^32.
-        example: (rows,), each row's number in the data set, as ops.dropout takes it; by default the row's number in the batch.
+        example: (rows,), each row's number in the data set, as ops.dropout takes it; by default its number in the batch.
     """
     global _current
     before, _current = _current, _Draws(Noise(seed, step), example)

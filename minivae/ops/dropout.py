@@ -40,7 +40,8 @@ def dropout(x, *, rate: float, noise: Noise, example=None, layer: int = 0) -> Te
     if example.shape != x.shape[:1]:
         raise ValueError(f"dropout: x of shape {x.shape} needs examples of shape {x.shape[:1]}, got {example.shape}")
     kept = min(round((1 - rate) * 2**32), 2**32 - 1)
-    return _dropout(x, example=example, draw=(kept, 1 / (1 - rate), noise.seed, noise.step, noise.stream + STREAMS * (layer + 1)))
+    draw = (kept, 1 / (1 - rate), noise.seed, noise.step, noise.stream + STREAMS * (layer + 1))
+    return _dropout(x, example=example, draw=draw)
 
 
 @op
