@@ -1,125 +1,32 @@
-"""Kernels: find, read the signature, compile, cache, check the arguments, launch.
+"""Kernels: compile, cache, check the arguments, launch.
 
 Together with work.py the one place with grids, blocks and pointers. Each kernel's parameter list is read from its
-source, and every launch is checked against it on either device, since CUDA itself checks nothing: a wrong
+source (sources.py), and every launch is checked against it on either device, since CUDA itself checks nothing: a wrong
 call fails on a laptop as it would on a GPU.
 """
 
 from __future__ import annotations
 
 import ctypes
-import re
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
-from minivae import compiler, trace
+from minivae import compiler, sources, trace
 from minivae.device import Device, cpu, device_of, driver_answer
 from minivae.host import address
+from minivae.sources import SCALARS, signature_of, signatures, source, stem_of, stems
 from minivae.system import kernel_folder
 from minivae.work import MAX_GRID_Y, Work, geometry
 
 ALIGNMENT = 16      # bytes: every pointer that a kernel gets is a multiple of this
 CONTIGUOUS, GOOD_FLAGS = 0x1, 0x401     # of NumPy's flags.num: C-contiguous; that and writeable
 
-# ---- sources and signatures ----
-
-SCALARS = {  # C type: (NumPy type, ctypes type)
-    "int": (np.int32, ctypes.c_int32), "uint32": (np.uint32, ctypes.c_uint32), "uint8": (np.uint8, ctypes.c_uint8),
-    "int64": (np.int64, ctypes.c_int64), "uint64": (np.uint64, ctypes.c_uint64),
-    "float": (np.float32, ctypes.c_float), "double": (np.float64, ctypes.c_double),
-}
 LIMITS = {np.dtype(t): (int(np.iinfo(t).min), int(np.iinfo(t).max)) for t, _ in SCALARS.values() if t(0).dtype.kind != "f"}
 NO_REAL = np.dtype(np.float32)      # the build that runs kernels without real numbers
 REAL_NAMES = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter of a kernel, as its source declares it."""
-
-    name: str
-    ctype: str          # "real" or a key of SCALARS
-    pointer: bool
-    const: bool
-
-    def declaration(self) -> str:
-        """The parameter in C++."""
-        return f"{'const ' * self.const}{self.ctype}{'*' * self.pointer} {self.name}"
-
-
-KERNEL = re.compile(r'extern "C" __global__ void (\w+)\(([^)]*)\)')
-PARAMETER = re.compile(r"(const )?(\w+)(\s*\*)?\s*(?:__restrict__)?\s*(\w+)$")
-INCLUDE = re.compile(r'#include "([\w./]+)"\n')
-
-
-def _parse(kernel: str, text: str) -> tuple[Parameter, ...]:
-    parameters = []
-    for declared in (" ".join(part.split()) for part in text.split(",")):
-        match = PARAMETER.match(declared)
-        if match is None or match[2] not in ("real", *SCALARS):
-            raise ValueError(f"kernel {kernel}: cannot read the parameter '{declared}'; types are real, "
-                             f"{', '.join(SCALARS)} and pointers to them")
-        parameters.append(Parameter(match[4], match[2], bool(match[3]), bool(match[1])))
-    return tuple(parameters)
-
-
-@cache
-def source(stem: str) -> str:
-    """The text of kernels/<stem>.cu with our own headers pasted in, each once: no compiler's cache
-    can then miss that a header has changed. Compilers are told each line's file and number."""
-    pasted: set[str] = set()
-
-    def paste(name: str) -> str:
-        if name in pasted:
-            return ""
-        pasted.add(name)
-        text = (kernel_folder() / name).read_text().replace("#pragma once\n", "\n")
-        lines = (paste(match[1]) + f'#line {number} "{name}"\n' if (match := INCLUDE.match(line)) else line
-                 for number, line in enumerate(text.splitlines(keepends=True), 2))
-        return f'#line 1 "{name}"\n' + "".join(lines)
-
-    return paste(f"{stem}.cu")
-
-
-@cache
-def stems() -> tuple[str, ...]:
-    """The names of all kernel files, without .cu."""
-    return tuple(sorted(path.stem for path in kernel_folder().glob("*.cu")))
-
-
-@cache
-def signatures(stem: str) -> dict[str, tuple[Parameter, ...]]:
-    """The kernels of a file and their parameters."""
-    return {name: _parse(name, text) for name, text in KERNEL.findall(source(stem))}
-
-
-@cache
-def _stem_of(kernel: str) -> str:
-    for stem in stems():
-        if kernel in signatures(stem):
-            return stem
-    raise KeyError(f"no kernel {kernel!r} in {kernel_folder()}")
-
-
-def signature_of(kernel: str) -> tuple[Parameter, ...]:
-    """The parameters of a kernel.
-
-    Raises:
-        KeyError: no such kernel.
-    """
-    return signatures(_stem_of(kernel))[kernel]
-
-
-def source_of(kernel: str) -> str:
-    """The source that a kernel is in; see source().
-
-    Raises:
-        KeyError: no such kernel.
-    """
-    return source(_stem_of(kernel))
 
 
 # ---- compiling ----
@@ -189,7 +96,7 @@ class Kernel:
     """A compiled kernel with the checks of its arguments."""
 
     def __init__(self, device: Device, name: str, dtype: np.dtype):
-        stem = _stem_of(name)
+        stem = stem_of(name)
         self.device, self.name, self.dtype = device, name, dtype
         self.parameters = signature_of(name)
         real = REAL_NAMES[dtype]
@@ -333,3 +240,26 @@ def launch(name: str, work: Work, *args) -> None:
         kernel(work, *args)
     else:
         trace.active.launch(name, args, lambda: kernel(work, *args))
+
+
+def add_kernels(file: str | Path) -> tuple[str, ...]:
+    """Make the kernels of another file than minivae's own known to launch(). They are compiled at their first launch.
+
+    Kernels of a file that was added before and has one of the same name are forgotten: so one may edit a file, add it anew
+    and go on.
+
+    Args:
+        file: a .cu file's path; or its text, a string of more than one line. It includes "portable.cuh" and what else it
+            likes of minivae's headers and those beside it, and keeps the contract that stands at portable.cuh's top.
+
+    Returns:
+        names: of its kernels.
+
+    Raises:
+        MinivaeError: no such file or header, no kernel in it, or one of the name of a kernel of minivae's.
+        ValueError: a parameter of a type that no launch can check.
+    """
+    names = sources.add(file)
+    _first_array.cache_clear()
+    _kernels.clear()
+    return names

@@ -15,7 +15,8 @@ import numpy as np
 from minivae import cubin, ptx
 from minivae.device import import_nvrtc
 from minivae.errors import MinivaeError
-from minivae.kernels import REAL_NAMES, SCALARS, Parameter, cuda_options, signatures, source
+from minivae.kernels import REAL_NAMES, cuda_options
+from minivae.sources import SCALARS, Parameter, signatures, source
 from minivae.work import MAX_THREADS
 
 ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")

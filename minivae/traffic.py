@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minivae.kernels import REAL_NAMES, SCALARS, signature_of, source_of
+from minivae.kernels import REAL_NAMES
+from minivae.sources import SCALARS, signature_of, source_of
 from minivae.trace import Extent
 
 MOVES = re.compile(r'^// moves: ?(.*?) ?-> (.*)\nextern "C" __global__ void (\w+)\(', re.MULTILINE)
