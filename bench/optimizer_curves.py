@@ -81,7 +81,7 @@ def _axes(axes, curves: Sequence, epochs: int) -> None:
         axes.spines[side].set_visible(False)
     axes.tick_params(length=0, labelcolor="#444444", labelsize=9)
     axes.set_xlabel("epoch", color="#444444")
-    axes.set_title("ff on the digits: test cost, nats/image, of each optimizer at its default rate", loc="left",
+    axes.set_title("ff on the digits: test cost, nats/image, by optimizer and rate", loc="left",
                    fontsize=10.5, color="#222222")
 
 

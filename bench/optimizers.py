@@ -1,10 +1,10 @@
-"""Trains ff on the built-in digits with every optimizer at its default rate, and draws how the test cost falls.
+"""Trains ff on the built-in digits with every optimizer at `minivae train`'s rate for it, and draws how the cost falls.
 
     python bench/optimizers.py [--epochs 20] [--optimizer NAME ...] [--seed N] [--json FILE]
     python bench/optimizers.py --out FILE.png       # with the picture; takes matplotlib (pip install matplotlib)
 
-Everything but optimizer and rate is as in `minivae train`, save that the rate stays constant, so that every epoch of a
-curve is what so many epochs give. The costs are the same on every machine of a kind; the seconds depend on what else runs.
+Everything else is as in `minivae train`, save that the rate stays constant, so that every epoch of a curve is what so
+many epochs give. The costs are the same on every machine of a kind; the seconds depend on what else runs.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from rich.progress import track  # noqa: E402
 from rich.table import Table  # noqa: E402
 
 from minivae import data  # noqa: E402
-from minivae.cli import SMALL, device_option  # noqa: E402
+from minivae.cli.options import OPTIMIZERS, RATES, device_option  # noqa: E402
+from minivae.cli.train import SMALL  # noqa: E402
 from minivae.data import Dataset  # noqa: E402
 from minivae.device import Device, select  # noqa: E402
 from minivae.errors import MinivaeError  # noqa: E402
 from minivae.files import replacing  # noqa: E402
-from minivae.optim import OPTIMIZERS  # noqa: E402
 from minivae.runs import Settings  # noqa: E402
 from minivae.training import Diverged, Epoch, Trainer  # noqa: E402
 
@@ -59,8 +59,8 @@ class Listener:
 
 
 def curve(optimizer: str, epochs: int, seed: int, dataset: Dataset, device: Device) -> Curve:
-    """Train with that optimizer at its default rate."""
-    rate = OPTIMIZERS[optimizer].defaults()["lr"]
+    """Train with that optimizer at the rate that `minivae train` takes for it."""
+    rate = RATES[optimizer]
     batch_size = min(SMALL[ARCH]["batch_size"], len(dataset.train_images))
     settings = Settings(arch=ARCH, data=DATA, epochs=epochs, batch_size=batch_size, optimizer=optimizer, learning_rate=rate,
                         schedule="constant", seed=seed)
@@ -128,7 +128,7 @@ def run(names: tuple[str, ...], epochs: int, seed: int, out: str | None, file: s
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--epochs", type=click.IntRange(1), default=20, show_default=True, help="Passes over the training images.")
-@click.option("--optimizer", "names", multiple=True, type=click.Choice(list(OPTIMIZERS)), metavar="NAME",
+@click.option("--optimizer", "names", multiple=True, type=click.Choice(OPTIMIZERS), metavar="NAME",
               help="May be given several times.  [default: all]")
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Same seed, same costs.")
 @click.option("--out", metavar="FILE", help="Draw the curves there, as a PNG; takes matplotlib.  [default: no picture]")
@@ -137,7 +137,7 @@ def run(names: tuple[str, ...], epochs: int, seed: int, out: str | None, file: s
 def main(names: tuple[str, ...], epochs: int, seed: int, out: str | None, file: str | None, device: str) -> None:
     """Train ff on the built-in digits with each optimizer, and compare."""
     try:
-        run(tuple(dict.fromkeys(names)) or tuple(OPTIMIZERS), epochs, seed, out, file, select(device)[0])
+        run(tuple(dict.fromkeys(names)) or OPTIMIZERS, epochs, seed, out, file, select(device)[0])
     except MinivaeError as error:
         raise click.ClickException(str(error)) from None
 
