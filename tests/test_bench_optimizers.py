@@ -1,5 +1,6 @@
 """bench/optimizers.py: every optimizer is trained alike, the table is sorted, the picture is a picture of its size."""
 
+import importlib.util
 import io
 import json
 import sys
@@ -14,11 +15,14 @@ from PIL import Image
 
 @pytest.fixture
 def bench(monkeypatch, few_digits):
-    """The script beside the package, on few digits."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parent.parent / "bench"))
-    import optimizers
-    monkeypatch.setattr(optimizers.data, "load", lambda name: few_digits)
-    return optimizers
+    """The script beside the package, on few digits. By its path, since these tests have an optimizers.py too."""
+    folder = Path(__file__).parent.parent / "bench"
+    monkeypatch.syspath_prepend(str(folder))
+    spec = importlib.util.spec_from_file_location("bench_optimizers", folder / "optimizers.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    monkeypatch.setattr(script.data, "load", lambda name: few_digits)
+    return script
 
 
 def _called(bench, *arguments):
