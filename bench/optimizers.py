@@ -10,12 +10,12 @@ many epochs give. The costs are the same on every machine of a kind; the seconds
 from __future__ import annotations
 
 import json
-import sys
 from contextlib import nullcontext
-from pathlib import Path
 from typing import NamedTuple
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import needs
+
+needs.require(__file__, __doc__)
 
 import click  # noqa: E402
 from rich.console import Console  # noqa: E402
