@@ -21,10 +21,11 @@ FAMILIES = {    # colour to the optimizers that are drawn in it
     "#a97fb8": ("adagrad", "adadelta"),
     "#a08a5b": ("lion", "lamb"),
 }
-HIGHEST = 6.0   # times the lowest cost: what lies above is cut off
-STEPS = (1, 1.5, 2, 3, 4, 5, 6, 8)     # of the cost's axis, times powers of ten
+HIGHEST = 4.0   # times the lowest cost: what lies above is cut off
+FLOOR = 0.9     # times the lowest cost: the axis has the logarithm of what a cost is above that
+STEPS = (1, 1.2, 1.5, 2, 2.5, 3, 4, 4.4, 4.6, 5, 6, 7, 8)      # of the cost's axis, times powers of ten
 LABEL = 8.5     # points
-GAP = 1.55 * LABEL * DPI / 72   # pixels between the middles of two labels
+GAP = 1.4 * LABEL * DPI / 72   # pixels between the middles of two labels
 
 
 def spaced(wanted: Sequence[float], gap: float, low: float, high: float) -> np.ndarray:
@@ -53,7 +54,7 @@ def draw(curves: Sequence, epochs: int, file: BinaryIO) -> None:
         file: takes the picture's bytes.
     """
     figure = Figure(figsize=SIZE, dpi=DPI)
-    axes = figure.add_axes((0.055, 0.1, 0.705, 0.82))
+    axes = figure.add_axes((0.05, 0.1, 0.685, 0.82))
     colours = {name: colour for colour, names in FAMILIES.items() for name in names}
     for curve in curves:
         own = curve.optimizer == HIGHLIGHTED
@@ -68,8 +69,10 @@ def draw(curves: Sequence, epochs: int, file: BinaryIO) -> None:
 
 def _axes(axes, curves: Sequence, epochs: int) -> None:
     least = min((min(curve.costs) for curve in curves if curve.costs), default=1.0)
-    axes.set_yscale("log")
-    axes.set_ylim(0.96 * least, HIGHEST * least)
+    floor = FLOOR * least
+    axes.set_yscale("function", functions=(lambda cost: np.log(np.maximum(cost - floor, 1e-9 * least)),
+                                           lambda place: np.exp(place) + floor))
+    axes.set_ylim(0.985 * least, HIGHEST * least)
     axes.set_xlim(1, max(epochs, 1.5))
     axes.yaxis.set_major_locator(FixedLocator([step * 10.0**power for power in range(5) for step in STEPS]))
     axes.yaxis.set_major_formatter(ScalarFormatter())
@@ -81,12 +84,12 @@ def _axes(axes, curves: Sequence, epochs: int) -> None:
         axes.spines[side].set_visible(False)
     axes.tick_params(length=0, labelcolor="#444444", labelsize=9)
     axes.set_xlabel("epoch", color="#444444")
-    axes.set_title("ff on the digits: test cost, nats/image, by optimizer and rate", loc="left",
+    axes.set_title("ff on the digits: test cost in nats/image, by optimizer (right: last cost, name, rate)", loc="left",
                    fontsize=10.5, color="#222222")
 
 
 def _labels(axes, curves: Sequence, epochs: int, colours: dict[str, str]) -> None:
-    """Name, rate and last cost of each, right of the axes, with a line from where the curve ends."""
+    """Last cost, name and rate of each, right of the axes, with a line from where the curve ends."""
     to_pixels, from_pixels = axes.transData, axes.transData.inverted()
     low, high = (to_pixels.transform((1, y))[1] for y in axes.get_ylim())
     ends = sorted((min(to_pixels.transform((1, curve.costs[-1]))[1], high), curve) for curve in curves)
@@ -96,9 +99,7 @@ def _labels(axes, curves: Sequence, epochs: int, colours: dict[str, str]) -> Non
         own, colour = curve.optimizer == HIGHLIGHTED, colours[curve.optimizer]
         bends = [(right, end), (right + 4, end), (right + 22, place), (right + 26, place)]
         axes.plot(*from_pixels.transform(bends).T, color=colour, linewidth=0.8, clip_on=False, zorder=1)
-        at = from_pixels.transform((right + 30, place))
         last = f"{curve.costs[-1]:.1f}" if len(curve.costs) == epochs else "diverged"
-        axes.annotate(f"{curve.optimizer}  {curve.rate:g}", at, va="center", fontsize=LABEL, color=colour,
-                      weight="bold" if own else "normal", annotation_clip=False)
-        axes.annotate(last, from_pixels.transform((SIZE[0] * DPI - 8, place)), va="center", ha="right", fontsize=LABEL,
-                      color=colour, weight="bold" if own else "normal", annotation_clip=False)
+        for text, x, side in ((last, 58, "right"), (curve.optimizer, 64, "left"), (f"{curve.rate:g}", 232, "right")):
+            axes.annotate(text, from_pixels.transform((right + x, place)), va="center", ha=side, fontsize=LABEL,
+                          color=colour, weight="bold" if own else "normal", annotation_clip=False)
