@@ -122,8 +122,8 @@ def run(names: tuple[str, ...], epochs: int, seed: int, out: str | None, file: s
         if picture:
             draw(curves, epochs, picture)
         if numbers:
-            numbers.write(json.dumps({"arch": ARCH, "data": DATA, "epochs": epochs, "seed": seed, "device": device.describe(),
-                                      "curves": [c._asdict() for c in curves]}, indent=1).encode())
+            facts = {"arch": ARCH, "data": DATA, "epochs": epochs, "seed": seed, "device": device.describe()}
+            numbers.write(json.dumps({**facts, "curves": [c._asdict() for c in curves]}, indent=1).encode())
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})

@@ -29,4 +29,5 @@ def show(console: Console, rates: Mapping[str, float]) -> None:
 
 def _defaults(kind: type[Optimizer], rate: float) -> list[str]:
     (_, own), *others = kind.defaults().items()
-    return [f"lr {rate:g}", *([f"  ({own:g})"] if own != rate else []), *(f"{key} {value:g}" for key, value in others if value)]
+    of_class = [f"  ({own:g})"] if own != rate else []
+    return [f"lr {rate:g}", *of_class, *(f"{key} {value:g}" for key, value in others if value)]
