@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULES, Name, Sizes, announced, device_option
+from minivae.cli.options import (ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, RATES, SCHEDULES, Name, Sizes, announced,
+                                 device_option)
 
 # What holds where nothing is said, by architecture: on few images, and from LARGE_COUNT training images on.
 LARGE_COUNT = 20_000
@@ -26,8 +27,8 @@ LARGE = {"ff": {"epochs": 10, "batch_size": 1000, "learning_rate": 2e-3, "schedu
 @click.option("--optimizer", type=click.Choice(OPTIMIZERS), default="rmsprop", show_default=True, metavar="NAME",
               help="One of those that `minivae optimizers` lists; rmsprop is the rescaled, centred one with Nesterov's "
               "momentum.")
-@click.option("--learning-rate", type=float, help="The schedule's highest.  [default: the optimizer's own; rmsprop: 0.001, ff "
-              "on 20,000 images and more 0.002]")
+@click.option("--learning-rate", type=float, help="The schedule's highest.  [default: what `minivae optimizers` "
+              "lists; rmsprop with ff on 20,000 images and more 0.002]")
 @click.option("--schedule", type=click.Choice(SCHEDULES), help="How the learning rate goes on; cosine ends at 0, plateau "
               "halves it where the training cost no longer falls.  [default: cosine; ff on 20,000 images and more constant]")
 @click.option("--warm-up", type=float, metavar="EPOCHS", help="Let the learning rate rise over so many at the start.  "
@@ -71,7 +72,6 @@ def train(device: str, out: str | None, **options) -> None:
     """
     from minivae import data, kernels, training
     from minivae.models import ARCHITECTURES as CLASSES
-    from minivae.optim import OPTIMIZERS as OPTIMIZERS_BY_NAME
     from minivae.report import TerminalReport, last_line
     from minivae.runs import Run, Settings
 
@@ -83,7 +83,7 @@ def train(device: str, out: str | None, **options) -> None:
     defaults = {**CLASSES[arch].SIZES, **(LARGE if count >= LARGE_COUNT else SMALL)[arch]}
     defaults["batch_size"] = min(defaults["batch_size"], count)
     if options["optimizer"] != "rmsprop":       # what stands above is the best for that one
-        defaults["learning_rate"] = OPTIMIZERS_BY_NAME[options["optimizer"]].defaults()["lr"]
+        defaults["learning_rate"] = RATES[options["optimizer"]]
     settings = Settings(**{**defaults, **{name: value for name, value in options.items() if value is not None}})
     training.check(settings, dataset)
     where = announced(device)
