@@ -39,7 +39,7 @@ class CpuDevice:
     column_bytes = 8 << 20      # of a convolution's columns at a time: they stay in the cache, and launches are few
 
     def __init__(self, threads: int | None = None):
-        self.memory = MemoryPool()
+        self.memory, self.kernels = MemoryPool(), {}     # kernels.py keeps there what it has compiled
         self._threads = threads or default_threads()
 
     @property
@@ -156,7 +156,7 @@ class CudaDevice:
         if index >= count:
             raise UsageError(f"there is no GPU {index}: CUDA sees {count}, numbered from 0; take --device "
                              f"{'cpu' if count == 0 else 'cuda:0'}")
-        self.index, self.name = index, f"cuda:{index}"
+        self.index, self.name, self.kernels = index, f"cuda:{index}", {}
         # The first use of a GPU makes its context, the first kernel finds CuPy's headers, the first product loads its
         # library: what fails, fails here.
         driver_answer(lambda: cupy.cuda.Device(index).use())
