@@ -130,7 +130,7 @@ class CpuDevice:
 
     def view(self, flat: np.ndarray, first: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> np.ndarray:
         """An array over `flat` from its element `first` on, of that shape and with strides in bytes."""
-        return np.lib.stride_tricks.as_strided(flat[first:], shape, strides)
+        return np.ndarray(shape, flat.dtype, flat, first * flat.itemsize, strides)      # as_strided takes ten times as long
 
     def describe(self) -> str:
         """One line that says what runs where."""

@@ -168,7 +168,7 @@ class Kernel:
             configure_host(library, device.host.run)
             self._launch = host_launch(getattr(library, f"launch_{name}"), self.checks)
 
-    def launch(self, work: Work, args: tuple) -> None:
+    def __call__(self, work: Work, args: tuple) -> None:
         """Check the arguments and launch the kernel; see launch()."""
         if len(args) != len(self.checks):
             raise TypeError(f"kernel {self.name} takes {len(self.checks)} arguments "
@@ -233,6 +233,6 @@ def launch(name: str, work: Work, *args) -> None:
                         f"kernel {name}: argument {signature_of(name)[place].name} must be an array, got {first!r}")
     kernel = device.kernels.get((name, first.dtype)) or _kernel(device, name, first.dtype)
     if trace.active is None or work.count == 0:
-        kernel.launch(work, args)
+        kernel(work, args)
     else:
-        trace.active.launch(name, args, lambda: kernel.launch(work, args))
+        trace.active.launch(name, args, lambda: kernel(work, args))
