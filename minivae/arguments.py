@@ -87,7 +87,7 @@ def host_launch(entry, checks: list[Check]) -> Callable[..., bool]:
     pack = struct.Struct("II" + "".join("P" if check.pointer else check.scalar.format for check in checks)).pack
     names = [f"a{i}" for i in range(len(checks))]
     passed = ", ".join(f"id({name})" if check.pointer else name for name, check in zip(names, checks, strict=True))
-    return eval(f"lambda grid, block, {', '.join(names)}: entry(pack(*grid, {passed}))", {"entry": entry, "pack": pack, "id": id})
+    return eval(f"lambda grid, block, {', '.join(names)}: entry(pack(grid[0], grid[1], {passed}))", {"entry": entry, "pack": pack, "id": id})
 
 
 def cuda_launch(device: Device, function, checks: list[Check]) -> Callable[..., bool]:

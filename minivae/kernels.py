@@ -161,6 +161,7 @@ class Kernel:
         stem = _stem_of(name)
         self.device, self.name, self.itemsize = device, name, dtype.itemsize
         self.checks = checks_of(signature_of(name), REAL_NAMES[dtype])
+        self.count, self.cuda = len(self.checks), device.cuda
         if device.cuda:
             self._launch = cuda_launch(device, _cuda_function(device, stem, name, dtype), self.checks)
         else:
@@ -168,14 +169,14 @@ class Kernel:
             configure_host(library, device.host.run)
             self._launch = host_launch(getattr(library, f"launch_{name}"), self.checks)
 
-    def __call__(self, work: Work, args: tuple) -> None:
+    def run(self, work: Work, args: tuple) -> None:     # no __call__: Python takes longer to find that
         """Check the arguments and launch the kernel; see launch()."""
-        if len(args) != len(self.checks):
-            raise TypeError(f"kernel {self.name} takes {len(self.checks)} arguments "
+        if len(args) != self.count:
+            raise TypeError(f"kernel {self.name} takes {self.count} arguments "
                             f"({', '.join(check.name for check in self.checks)}), got {len(args)}")
         if work.count == 0:
             return
-        grid, block = geometry(work, self.device.cuda, self.itemsize)
+        grid, block = geometry(work, self.cuda, self.itemsize)
         if grid[1] > MAX_GRID_Y:
             raise ValueError(f"kernel {self.name}: {grid[1]} slabs are more than CUDA's {MAX_GRID_Y}")
         try:
@@ -233,6 +234,6 @@ def launch(name: str, work: Work, *args) -> None:
                         f"kernel {name}: argument {signature_of(name)[place].name} must be an array, got {first!r}")
     kernel = device.kernels.get((name, first.dtype)) or _kernel(device, name, first.dtype)
     if trace.active is None or work.count == 0:
-        kernel(work, args)
+        kernel.run(work, args)
     else:
-        trace.active.launch(name, args, lambda: kernel(work, args))
+        trace.active.launch(name, args, lambda: kernel.run(work, args))

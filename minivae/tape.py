@@ -37,10 +37,10 @@ class Node:
 
     __slots__ = ("order", "name", "backward", "parents", "outputs", "memory", "flops", "grads")
 
-    def __init__(self, name: str, backward: Callable, parents: list, outputs: list, memory: list, flops: int):
+    def __init__(self, name: str, backward: Callable, parents: list, memory: list, flops: int):
         self.order = next(_order)
-        self.name, self.backward, self.parents, self.outputs, self.flops = name, backward, parents, outputs, flops
-        self.memory = memory
+        self.name, self.backward, self.parents, self.memory, self.flops = name, backward, parents, memory, flops
+        self.outputs: list[tuple] = []
         self.grads: list | None = None
 
 
