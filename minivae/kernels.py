@@ -15,16 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from minivae import compiler, sources, trace
-from minivae.device import Device, cpu, device_of, driver_answer
-from minivae.host import address
-from minivae.sources import SCALARS, signature_of, signatures, source, stem_of, stems
+from minivae.arguments import REFUSED, checks_of, configure_host, cuda_launch, host_launch, proper
+from minivae.device import Device, cpu, device_of, driver_answer, known
+from minivae.sources import signature_of, signatures, source, stem_of, stems
 from minivae.system import kernel_folder
 from minivae.work import MAX_GRID_Y, Work, geometry
 
-ALIGNMENT = 16      # bytes: every pointer that a kernel gets is a multiple of this
-CONTIGUOUS, GOOD_FLAGS = 0x1, 0x401     # of NumPy's flags.num: C-contiguous; that and writeable
-
-LIMITS = {np.dtype(t): (int(np.iinfo(t).min), int(np.iinfo(t).max)) for t, _ in SCALARS.values() if t(0).dtype.kind != "f"}
 NO_REAL = np.dtype(np.float32)      # the build that runs kernels without real numbers
 REAL_NAMES = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
 
@@ -34,10 +30,7 @@ REAL_NAMES = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
 @cache
 def host_source(stem: str) -> str:
     """A kernel file as C++ with a launch entry for each kernel."""
-    entries = "".join(
-        f"MINIVAE_ENTRY({name}, ({', '.join(p.declaration() for p in parameters)}), "
-        f"({', '.join(p.name for p in parameters)}))\n"
-        for name, parameters in signatures(stem).items())
+    entries = "".join(f"MINIVAE_ENTRY({name})\n" for name in signatures(stem))
     return source(stem) + (kernel_folder() / "host" / "launch.h").read_text() + entries
 
 
@@ -97,100 +90,32 @@ class Kernel:
 
     def __init__(self, device: Device, name: str, dtype: np.dtype):
         stem = stem_of(name)
-        self.device, self.name, self.dtype = device, name, dtype
-        self.parameters = signature_of(name)
-        real = REAL_NAMES[dtype]
-        self.types = [SCALARS[real if p.ctype == "real" else p.ctype] for p in self.parameters]
-        self.checks = [(p.pointer, p.const, np.dtype(t[0]), t[0], p.name)
-                       for p, t in zip(self.parameters, self.types, strict=True)]
+        self.device, self.name, self.itemsize = device, name, dtype.itemsize
+        self.checks = checks_of(signature_of(name), REAL_NAMES[dtype])
+        self.count, self.cuda = len(self.checks), device.cuda
         if device.cuda:
-            self.function = _cuda_function(device, stem, name, dtype)
-            return
-        self.function = getattr(_host_library(stem, dtype), f"launch_{name}")
-        self.function.restype = None
-        self.function.argtypes = [ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint, *(
-            ctypes.c_void_p if p.pointer else t[1] for p, t in zip(self.parameters, self.types, strict=True))]
-        self.run = device.host.run
+            self._launch = cuda_launch(device, _cuda_function(device, stem, name, dtype), self.checks)
+        else:
+            library = _host_library(stem, dtype)
+            configure_host(library, device.host.run)
+            self._launch = host_launch(getattr(library, f"launch_{name}"), self.checks)
 
-    def __call__(self, work: Work, *args) -> None:
-        if len(args) != len(self.checks):
-            raise TypeError(f"kernel {self.name} takes {len(self.checks)} arguments "
-                            f"({', '.join(p.name for p in self.parameters)}), got {len(args)}")
+    def run(self, work: Work, args: tuple) -> None:     # no __call__: Python takes longer to find that
+        """Check the arguments and launch the kernel; see launch()."""
+        if len(args) != self.count:
+            raise TypeError(f"kernel {self.name} takes {self.count} arguments "
+                            f"({', '.join(check.name for check in self.checks)}), got {len(args)}")
         if work.count == 0:
             return
-        grid, block = geometry(work, self.device.cuda, self.dtype.itemsize)
+        grid, block = geometry(work, self.cuda, self.itemsize)
         if grid[1] > MAX_GRID_Y:
             raise ValueError(f"kernel {self.name}: {grid[1]} slabs are more than CUDA's {MAX_GRID_Y}")
-        if self.device.cuda:
-            self.function(grid, block, tuple(map(self._cuda_argument, args, self.checks)))
-        else:
-            self.function(self.run, *grid, *self._host_arguments(args))
-
-    def _host_arguments(self, args) -> list:
-        """The arguments as ctypes takes them. What is plainly right is passed on here, since a small launch costs no more
-        than its checks; all else goes to _host_argument, which says what is wrong."""
-        passed = []
-        for value, check in zip(args, self.checks, strict=True):
-            pointer, const, dtype, _, _ = check
-            if pointer:
-                if type(value) is np.ndarray and value.dtype is dtype and value.size and (
-                        value.flags.num & GOOD_FLAGS == GOOD_FLAGS or const and value.flags.num & CONTIGUOUS):
-                    at = address(value)
-                    if at % ALIGNMENT == 0:
-                        passed.append(at)
-                        continue
-            elif type(value) is float and dtype.kind == "f":
-                passed.append(value)
-                continue
-            passed.append(self._host_argument(value, check))
-        return passed
-
-    def _host_argument(self, value, check):
-        pointer, const, dtype, _, name = check
-        if not pointer:
-            return self._scalar(value, dtype, name)
-        self._check_array(value, dtype, name)
-        if not const and not value.flags.writeable:
-            raise ValueError(f"kernel {self.name}: argument {name} is written to, but the array is read-only")
-        at = address(value)
-        self._check_address(at, name)
-        return at
-
-    def _cuda_argument(self, value, check):
-        pointer, _, dtype, scalar, name = check
-        if not pointer:
-            return scalar(self._scalar(value, dtype, name))     # CuPy sends NumPy scalars as they are
-        self._check_array(value, dtype, name)
-        self._check_address(value.data.ptr, name)
-        return value
-
-    def _check_array(self, value, dtype: np.dtype, name: str) -> None:
-        if not self.device.owns(value):
-            raise TypeError(f"kernel {self.name}: argument {name} must be an array on {self.device.name}, "
-                            f"got {type(value).__module__}.{type(value).__name__} on {getattr(value, 'device', 'no device')}")
-        if value.dtype != dtype:
-            raise TypeError(f"kernel {self.name}: argument {name} must be {dtype}, got {value.dtype}")
-        if not value.flags.c_contiguous:
-            raise ValueError(f"kernel {self.name}: argument {name} of shape {value.shape} is not C-contiguous")
-        if value.size == 0:
-            raise ValueError(f"kernel {self.name}: argument {name} of shape {value.shape} is empty")
-
-    def _check_address(self, at: int, name: str) -> None:
-        if at % ALIGNMENT:
-            raise ValueError(f"kernel {self.name}: argument {name} begins at an address that is no multiple of "
-                             f"{ALIGNMENT} bytes; copy the slice first")
-
-    def _scalar(self, value, dtype: np.dtype, name: str):
-        if dtype.kind == "f":
-            return float(value)
-        whole = int(value)
-        least, most = LIMITS[dtype]
-        if whole != value or not least <= whole <= most:
-            raise ValueError(f"kernel {self.name}: argument {name} = {value} does not fit {dtype}")
-        return whole
-
-
-_kernels: dict[tuple[int, str, np.dtype], Kernel] = {}
+        try:
+            done = self._launch(grid, block, *args)
+        except REFUSED:
+            done = False
+        if not done:
+            self._launch(grid, block, *[proper(self.name, self.device, *pair) for pair in zip(args, self.checks, strict=True)])
 
 
 def is_array(value) -> bool:
@@ -203,6 +128,15 @@ def _first_array(kernel: str) -> int:
     """The number of a kernel's first parameter that is an array of real numbers, or where none is of any."""
     pointers = [i for i, p in enumerate(signature_of(kernel)) if p.pointer]
     return min(pointers, key=lambda i: (signature_of(kernel)[i].ctype != "real", i))
+
+
+def _kernel(device: Device, name: str, dtype: np.dtype) -> Kernel:
+    """A kernel for a device, kept there for the next time; `dtype` is that of its first array."""
+    real = dtype if dtype.kind == "f" else NO_REAL
+    if real not in REAL_NAMES:
+        raise TypeError(f"kernel {name}: arrays must be float32 or float64, got {real}")
+    made = device.kernels[name, dtype] = Kernel(device, name, real)
+    return made
 
 
 def launch(name: str, work: Work, *args) -> None:
@@ -223,23 +157,17 @@ def launch(name: str, work: Work, *args) -> None:
     place = _first_array(name)
     first = args[place] if place < len(args) else None
     if type(first) is np.ndarray:
-        device, dtype = cpu(), first.dtype
+        device = cpu()
+    elif is_array(first):
+        device = device_of(first)
     else:
-        if not is_array(first):
-            raise TypeError(f"kernel {name}: no array among the arguments" if not any(map(is_array, args)) else
-                            f"kernel {name}: argument {signature_of(name)[place].name} must be an array, got {first!r}")
-        device, dtype = device_of(first), first.dtype
-    if dtype.kind != "f":
-        dtype = NO_REAL
-    kernel = _kernels.get((id(device), name, dtype))
-    if kernel is None:
-        if dtype not in REAL_NAMES:
-            raise TypeError(f"kernel {name}: arrays must be float32 or float64, got {dtype}")
-        kernel = _kernels[id(device), name, dtype] = Kernel(device, name, dtype)
+        raise TypeError(f"kernel {name}: no array among the arguments" if not any(map(is_array, args)) else
+                        f"kernel {name}: argument {signature_of(name)[place].name} must be an array, got {first!r}")
+    kernel = device.kernels.get((name, first.dtype)) or _kernel(device, name, first.dtype)
     if trace.active is None or work.count == 0:
-        kernel(work, *args)
+        kernel.run(work, args)
     else:
-        trace.active.launch(name, args, lambda: kernel(work, *args))
+        trace.active.launch(name, args, lambda: kernel.run(work, args))
 
 
 def add_kernels(file: str | Path) -> tuple[str, ...]:
@@ -261,5 +189,6 @@ def add_kernels(file: str | Path) -> tuple[str, ...]:
     """
     names = sources.add(file)
     _first_array.cache_clear()
-    _kernels.clear()
+    for device in known():
+        device.kernels.clear()
     return names

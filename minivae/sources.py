@@ -2,38 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import re
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-
+from minivae.arguments import SCALARS, Parameter
 from minivae.errors import MinivaeError
 from minivae.system import kernel_folder
-
-SCALARS = {  # C type: (NumPy type, ctypes type)
-    "int": (np.int32, ctypes.c_int32), "uint32": (np.uint32, ctypes.c_uint32), "uint8": (np.uint8, ctypes.c_uint8),
-    "int64": (np.int64, ctypes.c_int64), "uint64": (np.uint64, ctypes.c_uint64),
-    "float": (np.float32, ctypes.c_float), "double": (np.float64, ctypes.c_double),
-}
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter of a kernel, as its source declares it."""
-
-    name: str
-    ctype: str          # "real" or a key of SCALARS
-    pointer: bool
-    const: bool
-
-    def declaration(self) -> str:
-        """The parameter in C++."""
-        return f"{'const ' * self.const}{self.ctype}{'*' * self.pointer} {self.name}"
-
 
 KERNEL = re.compile(r'extern "C" __global__ void (\w+)\(([^)]*)\)')
 PARAMETER = re.compile(r"(const )?(\w+)(\s*\*)?\s*(?:__restrict__)?\s*(\w+)$")
