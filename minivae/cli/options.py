@@ -17,6 +17,7 @@ OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop-pla
               "rmsprop", "adam", "amsgrad", "adamw", "adamax", "nadam", "radam", "lion", "lamb")
 SCHEDULES = ("constant", "step", "exponential", "cosine", "one-cycle", "plateau")
 LIKELIHOODS = ("squared-error", "gaussian", "bernoulli")
+SEMI = ("shared", "m2")
 GPU_ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
 WIDE = 10_000       # columns that no line has
 
