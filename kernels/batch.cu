@@ -50,12 +50,13 @@ DEVICE void binarize(const NoiseKey& key, uint32 example, int64 p, const Pixels&
   }
 }
 
-// Rows start .. start + rows - 1 of the epoch's order (of the plain order where shuffle is 0).  Where `binary` is
+// Rows start .. start + rows - 1 of the epoch's order (of the plain order where shuffle is 0) of `count` images, which
+// begin at the image `begin`: they are counted from there, their examples from `first`.  Where `binary` is
 // not 0 the pixels are drawn; (noise_seed; step, stream) name the draw.
 // moves: 1 images[rows * pixels] -> 1 x, example
 extern "C" __global__ void gather_batch(const uint8* __restrict__ images, real* __restrict__ x,
                                         int* __restrict__ example, int64 count, int64 rows, int pixels,
-                                        int64 start, uint64 seed, uint32 epoch, int shuffle, int64 first,
+                                        int64 begin, int64 start, uint64 seed, uint32 epoch, int shuffle, int64 first,
                                         int binary, uint64 noise_seed, uint32 step, uint32 stream) {
   const Share share = share_of(rows, blockIdx.x, gridDim.x);
   const NoiseKey key = {noise_seed, step, stream};
@@ -64,7 +65,7 @@ extern "C" __global__ void gather_batch(const uint8* __restrict__ images, real* 
     const uint32 index = shuffle ? permute(place, (uint32)count, seed, epoch) : place;
     const uint32 number = (uint32)first + index;
     if (threadIdx.x == 0) example[r] = (int)number;
-    const uint8* image = images + (int64)index * pixels;
+    const uint8* image = images + (begin + index) * pixels;
     for_packs(pixels, threadIdx.x, blockDim.x, pixels % WIDTH == 0, [&](auto w, int64 p) {
       constexpr int W = decltype(w)::value;
       const In<W, uint8> from(image + p);

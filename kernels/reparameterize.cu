@@ -2,11 +2,17 @@
 // (Kingma & Welling 2014, appendix B), in one pass; the noise is drawn again in the backward pass.
 // heads (rows, 2 * codes) holds mu in its first half and rho in its second; sigma = softplus(rho).
 //   kl[r] = -1/2 sum_l (1 + 2 log sigma - mu^2 - sigma^2)
-// One block takes a share of the rows; example[r] is the row's index in the data set.
+// One block takes a share of the rows; example[r / draws] is the row's index in the data set, of which `draws`
+// consecutive rows have noise of their own.
 #include "portable.cuh"
 #include "math.cuh"
 #include "philox.cuh"
 #include "reduce.cuh"
+
+// Which noise row r has: that of the example where it has one row, else of one among all its draws.
+DEVICE uint32 draw_of(const int* example, int64 r, int draws) {
+  return (uint32)example[r / draws] * (uint32)draws + (uint32)(r % draws);
+}
 
 // log softplus(rho), which tends to rho where sigma would underflow.
 DEVICE real log_sigma(real rho, real sigma) { return rho < -15 ? rho : log_(sigma); }
@@ -14,12 +20,13 @@ DEVICE real log_sigma(real rho, real sigma) { return rho < -15 ? rho : log_(sigm
 // moves: 2 heads, example -> 1 z, kl
 extern "C" __global__ void reparameterize_forward(const real* __restrict__ heads, const int* __restrict__ example,
                                                   real* __restrict__ z, real* __restrict__ kl,
-                                                  int64 rows, int codes, uint64 seed, uint32 step, uint32 stream) {
+                                                  int64 rows, int codes, int draws, uint64 seed, uint32 step,
+                                                  uint32 stream) {
   const Share share = share_of(rows, blockIdx.x, gridDim.x);
   const NoiseKey key = {seed, step, stream};
   for (int64 r = share.first; r < share.last; ++r) {
     const real* mu_row = heads + r * 2 * codes;
-    const uint32 index = (uint32)example[r];
+    const uint32 index = draw_of(example, r, draws);
     LaneSum sum;
     for_packs(codes, threadIdx.x, blockDim.x, codes % WIDTH == 0, [&](auto w, int64 l) {
       constexpr int W = decltype(w)::value;
@@ -45,13 +52,14 @@ extern "C" __global__ void reparameterize_forward(const real* __restrict__ heads
 extern "C" __global__ void reparameterize_backward(const real* __restrict__ dz, const real* __restrict__ dkl,
                                                    const real* __restrict__ heads, const int* __restrict__ example,
                                                    real* __restrict__ dheads,
-                                                   int64 rows, int codes, uint64 seed, uint32 step, uint32 stream) {
+                                                   int64 rows, int codes, int draws, uint64 seed, uint32 step,
+                                                   uint32 stream) {
   const Share share = share_of(rows, blockIdx.x, gridDim.x);
   const NoiseKey key = {seed, step, stream};
   for (int64 r = share.first; r < share.last; ++r) {
     const real* mu_row = heads + r * 2 * codes;
     real* dmu_row = dheads + r * 2 * codes;
-    const uint32 index = (uint32)example[r];
+    const uint32 index = draw_of(example, r, draws);
     const real weight = dkl[r];
     for_packs(codes, threadIdx.x, blockDim.x, codes % WIDTH == 0, [&](auto w, int64 l) {
       constexpr int W = decltype(w)::value;

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minivae import fixed_point
-from minivae.models import VAE
+from minivae.models import VAE, ClassVAE
 from minivae.ops.batch import DeviceImages
 from minivae.ops.reparameterize import EVALUATE, Noise
 from minivae.tensor import no_grad
@@ -16,34 +16,62 @@ BATCH = 1000            # images at a time where nothing is trained
 
 
 class Score(NamedTuple):
-    """Mean cost an image and its two parts, in nats."""
+    """Mean cost an image and its two parts, in nats.
+
+    Attributes:
+        error: share of the images whose most probable class is not theirs; None where there are no classes.
+    """
 
     total: float
     reconstruction: float
     kl: float
+    error: float | None = None
 
 
-def score(model: VAE, images: DeviceImages, seed: int = 0) -> Score:
+def score(model: VAE, images: DeviceImages, seed: int = 0, labels: np.ndarray | None = None) -> Score:
     """The mean cost over all of `images`, with one draw of the code an image.
 
     Args:
         model: its batch norms need their fixed-point statistics; it is left in evaluation.
         seed: of the draws: the same seed gives the same cost.
+        labels: (images,), on the host, where the model knows of classes: the costs are those of unlabelled images, and
+            the labels are what its predictions are compared with.
     """
     model.eval()
-    sums = np.zeros(2)
+    sums, wrong = np.zeros(2), 0
     with no_grad():
-        for start, size in images.ranges(BATCH):
+        for start, size in images.ranges(batch_size(model)):
             noise = Noise(seed, 0, EVALUATE)
-            cost = model.cost(*images.batch(start, size, noise), noise)
+            x, example = images.batch(start, size, noise)
+            cost = model.cost(x, example, noise)
             sums += [float(model.device.to_host(part).sum(dtype=np.float64)) for part in cost[1:]]
+            if labels is not None:
+                wrong += int((model.classify(x).argmax(1) != labels[start:start + size]).sum())
     reconstruction, kl = sums / images.count
-    return Score(reconstruction + kl, reconstruction, kl)
+    return Score(reconstruction + kl, reconstruction, kl, None if labels is None else wrong / images.count)
+
+
+def classify(model: ClassVAE, images: np.ndarray) -> np.ndarray:
+    """The probability of every class, (images, classes) on the host, of uint8 images (count, height, width, channels).
+
+    Args:
+        model: its batch norms need their fixed-point statistics; it is left in evaluation.
+    """
+    model.eval()
+    shown = DeviceImages(images, model.device, model.dtype, binarize=model.likelihood.discrete)
+    return np.concatenate([model.classify(shown.batch(start, size, Noise(0, 0, EVALUATE))[0])
+                           for start, size in shown.ranges(BATCH)])
+
+
+def batch_size(model: VAE) -> int:
+    """Images at a time: as many as make BATCH rows of the decoder."""
+    return max(1, BATCH // model.draws)
 
 
 def fix_statistics(model: VAE, images: DeviceImages, *, seed: int = 0, limit: int | None = None,
                    most: int | None = None) -> fixed_point.Passes:
-    """Compute the fixed-point statistics of batch norm over `images`, or over `limit` of them drawn at random.
+    """Compute the fixed-point statistics of batch norm over `images`, or over `limit` of them drawn at random;
+    labels are withheld, as they will be where the statistics are used.
 
     Args:
         seed: of the codes' noise and of which images are drawn.
@@ -51,7 +79,7 @@ def fix_statistics(model: VAE, images: DeviceImages, *, seed: int = 0, limit: in
     """
 
     def run():
-        for start, size in images.ranges(BATCH, limit):
+        for start, size in images.ranges(batch_size(model), limit):
             noise = Noise(seed, 1, EVALUATE)
             model.cost(*images.batch(start, size, noise, seed=seed, epoch=0), noise)
             yield

@@ -53,10 +53,12 @@ class TerminalReport:
         """An epoch is over."""
         width = len(str(self.epochs))
         if epoch.number == 1:
-            self.console.print(f"{'epoch':>{2 * width + 1}}  train cost  test cost = reconstruction + KL   images/s")
+            self.console.print(f"{'epoch':>{2 * width + 1}}  train cost  test cost = reconstruction + KL   images/s"
+                               f"{'' if epoch.test.error is None else '  test error'}")
         t = epoch.test
+        error = "" if t.error is None else f"  {t.error:>10.2%}"
         self.console.print(f"{epoch.number:>{max(width, 4 - width)}}/{self.epochs}  {epoch.train_cost:10.2f}  {t.total:9.2f} ="
-                           f" {t.reconstruction:14.2f} + {t.kl:<6.2f} {epoch.images_per_second:8,.0f}")
+                           f" {t.reconstruction:14.2f} + {t.kl:<6.2f} {epoch.images_per_second:8,.0f}{error}")
         self.bar.update(self.task, description=f"epoch {min(epoch.number + 1, self.epochs)}/{self.epochs}")
 
     def say(self, text: str) -> None:
@@ -79,5 +81,6 @@ def counting(what: str, total: int) -> Iterator[Callable[[], None]]:
 
 def last_line(score: Score, seconds: float) -> str:
     """How a training ends."""
-    return (f"test cost {score.total:.2f} = reconstruction {score.reconstruction:.2f} + KL {score.kl:.2f} nats/image, "
-            f"trained in {seconds:.1f} s")
+    error = "" if score.error is None else f", test error {score.error:.2%}"
+    return (f"test cost {score.total:.2f} = reconstruction {score.reconstruction:.2f} + KL {score.kl:.2f} nats/image"
+            f"{error}, trained in {seconds:.1f} s")

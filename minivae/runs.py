@@ -22,9 +22,10 @@ from minivae.errors import MinivaeError, UsageError
 from minivae.files import replacing
 from minivae.models import ARCHITECTURES, VAE
 
-KINDS = {"int": int, "float": (int, float), "float | None": (int, float), "bool": bool,
+KINDS = {"int": int, "int | None": int, "float": (int, float), "float | None": (int, float), "bool": bool,
          "str": str, "tuple[int, ...]": tuple}      # of the settings' fields
 COLUMNS = ("epoch", "step", "train_cost", "test_cost", "test_reconstruction", "test_kl", "images_per_second", "seconds")
+LABELLED = (*COLUMNS, "test_error")     # where there are labels
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,10 @@ class Settings:
         likelihood, sigma, binarize: see models.likelihoods.likelihood.
         beta, free_bits: see models.Weights.
         kl_warm_up: epochs over which beta rises from 0 at the start.
+        samples: codes an image, once the warm-up is over; from 2 on the importance-weighted bound is minimized.
+        labels: how many training images have a label, 0 to all; None for a model that knows of no classes.
+        semi: a key of models.SEMI, which model where there are labels.
+        label_weight, label_kl: see models.Weights.
     """
 
     arch: str = "ff"
@@ -63,6 +68,11 @@ class Settings:
     beta: float = 1.0
     kl_warm_up: float = 0.0
     free_bits: float = 0.0
+    samples: int = 1
+    labels: int | None = None
+    semi: str = "shared"
+    label_weight: float = 1.0
+    label_kl: float | None = None
     seed: int = 0
 
 
@@ -144,14 +154,19 @@ class Run:
             raise MinivaeError(f"{path} cannot be used: {error}; restore it or train again") from error
 
     def append_metrics(self, **values) -> None:
-        """Add a line to metrics.csv; numbers are rounded to six digits."""
+        """Add a line to metrics.csv; numbers are rounded to six digits.
+
+        Args:
+            values: by column, all of COLUMNS or all of LABELLED.
+        """
+        columns = LABELLED if "test_error" in values else COLUMNS
         new = not self.metrics.exists()
         try:
             with self.metrics.open("a", newline="") as file:
                 writer = csv.writer(file)
                 if new:
-                    writer.writerow(COLUMNS)
-                writer.writerow([f"{values[c]:.6g}" if isinstance(values[c], float) else values[c] for c in COLUMNS])
+                    writer.writerow(columns)
+                writer.writerow([f"{values[c]:.6g}" if isinstance(values[c], float) else values[c] for c in columns])
         except OSError as error:
             raise MinivaeError(f"cannot write {self.metrics}: {error.strerror}; make room and start again") from error
 
@@ -167,7 +182,7 @@ class Run:
         if differ := sorted(k for k, v in asdict(settings).items() if trained.get(k) != v):
             raise MinivaeError(f"{self.folder / 'settings.toml'} is not what the checkpoint was trained with: {differ[0]} was "
                                f"{trained.get(differ[0])!r}; put that back")
-        model = build(settings, tuple(facts["image_shape"]), device)
+        model = build(settings, tuple(facts["image_shape"]), device, facts.get("classes", 0))
         model.load_state_dict({k: v for k, v in arrays.items() if not k.startswith("optimizer.")})
         model.eval()
         return model, settings
@@ -197,12 +212,15 @@ def _checked(found: dict) -> Settings:
     return Settings(**found)
 
 
-def build(settings: Settings, image_shape: tuple[int, int, int], device: Device) -> VAE:
+def build(settings: Settings, image_shape: tuple[int, int, int], device: Device, classes: int = 0) -> VAE:
     """The untrained model that the settings describe.
+
+    Args:
+        classes: how many the labels tell apart; 0 where there are none.
 
     Raises:
         UsageError: settings that no model can have.
     """
     return models.build(settings.arch, image_shape, device, hidden=settings.hidden, code=settings.code,
                         channels=settings.channels, likelihood=settings.likelihood, sigma=settings.sigma,
-                        binarize=settings.binarize, seed=settings.seed)
+                        binarize=settings.binarize, classes=classes, semi=settings.semi, seed=settings.seed)

@@ -122,7 +122,7 @@ def _batch(draw: Draw) -> Iterator[Case]:
         images = draw.whole(256, count, width, dtype=np.uint8)
         for shuffle in (0, 1):
             yield _kernel("gather_batch", _by(size, width), rows(size, width), images, Out((size, width)),
-                          Out((size,), np.int32), count, size, width, 11, 2**40 + 3, 5, shuffle, 7, shuffle, 2**63 + 5, 3, 16)
+                          Out((size,), np.int32), count - 3, size, width, 3, 11, 2**40 + 3, 5, shuffle, 7, shuffle, 2**63 + 5, 3, 16)
 
 
 def _batch_norm(draw: Draw) -> Iterator[Case]:
@@ -296,14 +296,14 @@ def _reductions(draw: Draw) -> Iterator[Case]:
 
 
 def _reparameterize(draw: Draw) -> Iterator[Case]:
-    for count, codes in ((9, 13), (16, 64)):
+    for count, codes, draws in ((9, 13, 3), (16, 64, 1)):
         shape, work = _by(count, codes), rows(count, codes)
         noise = (2**63 + 5, 3, 1)
-        heads, example = draw.normal(count, 2 * codes), draw.whole(1000, count, dtype=np.int32)
+        heads, example = draw.normal(count, 2 * codes), draw.whole(1000, count // draws, dtype=np.int32)
         yield _kernel("reparameterize_forward", shape, work, heads, example, Out((count, codes)), Out((count,)), count,
-                      codes, *noise)
+                      codes, draws, *noise)
         yield _kernel("reparameterize_backward", shape, work, draw.normal(count, codes), draw.normal(count), heads, example,
-                      Out((count, 2 * codes)), count, codes, *noise)
+                      Out((count, 2 * codes)), count, codes, draws, *noise)
         yield _kernel("standard_normal", shape, work, Out((count, codes)), count, codes, 7, *noise)
     for n in (33, 256):
         yield _kernel("philox_words", _by(n, 4), elements(n), draw.whole(2**32, n, 4, dtype=np.uint32),

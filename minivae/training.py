@@ -10,16 +10,17 @@ from typing import Protocol
 
 import numpy as np
 
-from minivae import __version__, checkpoint, evaluate, pictures
+from minivae import __version__, batches, checkpoint, evaluate
 from minivae.data import Dataset
 from minivae.device import Device
 from minivae.errors import MinivaeError, UsageError
 from minivae.evaluate import Score
 from minivae.kernels import launch
+from minivae.labels import classes_of
 from minivae.models import VAE, Weights
 from minivae.nn import Flat
 from minivae.ops.batch import DeviceImages
-from minivae.ops.reparameterize import EVALUATE, SAMPLE, TRAIN, Noise
+from minivae.ops.reparameterize import TRAIN, Noise
 from minivae.optim import OPTIMIZERS, SCHEDULES, Average, make
 from minivae.runs import Run, Settings, build
 from minivae.work import blocks
@@ -28,9 +29,7 @@ SAMPLED = evaluate.BATCH    # training images for the statistics behind an epoch
 SAMPLED_PASSES = 1          # own moments are its fixed point after a single pass
 SAVE_EVERY = 20.0           # seconds between checkpoints, at an epoch's end
 LOOK_EVERY = 0.25           # seconds between looks at the cost so far
-PICTURED = 100              # images in the picture of samples
 TRAINED = "parameters"      # with the optimizer's state: the weights themselves where their average is the model
-PAIRS = 50                  # images in the picture of reconstructions
 
 
 class Diverged(MinivaeError):
@@ -75,13 +74,17 @@ class Trainer:
     def __init__(self, settings: Settings, dataset: Dataset, device: Device, run: Run | None = None):
         check(settings, dataset)
         self.settings, self.dataset, self.device, self.run = settings, dataset, device, run
-        self.model: VAE = build(settings, dataset.image_shape, device)
+        self.classes = 0 if settings.labels is None else classes_of(dataset.train_labels)
+        self.model: VAE = build(settings, dataset.image_shape, device, self.classes)
         self.flat = Flat(self.model, device, self.model.dtype)
         self.optimizer = make(settings.optimizer, self.flat, settings.learning_rate, rescale=settings.rescale,
                               clip=settings.clip, weight_decay=settings.weight_decay)
         self.average = Average(self.flat, settings.ema) if settings.ema else None
-        self.train_images, self.test_images = (DeviceImages(images, device, self.model.dtype, binarize=settings.binarize)
-                                               for images in (dataset.train_images, dataset.test_images))
+        self.batches = batches.of(dataset, settings.labels, settings.batch_size, settings.seed, device, self.model.dtype,
+                                  binarize=settings.binarize)
+        self.train_images = self.batches.images
+        self.test_images = DeviceImages(dataset.test_images, device, self.model.dtype, binarize=settings.binarize)
+        self.test_labels = dataset.test_labels if self.classes else None
         self.steps_an_epoch = len(dataset.train_images) // settings.batch_size
         self.steps = self.steps_an_epoch * settings.epochs
         self.schedule = SCHEDULES[settings.schedule](self.steps, round(settings.warm_up * self.steps_an_epoch))
@@ -92,11 +95,10 @@ class Trainer:
     def step(self, number: int) -> None:
         """Training step `number`, counted from 0: nothing is copied to the device and nothing read back."""
         s = self.settings
-        epoch, place = divmod(number, self.steps_an_epoch)
         noise = Noise(s.seed, number, TRAIN)
-        x, example = self.train_images.batch(place * s.batch_size, s.batch_size, noise, seed=s.seed, epoch=epoch)
+        x, example, *labels = self.batches.batch(number, noise)
         self.model.train()
-        cost = self.model.cost(x, example, noise, self.weights(number))
+        cost = self.model.cost(x, example, noise, self.weights(number), *labels)
         cost.total.backward()
         self.optimizer.lr = s.learning_rate * self.schedule.factor(number)
         self.optimizer.step()
@@ -108,7 +110,8 @@ class Trainer:
         """What of the cost step `number` minimizes."""
         s = self.settings
         warm_up = s.kl_warm_up * self.steps_an_epoch
-        return Weights(s.beta * min(1.0, (number + 1) / warm_up) if warm_up else s.beta, s.free_bits)
+        beta = s.beta * min(1.0, (number + 1) / warm_up) if warm_up else s.beta
+        return Weights(beta, s.free_bits, s.samples if number >= warm_up else 1, s.label_weight, s.label_kl)
 
     def train(self, listener: Listener) -> float:
         """All epochs. Returns the seconds that they took.
@@ -145,7 +148,7 @@ class Trainer:
         if self.average:
             self.average.swap()
         passes = evaluate.fix_statistics(self.model, self.train_images, seed=self.settings.seed)
-        score = evaluate.score(self.model, self.test_images, self.settings.seed)
+        score = self._test_score()
         if self.run:
             self._save(self.settings.epochs, score)
         return score, passes
@@ -194,7 +197,10 @@ class Trainer:
     def _sampled_test_cost(self) -> Score:
         evaluate.fix_statistics(self.model, self.train_images, seed=self.settings.seed, limit=SAMPLED,
                                 most=SAMPLED_PASSES)
-        return evaluate.score(self.model, self.test_images, self.settings.seed)
+        return self._test_score()
+
+    def _test_score(self) -> Score:
+        return evaluate.score(self.model, self.test_images, self.settings.seed, self.test_labels)
 
     def _diverged(self, step: int) -> Diverged:
         rate = self.settings.learning_rate
@@ -208,9 +214,10 @@ class Trainer:
         if self.run is None:
             return
         test = epoch.test
+        more = {} if test.error is None else {"test_error": test.error}
         self.run.append_metrics(epoch=epoch.number, step=epoch.step, train_cost=epoch.train_cost, test_cost=test.total,
                                 test_reconstruction=test.reconstruction, test_kl=test.kl,
-                                images_per_second=epoch.images_per_second, seconds=epoch.seconds)
+                                images_per_second=epoch.images_per_second, seconds=epoch.seconds, **more)
         if epoch.seconds - self._saved > SAVE_EVERY:
             self._saved = epoch.seconds
             self._save(epoch.number, test)
@@ -220,6 +227,7 @@ class Trainer:
         state = {**self.optimizer.state, **({TRAINED: self.average.values} if self.average else {})}
         arrays = {**self.model.state_dict(), **{f"optimizer.{k}": v for k, v in state.items()}}
         facts = {"minivae": __version__, "settings": asdict(self.settings), "image_shape": self.dataset.image_shape,
+                 "classes": self.classes,
                  "epoch": epoch, "step": self.optimizer.steps, "optimizer": self.optimizer.facts(),
                  "schedule": self.schedule.facts(), "test_cost": test._asdict()}
         checkpoint.save(self.run.checkpoint, {k: self.device.to_host(v) for k, v in arrays.items()}, facts)
@@ -248,6 +256,7 @@ def check(settings: Settings, dataset: Dataset) -> None:
         raise UsageError(f"--learning-rate is {settings.learning_rate:g}, but must be a positive number, such as 0.001")
     _check_optimizer(settings)
     _check_cost(settings)
+    _check_labels(settings)
 
 
 def _check_optimizer(settings: Settings) -> None:
@@ -271,24 +280,16 @@ def _check_cost(settings: Settings) -> None:
         value = getattr(settings, name)
         if not 0 <= value < math.inf:
             raise UsageError(f"--{name.replace('_', '-')} is {value:g}, but must be 0 ({none}) or a positive number")
+    if settings.samples < 1:
+        raise UsageError(f"--samples is {settings.samples}, but must be at least 1")
+    if settings.samples > 1 and (settings.beta != 1 or settings.free_bits or settings.labels is not None):
+        raise UsageError(f"--samples {settings.samples} minimizes the importance-weighted bound, which knows no --beta, "
+                         "--free-bits or --labels: leave those out, or --samples")
     if settings.kl_warm_up > settings.epochs:
         raise UsageError(f"--kl-warm-up is {settings.kl_warm_up:g} epochs, but there are only {settings.epochs}")
 
 
-def draw_samples(model: VAE, count: int, seed: int):
-    """The picture of `count` samples from the prior."""
-    return pictures.grid(model.sample(count, Noise(seed, 0, SAMPLE)), columns=max(1, math.ceil(math.sqrt(count))))
-
-
-def draw_reconstructions(model: VAE, images: np.ndarray):
-    """The picture of test images (uint8; binarized as the model takes them) over their reconstructions."""
-    shown = DeviceImages(images, model.device, model.dtype, binarize=model.likelihood.discrete)
-    x, _ = shown.batch(0, len(images), Noise(0, 0, EVALUATE))
-    return pictures.side_by_side(model.device.to_host(x).reshape(images.shape), model.reconstruct(x), columns=10)
-
-
-def draw(run: Run, model: VAE, dataset: Dataset, seed: int) -> None:
-    """Write source.png, reconstructions.png and samples.png into the run folder."""
-    pictures.save(pictures.grid(dataset.test_images[:PICTURED], columns=10), run.folder / "source.png")
-    pictures.save(draw_reconstructions(model, dataset.test_images[:PAIRS]), run.folder / "reconstructions.png")
-    pictures.save(draw_samples(model, PICTURED, seed), run.folder / "samples.png")
+def _check_labels(settings: Settings) -> None:
+    for name, value in (("label-weight", settings.label_weight), ("label-kl", settings.label_kl)):
+        if value is not None and not 0 <= value < math.inf:
+            raise UsageError(f"--{name} is {value:g}, but must be 0 (none) or a positive number")

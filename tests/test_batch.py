@@ -99,3 +99,18 @@ def test_a_batch_into_a_place(device, rng):
     images.batch(3, 4, into=(x[4:], example[4:]))
     np.testing.assert_array_equal(device.to_host(x[4:]), device.to_host(images.batch(3, 4)[0]))
     np.testing.assert_array_equal(device.to_host(example), [0, 0, 0, 0, 3, 4, 5, 6])
+
+
+def test_a_part_of_a_set(device, rng):
+    """Its images and examples are those of the range, shuffled among themselves, binarized as in the whole."""
+    images = rng.integers(0, 256, (21, 3, 5, 1), np.uint8)
+    whole = DeviceImages(images, device, binarize=True, first=100)
+    part = whole.part(4, 19).part(1, 12)
+    x, example = map(device.to_host, part.batch(0, 11, Noise(2, 3), seed=1, epoch=2))
+    np.testing.assert_array_equal(np.sort(example), np.arange(105, 116))
+    assert (example != np.arange(105, 116)).any()
+    every = device.to_host(whole.batch(0, 21, Noise(2, 3))[0])
+    np.testing.assert_array_equal(x, every[example - 100])
+    for begin, end in ((-1, 3), (4, 3), (0, 12)):
+        with pytest.raises(ValueError, match="of a set of 11"):
+            part.part(begin, end)

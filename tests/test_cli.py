@@ -18,7 +18,7 @@ from PIL import Image
 from minivae import data, gpu_errors, kernels, nvrtc
 from minivae.cli import entry, options
 from minivae.models import ARCHITECTURES
-from minivae.models import LIKELIHOODS
+from minivae.models import LIKELIHOODS, SEMI
 from minivae.optim import OPTIMIZERS, SCHEDULES
 
 ROOT = Path(__file__).parent.parent
@@ -48,7 +48,7 @@ def run(tmp_path_factory):
 def test_the_choices_offered_are_those_there_are():
     assert set(options.ARCHITECTURES) == set(ARCHITECTURES) and options.OPTIMIZERS == tuple(OPTIMIZERS)
     assert options.SCHEDULES == tuple(SCHEDULES) and set(options.LIKELIHOODS) == set(LIKELIHOODS)
-    assert options.GPU_ARCHITECTURES == nvrtc.ARCHITECTURES
+    assert options.SEMI == tuple(SEMI) and options.GPU_ARCHITECTURES == nvrtc.ARCHITECTURES
 
 
 def test_train(run):
@@ -93,6 +93,9 @@ BAD_ARGUMENTS = [
     (["train", "--rescale", "-5"], 2, "--rescale is -5"), (["train", "--clip", "nan"], 2, "--clip is nan"),
     (["train", "--weight-decay", "-1"], 2, "--weight-decay is -1"), (["train", "--warm-up", "61"], 2, "only 60"),
     (["optimizers", "newton"], 2, "'lamb'"),
+    (["train", "--labels", "5"], 2, "--labels is 5, but must be 0 or from 10 (one of each class) to 4000 (all)"),
+    (["train", "--labels", "100", "--label-weight", "-1"], 2, "--label-weight is -1"), (["train", "--semi", "m3"], 2, "'shared', 'm2'"),
+    (["classify", "nowhere", "x.png"], 2, "there is no run in nowhere"), (["classify", "nowhere"], 2, "Missing argument"),
     (["bench", "--batch-size", "4001"], 2, "take at most 4000"), (["bench", "--batch-size", "0"], 2, "--batch-size is 0"),
     (["bench", "--json", "no/such/folder/x.json"], 1, "cannot write"), (["bench", "--json", "."], 1, "no regular file"),
     (["bench", "--arch", "gan"], 2, "'both'"), (["bench", "--repeat", "0"], 2, "--repeat"),

@@ -70,7 +70,7 @@ def test_scalars_must_fit_their_declared_type(device, arrays):
     images, x = device.zeros((4, 4), np.uint8), device.zeros((4, 4), np.float32)
 
     def gather(rows_=4, pixels=4, seed=0):
-        launch("gather_batch", rows(4, 4), images, x, example, 4, rows_, pixels, 0, seed, 0, 0, 0, 0, 0, 0, 0)
+        launch("gather_batch", rows(4, 4), images, x, example, 4, rows_, pixels, 0, 0, seed, 0, 0, 0, 0, 0, 0, 0)
 
     gather(seed=2**64 - 1)
     for bad in ({"seed": 2**64}, {"seed": -1}, {"pixels": 2**31}, {"pixels": 2.5}):

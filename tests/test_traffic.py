@@ -51,7 +51,7 @@ def test_bytes_of_a_launch():
     reads, _ = traffic.bytes_of("batch_norm_forward", (x, x, small, small, x, moments, 1000, 64, 0, 1e-5, 0, 0))
     assert reads == 4 * (64_000 + 64 + 64)      # no slabs: x stands in for what there is not
     images, batch = Extent(10**6, 1), Extent(10 * 784, 4)
-    assert traffic.bytes_of("gather_batch", (images, batch, Extent(10, 4), 1275, 10, 784, 0, 0, 0, 1, 0, 0, 0, 0, 0)) == (
+    assert traffic.bytes_of("gather_batch", (images, batch, Extent(10, 4), 1275, 10, 784, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0)) == (
         7840, 4 * 7840 + 40)
     assert traffic.bytes_of("rescale_rows", (batch, Extent(10, 4), 10, 784, 0.1)) == (40, 0)
 

@@ -6,7 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from minivae import checkpoint, data, evaluate, runs, training
+from minivae import checkpoint, data, drawing, evaluate, runs, training
 from minivae.cli.options import RATES
 from minivae.errors import MinivaeError, UsageError
 from minivae.nn import Flat
@@ -57,7 +57,7 @@ def test_a_run_learns_and_leaves_everything(device, digits, tmp_path):
     run = Run.create(settings, tmp_path / "run")
     trainer, epochs = _trained(settings, digits, device, run)
     score, passes = trainer.finish()
-    training.draw(run, trainer.model, digits, settings.seed)
+    drawing.all_of(run, trainer.model, digits, settings.seed)
     assert epochs[-1].train_cost < 0.6 * epochs[0].train_cost and score.total < epochs[0].test.total
     assert score.total == pytest.approx(score.reconstruction + score.kl) and passes.count >= 2
     names = {path.name for path in run.folder.iterdir()}

@@ -22,6 +22,7 @@ RATES = {"sgd": 0.01, "momentum": 0.003, "nesterov": 0.003, "adagrad": 0.3, "ada
 OPTIMIZERS = tuple(RATES)
 SCHEDULES = ("constant", "step", "exponential", "cosine", "one-cycle", "plateau")
 LIKELIHOODS = ("squared-error", "gaussian", "bernoulli")
+SEMI = ("shared", "m2")
 GPU_ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
 WIDE = 10_000       # columns that no line has
 

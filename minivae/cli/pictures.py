@@ -10,19 +10,24 @@ from minivae.cli.options import Name, device_option
 @click.command()
 @click.argument("run", type=Name())
 @click.option("--count", type=click.IntRange(1, 10_000), default=100, show_default=True, help="How many.")
+@click.option("--label", type=int, help="The class of all of them, of a run with labels.  [default: the classes in turn]")
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Same seed, same samples.")
 @click.option("--out", type=Name(), metavar="FILE", help="The picture.  [default: RUN/samples.png]")
 @device_option
-def sample(run: str, count: int, seed: int, out: str | None, device: str) -> None:
+def sample(run: str, count: int, label: int | None, seed: int, out: str | None, device: str) -> None:
     """Draw samples from the model of RUN, a folder that training wrote."""
-    from minivae import pictures, training
+    from minivae import drawing, pictures
     from minivae.device import select
+    from minivae.errors import UsageError
     from minivae.runs import Run
 
     trained = Run(run)
     model, _ = trained.load(select(device)[0])
+    if label is not None and not model.classes:
+        raise UsageError(f"--label is {label}, but the model of {run} knows of no classes, since it was trained without --labels: "
+                         "leave it out")
     path = out or trained.folder / "samples.png"
-    pictures.save(training.draw_samples(model, count, seed), path)
+    pictures.save(drawing.samples(model, count, seed, label), path)
     click.echo(f"{count} samples in {path}")
 
 
@@ -36,7 +41,7 @@ def sample(run: str, count: int, seed: int, out: str | None, device: str) -> Non
 def reconstruct(run: str, count: int | None, data: str | None, out: str | None, device: str) -> None:
     """Draw test images over their reconstructions by the model of RUN."""
     from minivae import data as sets
-    from minivae import pictures, training
+    from minivae import drawing, pictures
     from minivae.device import select
     from minivae.errors import UsageError
     from minivae.runs import Run
@@ -51,6 +56,6 @@ def reconstruct(run: str, count: int | None, data: str | None, out: str | None, 
     if count is not None and count > there:
         raise UsageError(f"--count is {count}, but {data or settings.data} has {there} test images; take at most {there}")
     path = out or trained.folder / "reconstructions.png"
-    shown = dataset.test_images[:count or training.PAIRS]
-    pictures.save(training.draw_reconstructions(model, shown), path)
+    shown = dataset.test_images[:count or drawing.PAIRS]
+    pictures.save(drawing.reconstructions(model, shown), path)
     click.echo(f"{len(shown)} images and their reconstructions in {path}")

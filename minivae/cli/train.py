@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from minivae.cli.options import (ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, RATES, SCHEDULES, Name, Sizes, announced,
+from minivae.cli.options import (ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, RATES, SCHEDULES, SEMI, Name, Sizes, announced,
                                  device_option)
 
 # What holds where nothing is said, by architecture: on few images, and from LARGE_COUNT training images on.
@@ -56,21 +56,31 @@ LARGE = {"ff": {"epochs": 10, "batch_size": 1000, "learning_rate": 2e-3, "schedu
 @click.option("--kl-warm-up", type=float, metavar="EPOCHS", help="Let beta rise from 0 over so many at the start.  [default: 0]")
 @click.option("--free-bits", type=float, metavar="NATS", help="What the KL of each number of the code, averaged over a batch, "
               "has for free.  [default: 0]")
-@click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same run.")
+@click.option("--samples", type=int, default=1, show_default=True, help="Codes an image; from 2 on the importance-weighted "
+              "bound is minimized (Burda et al. 2016), once the KL warm-up is over.")
+@click.option("--labels", type=int, metavar="COUNT", help="Train a semi-supervised model: so many training images, evenly of each "
+              "class, keep their labels; 0 for none, or up to all.")
+@click.option("--semi", type=click.Choice(SEMI), default="shared", show_default=True, help="shared: classifier and codes share "
+              "the encoder; m2: the class is a latent variable (Kingma et al. 2014), every step takes all classes of every image.")
+@click.option("--label-weight", type=float, default=1.0, show_default=True, help="Factor of the labelled images' cross-entropy.")
+@click.option("--label-kl", type=float, help="Factor of the KL of unlabelled images' predicted classes from the uniform "
+              "distribution.  [default: shared 0, m2 1]")
+@click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same run; of the labels' choice, too.")
 @device_option
 @click.option("--out", type=Name(), metavar="FOLDER", help="The run folder.  [default: runs/<data>-<arch>-<number>]")
 def train(device: str, out: str | None, **options) -> None:
     """Train a VAE.
 
-    Leaves a run folder with the checkpoint, the settings, the metrics of every epoch and three pictures.
+    Leaves a run folder with the checkpoint, the settings, the metrics of every epoch and pictures.
 
     \b
     Examples:
       minivae train --arch ff
       minivae train --arch ff --data fashion-mnist --epochs 20 --device cuda
+      minivae train --labels 100 --semi m2
       minivae train --hidden 300,300 --code 40 --likelihood bernoulli --binarize
     """
-    from minivae import data, kernels, training
+    from minivae import data, drawing, kernels, training
     from minivae.models import ARCHITECTURES as CLASSES
     from minivae.report import TerminalReport, last_line
     from minivae.runs import Run, Settings
@@ -96,7 +106,7 @@ def train(device: str, out: str | None, **options) -> None:
         with TerminalReport(settings.epochs, trainer.steps * settings.batch_size) as report:
             seconds = trainer.train(report)
         score, passes = trainer.finish()
-        training.draw(run, trainer.model, dataset, settings.seed)
+        drawing.all_of(run, trainer.model, dataset, settings.seed)
     except BaseException as error:
         if run.discard_unless_saved():
             error.add_note(f"{run.folder} keeps the model after {trainer.saved_epoch} of {settings.epochs} epochs: `minivae "

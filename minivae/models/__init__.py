@@ -1,4 +1,5 @@
-"""Models: what all variational autoencoders share (vae.py), likelihoods, and one module an architecture."""
+"""Models: what all variational autoencoders share (vae.py), likelihoods, one module an architecture, and those that know of
+classes (semi.py, m2.py)."""
 
 from __future__ import annotations
 
@@ -12,18 +13,23 @@ from minivae.models import likelihoods
 from minivae.models.conv import Convolutional
 from minivae.models.ff import FeedForward
 from minivae.models.likelihoods import LIKELIHOODS
+from minivae.models.m2 import M2
+from minivae.models.semi import ClassVAE, SemiSupervised
 from minivae.models.vae import VAE, Cost, Place, Weights
 from minivae.nn import Summary, summarize
 from minivae.ops.reparameterize import Noise
 
 ARCHITECTURES = {"ff": FeedForward, "conv": Convolutional}     # the names on the command line
+SEMI = {"shared": SemiSupervised, "m2": M2}                     # likewise
 
-__all__ = ["ARCHITECTURES", "LIKELIHOODS", "VAE", "Convolutional", "Cost", "FeedForward", "Place", "Weights", "build", "summary"]
+__all__ = ["ARCHITECTURES", "LIKELIHOODS", "M2", "SEMI", "VAE", "ClassVAE", "Convolutional", "Cost", "FeedForward", "Place",
+           "SemiSupervised", "Weights", "build", "summary"]
 
 
 def build(arch: str, image_shape: tuple[int, int, int], device: Device, *, hidden: Sequence[int] | None = None,
           channels: Sequence[int] | None = None, code: int | None = None, likelihood: str = "squared-error",
-          sigma: float | None = None, binarize: bool = False, seed: int = 0, dtype=np.float32) -> VAE:
+          sigma: float | None = None, binarize: bool = False, classes: int = 0, semi: str = "shared",
+          seed: int = 0, dtype=np.float32) -> VAE:
     """An untrained model.
 
     Args:
@@ -31,6 +37,8 @@ def build(arch: str, image_shape: tuple[int, int, int], device: Device, *, hidde
         image_shape: (height, width, channels).
         hidden, channels, code: sizes; None for the architecture's own.
         likelihood, sigma, binarize: see likelihoods.likelihood.
+        classes: how many classes the images have; 0 for a model that knows of none.
+        semi: a key of SEMI, which model where there are classes.
         seed: of the initial weights.
         dtype: of all parameters, float32 or float64.
 
@@ -42,7 +50,12 @@ def build(arch: str, image_shape: tuple[int, int, int], device: Device, *, hidde
     sizes = {**networks.SIZES, **{name: value for name, value in told.items() if value is not None}}
     code, place = sizes.pop("code"), Place(np.random.default_rng(seed), device, np.dtype(dtype))
     costs = likelihoods.likelihood(likelihood, device, dtype, sigma=sigma, binarize=binarize)
-    return VAE(networks(image_shape, **sizes), image_shape, code, costs, place)
+    made = networks(image_shape, **sizes)
+    if classes == 0:
+        return VAE(made, image_shape, code, costs, place)
+    if semi not in SEMI:
+        raise UsageError(f"unknown semi-supervised model {semi!r}: take one of {', '.join(SEMI)}")
+    return SEMI[semi](made, image_shape, code, classes, costs, place)
 
 
 def summary(arch: str, image_shape: tuple[int, ...], device: Device, batch_size: int = 1, depth: int = 1, **sizes) -> Summary:

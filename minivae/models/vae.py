@@ -10,6 +10,7 @@ import numpy as np
 from minivae import ops
 from minivae.device import Device
 from minivae.errors import UsageError
+from minivae.models import importance_weighted
 from minivae.models.likelihoods import Likelihood
 from minivae.nn import Dense, Module
 from minivae.ops.reparameterize import Noise, standard_normal
@@ -42,11 +43,18 @@ class Weights(NamedTuple):
 
     Attributes:
         beta: factor of the KL divergence (Higgins et al. 2017, "beta-VAE"); below 1 in a warm-up (Bowman et al. 2016).
+        samples: codes an image; from 2 on the importance-weighted bound is minimized (see importance_weighted.py), to
+            which beta and free bits do not belong.
         free_bits: nats that the mean KL of each number of the code has for free (Kingma et al. 2016, appendix C.8).
+        label: factor of the cross-entropy of a batch's labelled images, see semi.py.
+        label_kl: factor of the KL divergence of predicted classes from the uniform distribution; None for the model's own.
     """
 
     beta: float = 1.0
     free_bits: float = 0.0
+    samples: int = 1
+    label: float = 1.0
+    label_kl: float | None = None
 
 
 class Cost(NamedTuple):
@@ -74,19 +82,27 @@ class VAE(Module):
         code: how many numbers a code has, >= 1.
         likelihood: see likelihoods.py.
         place: its rng draws all initial weights, the encoder's first.
+        beside: how many numbers the decoder takes beside a code.
+
+    Attributes:
+        draws: how many codes the cost decodes for an image.
+        classes: how many classes of images the model knows; see semi.py.
 
     Raises:
         UsageError: a code size below 1.
     """
 
-    def __init__(self, networks: Networks, image_shape: tuple[int, int, int], code: int, likelihood: Likelihood, place: Place):
+    draws, classes = 1, 0
+
+    def __init__(self, networks: Networks, image_shape: tuple[int, int, int], code: int, likelihood: Likelihood, place: Place,
+                 beside: int = 0):
         if code < 1:
             raise UsageError(f"--code is {code}, but a code needs at least 1 number")
         self.image_shape, self.pixels, self.code = tuple(image_shape), math.prod(image_shape), code
         self.device, self.dtype = place.device, np.dtype(place.dtype)
         self.encoder = networks.encoder(place)
         self.heads = Dense(networks.width, 2 * code, "identity", *place, heads=2)
-        self.decoder = networks.decoder(code, likelihood.activation, place)
+        self.decoder = networks.decoder(code + beside, likelihood.activation, place)
         self.likelihood = likelihood
 
     def encode(self, x) -> Tensor:
@@ -102,7 +118,7 @@ class VAE(Module):
         return self.cost(x, example, noise, weights)
 
     def cost(self, x, example, noise: Noise, weights: Weights = Weights()) -> Cost:
-        """The cost of a batch, with one draw of the code an example.
+        """The cost of a batch, with one draw of the code an example, or as many as the weights say.
 
         Args:
             x: array (rows, pixels) in [0, 1].
@@ -111,9 +127,17 @@ class VAE(Module):
             weights: what is minimized.
         """
         heads = self.encode(x)
+        if weights.samples > 1:
+            return self._importance_weighted(heads, x, example, noise, weights.samples)
         z, kl = ops.reparameterize(heads, example=example, noise=noise)
         reconstruction = self.likelihood(self.decode(z), x)
         return Cost(objective(reconstruction, kl, heads, weights), reconstruction.data, kl.data)
+
+    def _importance_weighted(self, heads: Tensor, x, example, noise: Noise, samples: int) -> Cost:
+        drawn = importance_weighted.draw(heads, example, samples, noise)
+        reconstruction = self.likelihood(self.decode(drawn.z), x)
+        parts = (ops.mean(ops.reshape(part.detach(), (-1, samples)), axis=1).data for part in (reconstruction, drawn.kl))
+        return Cost(importance_weighted.bound(reconstruction, drawn.ratio, samples), *parts)
 
     def reconstruct(self, x) -> np.ndarray:
         """Images decoded from the mean codes of images x (rows, pixels): (rows, height, width, channels) in [0, 1]."""
@@ -132,15 +156,20 @@ class VAE(Module):
         return np.clip(values, 0, 1).astype(np.float32)
 
 
-def objective(reconstruction: Tensor, kl: Tensor, heads: Tensor, weights: Weights) -> Tensor:
+def objective(reconstruction: Tensor, kl: Tensor, heads: Tensor, weights: Weights, share: Tensor | None = None) -> Tensor:
     """mean(reconstruction) + beta * KL; with free bits sum_l max(mean KL_l, free_bits) in place of the KL.
 
     Args:
         reconstruction, kl: (rows,).
-        heads: (rows, 2 * code), what the KL is of.
+        heads: (rows * n, 2 * code), what the KL is of.
+        share: (rows, n), how much each of a row's n codes counts; None for one that counts whole.
     """
     if weights.free_bits:
-        reached = ops.maximum(ops.mean(kl_of_codes(heads), axis=0), weights.free_bits)
+        every = kl_of_codes(heads)
+        if share is not None:
+            every = ops.reshape(every, (*share.shape, -1)) * ops.reshape(share, (*share.shape, 1))
+            every = ops.sum(every, axis=1)
+        reached = ops.maximum(ops.mean(every, axis=0), weights.free_bits)
         return ops.mean(reconstruction) + ops.sum(reached) * weights.beta
     return ops.mean(ops.add(reconstruction, kl if weights.beta == 1 else kl * weights.beta))
 

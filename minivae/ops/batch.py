@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 
 from minivae.device import Device
@@ -30,7 +32,7 @@ class DeviceImages:
     """
 
     def __init__(self, images: np.ndarray, device: Device, dtype=np.float32, *, binarize: bool = False, first: int = 0):
-        self.binarize, self.first = binarize, first
+        self.binarize, self.first, self._begin = binarize, first, 0
         self.count, self.pixels = len(images), int(np.prod(images.shape[1:]))
         self.device, self.dtype = device, np.dtype(dtype)
         self._images = device.from_host(images.reshape(self.count, self.pixels))
@@ -55,9 +57,21 @@ class DeviceImages:
             raise ValueError(f"batch: images {start} to {start + size - 1} of a set of {self.count}")
         x, example = into or (self.device.empty((size, self.pixels), self.dtype), self.device.empty((size,), np.int32))
         launch("gather_batch", rows(size, self.pixels), self._images, x, example, self.count, size, self.pixels,
-               start, seed, epoch or 0, int(epoch is not None), self.first, int(self.binarize), noise.seed, noise.step,
+               self._begin, start, seed, epoch or 0, int(epoch is not None), self.first, int(self.binarize), noise.seed, noise.step,
                noise.stream + PIXELS)
         return x, example
+
+    def part(self, begin: int, end: int) -> DeviceImages:
+        """Images begin .. end - 1 as a set of their own: the memory is shared, and examples keep their numbers.
+
+        Raises:
+            ValueError: the range leaves the set.
+        """
+        if not 0 <= begin <= end <= self.count:
+            raise ValueError(f"part: images {begin} to {end - 1} of a set of {self.count}")
+        part = copy(self)
+        part.count, part.first, part._begin = end - begin, self.first + begin, self._begin + begin
+        return part
 
     def ranges(self, size: int, limit: int | None = None):
         """(start, size) of consecutive batches over the first `limit` images; the last may be smaller."""

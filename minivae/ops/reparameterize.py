@@ -35,7 +35,8 @@ def reparameterize(needs, heads, *, example, noise: Noise):
 
     Args:
         heads: (rows, 2 * codes): mu in the first half of the columns, rho in the second; sigma = softplus(rho).
-        example: (rows,) int32, each row's index in the data set: noise belongs to an example, not to a row.
+        example: (rows / n,) int32, indices in the data set: noise belongs to an example, not to a row. n consecutive rows
+            are of the same example, each with noise of its own.
         noise: which draw.
 
     Returns:
@@ -43,18 +44,22 @@ def reparameterize(needs, heads, *, example, noise: Noise):
         kl: (rows,), -1/2 sum(1 + 2 log sigma - mu^2 - sigma^2), in nats.
 
     Raises:
-        ValueError: an odd number of columns.
+        ValueError: an odd number of columns, or rows that are no multiple of the examples.
     """
     (count, width), device = heads.shape, device_of(heads)
     if width % 2:
         raise ValueError(f"reparameterize: heads hold mu and rho, an even number of columns, not {width}")
+    draws, rest = divmod(count, max(len(example), 1))
+    if rest:
+        raise ValueError(f"reparameterize: {count} rows are no multiple of {len(example)} examples")
     codes = width // 2
     z, kl = device.empty((count, codes), heads.dtype), device.empty((count,), heads.dtype)
-    launch("reparameterize_forward", rows(count, codes), heads, example, z, kl, count, codes, *noise)
+    launch("reparameterize_forward", rows(count, codes), heads, example, z, kl, count, codes, max(draws, 1), *noise)
 
     def backward(dz, dkl, into):
         dheads = device.empty(heads.shape, heads.dtype)
-        launch("reparameterize_backward", rows(count, codes), dz, dkl, heads, example, dheads, count, codes, *noise)
+        launch("reparameterize_backward", rows(count, codes), dz, dkl, heads, example, dheads, count, codes, max(draws, 1),
+               *noise)
         return dheads
 
     return (z, kl), backward

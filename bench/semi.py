@@ -1,0 +1,131 @@
+"""Semi-supervised models against the same encoder trained on the labels alone: test errors over several label draws.
+
+    python bench/semi.py [--data digits] [--labels 100] [--draws 5] [--models shared,m2] [--json semi.json] [options of both]
+
+A draw is a seed: of the labelled images' choice, the initial weights, the orders and the noise. The baseline is the
+encoder and the classifier alone, with batch norm, the same optimizer and its own number of steps, on the same labelled
+images; its fixed-point statistics are over those, the models' over all training images without their labels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import time
+import tomllib
+from dataclasses import asdict, replace
+
+import numpy as np
+
+from minivae import data, evaluate, fixed_point, kernels, ops
+from minivae.device import select
+from minivae.batches import Shuffled
+from minivae.labels import choose, classes_of, matrix
+from minivae.models import ClassVAE
+from minivae.nn import Flat, Module
+from minivae.ops.batch import DeviceImages
+from minivae.optim import SCHEDULES, make
+from minivae.ops.reparameterize import Noise
+from minivae.runs import Settings, build
+from minivae.training import Trainer, check
+
+
+class Silence:
+    """Hears how a training goes and keeps it to itself."""
+
+    def progress(self, images, cost): ...
+    def epoch(self, epoch): ...
+
+
+class Classifier(Module):
+    """The encoder and the classifier of a semi-supervised model, alone."""
+
+    def __init__(self, model: ClassVAE):
+        self.encoder, self.classifier = model.encoder, model.classifier
+
+    def forward(self, x):
+        return self.classifier(self.encoder(x))
+
+
+def baseline(settings: Settings, dataset: data.Dataset, device, steps: int, batch_size: int, learning_rate: float) -> float:
+    """The test error of the encoder and the classifier trained on the labelled images alone."""
+    model = build(settings, dataset.image_shape, device, classes_of(dataset.train_labels))
+    alone = Classifier(model)
+    optimizer = make(settings.optimizer, Flat(alone, device, model.dtype), learning_rate)
+    schedule, chosen = SCHEDULES["cosine"](steps, 0), choose(dataset.train_labels, settings.labels, settings.seed)
+    known = DeviceImages(dataset.train_images[chosen], device, model.dtype)
+    labels = matrix(dataset.train_labels[chosen], len(chosen), model.classes, device, model.dtype)
+    shuffled = Shuffled(known, min(batch_size, len(chosen)), settings.seed)
+    for step in range(steps):
+        alone.train()
+        x, example = shuffled.batch(step, Noise(settings.seed, step))
+        ops.mean(ops.cross_entropy(alone(x), ops.take(labels, example))).backward()
+        optimizer.lr = learning_rate * schedule.factor(step)
+        optimizer.step()
+    fixed_point.compute(alone, lambda: (alone(known.batch(*r)[0]) for r in known.ranges(evaluate.BATCH)))
+    found = evaluate.classify(model, dataset.test_images).argmax(1)
+    return float((found != dataset.test_labels).mean())
+
+
+def semi(settings: Settings, dataset: data.Dataset, device) -> dict:
+    """Train one; returns its test error and costs, and the seconds that training took."""
+    check(settings, dataset)
+    trainer = Trainer(settings, dataset, device)
+    seconds = trainer.train(Silence())
+    return {**trainer.finish()[0]._asdict(), "seconds": seconds}
+
+
+def summary(errors: list[float]) -> str:
+    """Mean, standard error and each draw, in percent."""
+    spread = np.std(errors, ddof=1) / np.sqrt(len(errors)) if len(errors) > 1 else math.nan
+    return f"{np.mean(errors):6.2%} +- {spread:.2%} ({', '.join(f'{e:.2%}' for e in errors)})"
+
+
+def options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="digits")
+    parser.add_argument("--labels", type=int, default=100)
+    parser.add_argument("--draws", type=int, default=5, help="seeds 0 to this - 1")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--models", default="shared,m2", help="of models.SEMI; empty for the baseline alone")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the models, as in settings.toml")
+    parser.add_argument("--baseline-steps", type=int, default=500, help="0 for no baseline")
+    parser.add_argument("--baseline-batch", type=int, default=100)
+    parser.add_argument("--baseline-rate", type=float, default=1e-3)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--json", help="leave all numbers there")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str]) -> None:
+    told = options(arguments)
+    dataset, device = data.load(told.data), select(told.device)[0]
+    own = {name: tuple(value) if isinstance(value, list) else value
+           for name, value in tomllib.loads("\n".join(told.set)).items()}
+    settings = Settings(**{"data": told.data, "labels": told.labels, **own})
+    kernels.prepare(device)
+    report = {"settings": asdict(settings), "baseline": [], **{name: [] for name in told.models.split(",") if name}}
+    for seed in range(told.first, told.first + told.draws):
+        for name in list(report)[1:]:
+            here, began = replace(settings, seed=seed), time.perf_counter()
+            if name != "baseline":
+                found = semi(replace(here, semi=name), dataset, device)
+            elif told.baseline_steps:
+                error = baseline(here, dataset, device, told.baseline_steps, told.baseline_batch, told.baseline_rate)
+                found = {"error": error, "seconds": time.perf_counter() - began}
+            else:
+                continue
+            report[name].append(found)
+            print(f"draw {seed} {name:9} {' '.join(f'{key} {value:.4f}' for key, value in found.items())}", flush=True)
+    for name in list(report)[1:]:
+        if report[name]:
+            print(f"{name:9} {summary([found['error'] for found in report[name]])}")
+    if told.json:
+        with open(told.json, "w") as file:
+            json.dump(report, file, indent=1)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

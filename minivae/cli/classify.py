@@ -1,0 +1,47 @@
+"""The command that tells the classes of images."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import click
+
+from minivae.cli.options import device_option
+
+
+@click.command()
+@click.argument("run", type=click.Path())
+@click.argument("images", nargs=-1, required=True, type=click.Path())
+@click.option("--json", "file", metavar="FILE", help="Leave the probabilities of all classes there.")
+@device_option
+def classify(run: str, images: tuple[str, ...], file: str | None, device: str) -> None:
+    """Tell the classes of images by the model of RUN.
+
+    RUN was trained with --labels. IMAGES are pictures (PNG and the like) of the size that the model takes, grey values as in its training, or IDX files
+    of many. Prints a line an image: name, most probable class, its probability.
+
+    \b
+    Examples:
+      minivae classify runs/digits-ff-1 seven.png
+      minivae classify runs/digits-ff-1 t10k-images-idx3-ubyte.gz --json classes.json
+    """
+    import json
+
+    from minivae.device import select
+    from minivae.errors import UsageError
+    from minivae.evaluate import classify as classified
+    from minivae.files import replacing
+    from minivae.images import read
+    from minivae.runs import Run
+
+    model, _ = Run(run).load(select(device)[0])
+    if not model.classes:
+        raise UsageError(f"the model of {run} knows of no classes, since it was trained without --labels: take another run")
+    names, found = read(images, model.image_shape)
+    with replacing(file) if file is not None else nullcontext() as out:
+        probabilities = classified(model, found)
+        for name, p in zip(names, probabilities, strict=True):
+            click.echo(f"{name}  {p.argmax()}  {p.max():.4f}")
+        if out:
+            out.write(json.dumps([{"image": name, "class": int(p.argmax()), "probabilities": [float(v) for v in p]}
+                                  for name, p in zip(names, probabilities, strict=True)], indent=1).encode())

@@ -1,0 +1,81 @@
+"""The command line of semi-supervised models, as a person uses it."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+from test_cli import _idx, minivae
+
+from minivae import data
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A short training with labels: (its run folder, its output)."""
+    folder = tmp_path_factory.mktemp("semi")
+    code, out, err = minivae("train", "--labels", 200, "--label-weight", 100, "--label-kl", 0.5, "--likelihood", "bernoulli", "--epochs", 2,
+                             "--hidden", "64,32", "--code", 8, "--device", "cpu", "--out", "run", cwd=folder)
+    assert code == 0, err
+    return folder / "run", out
+
+
+def test_train(run):
+    """The error of every epoch and of the end; options reach the settings; the pictures of styles are there."""
+    path, out = run
+    lines = out.splitlines()
+    assert lines[2].endswith("images/s  test error") and re.search(r"  [\d,]+ +\d+\.\d\d%$", lines[3])
+    assert re.search(r"KL \d+\.\d\d nats/image, test error \d+\.\d\d%, trained in", lines[-1])
+    text = (path / "settings.toml").read_text()
+    for line in ("labels = 200", 'semi = "shared"', "label_weight = 100.0", "label_kl = 0.5"):
+        assert line + "\n" in text
+    assert (path / "metrics.csv").read_text().splitlines()[0].endswith(",test_error")
+    assert all((path / f"{name}.png").exists() for name in ("grid", "transfer", "samples", "reconstructions", "source"))
+
+
+def test_sample_of_a_label(run, tmp_path):
+    """Samples of one label are all of that class, as the model's own classifier sees most of them; without --label they
+    are the picture that training left."""
+    path, _ = run
+    code, out, err = minivae("sample", path, "--label", 1, "--count", 4, "--out", "ones.png", "--device", "cpu", cwd=tmp_path)
+    assert code == 0 and "4 samples in ones.png" in out, err
+    code, _, _ = minivae("sample", path, "--out", "all.png", "--device", "cpu", cwd=tmp_path)
+    assert code == 0 and (tmp_path / "all.png").read_bytes() == (path / "samples.png").read_bytes()
+    code, _, err = minivae("sample", path, "--label", 10, "--out", "x.png", "--device", "cpu", cwd=tmp_path)
+    assert code == 2 and "label 10 is none of the model's classes 0 to 9" in err and err.count("\n") == 1
+
+
+def test_classify(run, tmp_path):
+    """A line an image, of pictures and IDX files alike; the file has all probabilities."""
+    path, _ = run
+    images = data.load("digits").test_images[:3]
+    Image.fromarray(images[0, ..., 0]).save(tmp_path / "one.png")
+    _idx(tmp_path / "three", images[..., 0])
+    code, out, err = minivae("classify", path, "one.png", "three", "--json", "c.json", "--device", "cpu", cwd=tmp_path)
+    assert (code, err) == (0, "")
+    lines = [line.split() for line in out.splitlines()]
+    assert [line[0] for line in lines] == ["one.png", "three[0]", "three[1]", "three[2]"] and lines[0][1:] == lines[1][1:]
+    found = json.loads((tmp_path / "c.json").read_text())
+    for line, entry in zip(lines, found, strict=True):
+        assert entry["image"] == line[0] and entry["class"] == int(line[1]) == np.argmax(entry["probabilities"])
+        assert max(entry["probabilities"]) == pytest.approx(float(line[2]), abs=5e-5) and sum(entry["probabilities"]) == pytest.approx(1)
+
+
+def test_what_cannot_be_classified(run, tmp_path):
+    """One line each, and no file is left."""
+    path, _ = run
+    Image.new("L", (20, 28)).save(tmp_path / "narrow.png")
+    (tmp_path / "text.png").write_text("no picture")
+    for name, code, words in (("narrow.png", 2, "holds images of 28 x 20 x 1"), ("text.png", 1, "is no picture"), ("no.png", 1, "No such file")):
+        got, out, err = minivae("classify", path, name, "--json", "c.json", "--device", "cpu", cwd=tmp_path)
+        assert (got, out) == (code, "") and words in err and err.count("\n") == 1 and not (tmp_path / "c.json").exists()
+
+
+def test_a_run_without_labels_knows_no_classes(tmp_path):
+    code, _, err = minivae("train", "--epochs", 1, "--hidden", "8", "--code", 2, "--device", "cpu", "--out", "plain", cwd=tmp_path)
+    assert code == 0 and not (tmp_path / "plain/grid.png").exists(), err
+    Image.new("L", (28, 28)).save(tmp_path / "x.png")
+    for arguments in (["sample", "plain", "--label", 1], ["classify", "plain", "x.png"]):
+        code, _, err = minivae(*arguments, "--device", "cpu", cwd=tmp_path)
+        assert code == 2 and "knows of no classes" in err and "trained without --labels" in err and err.count("\n") == 1

@@ -1,0 +1,124 @@
+"""Trainings with labels."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minivae import checkpoint, data, drawing, evaluate
+from minivae.errors import UsageError
+from minivae.runs import Run, Settings
+from minivae.training import Trainer
+
+SMALL = {"hidden": (64, 32), "code": 8, "epochs": 4, "batch_size": 50, "likelihood": "bernoulli", "labels": 100, "label_weight": 30.0}
+
+
+@pytest.fixture
+def device(fast_device):
+    return fast_device
+
+
+@pytest.fixture(scope="module")
+def digits():
+    whole = data.load("digits")
+    return data.Dataset("digits", whole.train_images[:800], whole.train_labels[:800], whole.test_images[:200],
+                        whole.test_labels[:200])
+
+
+class Ears:
+    def __init__(self):
+        self.epochs = []
+
+    def progress(self, images, cost):
+        pass
+
+    def epoch(self, epoch):
+        self.epochs.append(epoch)
+
+
+@pytest.mark.parametrize("semi", ["shared", "m2"])
+def test_a_run_learns_and_leaves_everything(device, digits, tmp_path, semi):
+    """Cost and error fall; the folder holds the error of every epoch and the pictures of styles; the checkpoint gives the
+    same model with the same error."""
+    settings = Settings(**SMALL, semi=semi)
+    run, ears = Run.create(settings, tmp_path / "run"), Ears()
+    trainer = Trainer(settings, digits, device, run)
+    trainer.train(ears)
+    score, _ = trainer.finish()
+    drawing.all_of(run, trainer.model, digits, settings.seed)
+    assert ears.epochs[-1].train_cost < ears.epochs[0].train_cost
+    assert score.error < 0.5 and score.error == (evaluate.classify(trainer.model, digits.test_images).argmax(1)
+                                                 != digits.test_labels).mean()
+    with run.metrics.open() as file:
+        assert float(list(csv.DictReader(file))[-1]["test_error"]) == pytest.approx(ears.epochs[-1].test.error)
+    for name in ("source", "reconstructions", "samples", "grid", "transfer"):
+        assert np.asarray(Image.open(run.folder / f"{name}.png")).std() > 20
+    model, found = Run(run.folder).load(device)
+    assert found == settings and model.classes == 10
+    assert evaluate.score(model, trainer.test_images, settings.seed, digits.test_labels) == score
+
+
+@pytest.mark.parametrize("labels", [0, 800])
+@pytest.mark.parametrize("semi", ["shared", "m2"])
+def test_no_labels_and_all(device, digits, labels, semi):
+    """Both limits train; with all labels the error is small."""
+    trainer, ears = Trainer(Settings(**{**SMALL, "labels": labels, "semi": semi}), digits, device), Ears()
+    trainer.train(ears)
+    assert ears.epochs[-1].train_cost < ears.epochs[0].train_cost
+    assert labels == 0 or trainer.finish()[0].error < 0.25
+
+
+@pytest.mark.parametrize("semi", ["shared", "m2"])
+def test_the_same_run_twice_gives_the_same_bits(device, digits, semi):
+    """And another seed labels other images."""
+    trainers = [Trainer(Settings(**{**SMALL, "semi": semi, "seed": seed}), digits, device) for seed in (1, 1, 2)]
+    for trainer in trainers:
+        for number in range(3):
+            trainer.step(number)
+    one, two, other = (device.to_host(trainer.flat.values) for trainer in trainers)
+    np.testing.assert_array_equal(one, two)
+    assert (one != other).any()
+
+
+@pytest.mark.parametrize("semi", ["shared", "m2"])
+def test_no_growth_of_memory_after_the_first_steps(device, digits, semi):
+    trainer = Trainer(Settings(**{**SMALL, "semi": semi}), digits, device)
+    for number in range(3):
+        trainer.step(number)
+    held = device.bytes_held
+    for number in range(3, 15):
+        trainer.step(number)
+    assert device.bytes_held == held
+
+
+def test_goes_on_where_it_was_saved(device, digits, tmp_path):
+    """The same parameters, bit for bit, as a training that was not stopped."""
+    settings = Settings(**SMALL)
+    trainer, again = (Trainer(settings, digits, device, Run.create(settings, tmp_path / name)) for name in "ab")
+    for number in range(6):
+        if number == 3:
+            with trainer.evaluated():
+                trainer._save(0, trainer._sampled_test_cost())
+            assert again.restore(*checkpoint.load(trainer.run.checkpoint)) == 3
+        trainer.step(number)
+    for number in range(3, 6):
+        again.step(number)
+    np.testing.assert_array_equal(device.to_host(trainer.flat.values), device.to_host(again.flat.values))
+
+
+@pytest.mark.parametrize(("settings", "words"), [
+    ({"labels": 5}, "--labels is 5, but must be 0 or from 10"), ({"labels": 801}, "to 800"),
+    ({"label_weight": -1.0}, "--label-weight is -1"), ({"label_kl": float("nan")}, "--label-kl is nan"),
+    ({"semi": "m3"}, "unknown semi-supervised model 'm3'")])
+def test_impossible_settings_are_named(cpu, digits, settings, words):
+    with pytest.raises(UsageError, match=words):
+        Trainer(Settings(**{**SMALL, **settings}), digits, cpu)
+
+
+def test_settings_go_into_the_run_folder_and_come_back(tmp_path):
+    settings = Settings(**SMALL, label_kl=0.5, semi="m2")
+    run = Run.create(settings, tmp_path / "run")
+    assert run.settings() == settings and "labels = 100" in (run.folder / "settings.toml").read_text()
+    assert json.dumps(run.settings().labels) == "100"
