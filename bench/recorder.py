@@ -29,7 +29,7 @@ class OwnLaunch(NamedTuple):
     written: int
 
 
-ALIGNED, GPU_0 = SimpleNamespace(ptr=512), SimpleNamespace(id=0)
+ALIGNED, GPU_0 = SimpleNamespace(ptr=512, device_id=0), SimpleNamespace(id=0)
 
 
 class Array:

@@ -1,46 +1,52 @@
 // dropout.cu - numbers left out at random (Srivastava et al. 2014), drawn by Philox and never stored: the backward pass
-// draws the same again.  Element i of draw (seed; step, stream) is kept where word i % 4 of the counter
-// (i / 4, step, stream) is below `threshold`.
+// draws the same again.  Element c of an example's row in draw (seed; step, stream) is kept where word c % 4 of the
+// counter (c / 4, example, step, stream) is below `threshold`.  One block takes a share of the rows; example[r] is the
+// row's index in the data set.
 #include "portable.cuh"
 #include "math.cuh"
 #include "philox.cuh"
 
-// The random words of elements first .. first + W - 1.
+// The random words of elements first .. first + W - 1 of an example.
 template <int W> struct Uniform {
   uint32 word[W];
-  DEVICE Uniform(const NoiseKey& key, int64 first) {
+  DEVICE Uniform(const NoiseKey& key, uint32 example, int64 first) {
     if constexpr (W < 4) {
-      const Words w = of(key, first / 4);
+      const Words w = of(key, example, first / 4);
       LANES(k) {
         const int lane = (int)(first + k) & 3;
         word[k] = lane < 2 ? (lane == 0 ? w.a : w.b) : (lane == 2 ? w.c : w.d);
       }
     } else {
       UNROLL for (int q = 0; q < W / 4; ++q) {
-        const Words w = of(key, first / 4 + q);
+        const Words w = of(key, example, first / 4 + q);
         word[4 * q] = w.a; word[4 * q + 1] = w.b; word[4 * q + 2] = w.c; word[4 * q + 3] = w.d;
       }
     }
   }
-  static DEVICE Words of(const NoiseKey& key, int64 quad) {
-    return philox({(uint32)quad, (uint32)(quad >> 32), key.step, key.stream}, (uint32)key.seed, (uint32)(key.seed >> 32));
+  static DEVICE Words of(const NoiseKey& key, uint32 example, int64 quad) {
+    return philox({(uint32)quad, example, key.step, key.stream}, (uint32)key.seed, (uint32)(key.seed >> 32));
   }
 };
 
 // y = scale * x where it is kept, else 0: its own backward pass.
-// moves: 1 x -> 1 y
-extern "C" __global__ void dropout(const real* __restrict__ x, real* __restrict__ y, int64 n, uint32 threshold,
-                                   real scale, uint64 seed, uint32 step, uint32 stream) {
+// moves: 1 x, example -> 1 y
+extern "C" __global__ void dropout(const real* __restrict__ x, const int* __restrict__ example, real* __restrict__ y,
+                                   int64 rows, int64 cols, uint32 threshold, real scale, uint64 seed, uint32 step,
+                                   uint32 stream) {
+  const Share share = share_of(rows, blockIdx.x, gridDim.x);
   const NoiseKey key = {seed, step, stream};
-  for_elements(n, [&](auto w, int64 i) {
-    constexpr int W = decltype(w)::value;
-    const In<W> xi(x + i);
-    const Uniform<W> draw(key, i);
-    Out<W> yi(y + i);
-    LANES(k) {      // read before it is taken or not: see choose in binary.cu
-      const real value = xi[k];
-      yi[k] = draw.word[k] < threshold ? scale * value : (real)0;
-    }
-    yi.store();
-  });
+  for (int64 r = share.first; r < share.last; ++r) {
+    const uint32 index = (uint32)example[r];
+    for_packs(cols, threadIdx.x, blockDim.x, cols % WIDTH == 0, [&](auto w, int64 c) {
+      constexpr int W = decltype(w)::value;
+      const In<W> xr(x + r * cols + c);
+      const Uniform<W> draw(key, index, c);
+      Out<W> yr(y + r * cols + c);
+      LANES(k) {      // read before it is taken or not: see choose in binary.cu
+        const real value = xr[k];
+        yr[k] = draw.word[k] < threshold ? scale * value : (real)0;
+      }
+      yr.store();
+    });
+  }
 }

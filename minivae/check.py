@@ -111,7 +111,8 @@ def check_grad(f: Callable[..., Tensor], inputs: Sequence[np.ndarray], *, device
         inputs: float64 NumPy arrays, the point to check at.
         device: where to compute; by default the CPU.
         step: how far to move an element to either side.
-        tolerance: the largest difference allowed, relative to the largest derivative of the same input.
+        tolerance: the largest difference allowed, relative to the largest derivative of the same input; but at least what
+            the rounding of f's values explains, so that a derivative of 0 is none that is wrong.
         most: look at so many elements of each input, drawn by `seed` where it has more.
 
     Raises:
@@ -127,13 +128,14 @@ def check_grad(f: Callable[..., Tensor], inputs: Sequence[np.ndarray], *, device
     weights = rng.uniform(0.5, 1.5, y.shape) * rng.choice([-1.0, 1.0], y.shape)
     if y.requires_grad:
         y.backward(device.from_host(np.asarray(weights)))
+    rounding = 4 * np.finfo(np.float64).eps * float(np.abs(weights * device.to_host(y.data)).sum()) / step
     checked, worst, wrong = 0, 0.0, []
     for number, (a, leaf) in enumerate(zip(inputs, leaves, strict=True)):
         places = np.arange(a.size) if a.size <= most else np.sort(rng.choice(a.size, most, replace=False))
         gradient = np.zeros_like(a) if leaf.grad is None else device.to_host(leaf.grad)
         got = gradient.reshape(-1)[places]
         expected = np.array([_slope(f, inputs, number, place, weights, device, step) for place in places])
-        largest = max(np.abs(expected).max(initial=0.0), np.abs(got).max(initial=0.0), 1e-8)
+        largest = max(np.abs(expected).max(initial=0.0), np.abs(got).max(initial=0.0), rounding / tolerance, 1e-8)
         errors = np.abs(got - expected) / largest
         errors[np.isnan(errors)] = np.inf
         checked, worst = checked + len(places), max(worst, errors.max(initial=0.0))

@@ -40,7 +40,7 @@ class CpuDevice:
     column_bytes = 8 << 20      # of a convolution's columns at a time: they stay in the cache, and launches are few
 
     def __init__(self, threads: int | None = None):
-        self.memory = MemoryPool()
+        self.memory, self.kernels = MemoryPool(), {}     # kernels.py keeps there what it has compiled
         self._threads = threads or default_threads()
 
     @property
@@ -131,7 +131,7 @@ class CpuDevice:
 
     def view(self, flat: np.ndarray, first: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> np.ndarray:
         """An array over `flat` from its element `first` on, of that shape and with strides in bytes."""
-        return np.lib.stride_tricks.as_strided(flat[first:], shape, strides)
+        return np.ndarray(shape, flat.dtype, flat, first * flat.itemsize, strides)      # as_strided takes ten times as long
 
     def describe(self) -> str:
         """One line that says what runs where."""
@@ -157,7 +157,7 @@ class CudaDevice:
         if index >= count:
             raise UsageError(f"there is no GPU {index}: CUDA sees {count}, numbered from 0; take --device "
                              f"{'cpu' if count == 0 else 'cuda:0'}")
-        self.index, self.name = index, f"cuda:{index}"
+        self.index, self.name, self.kernels = index, f"cuda:{index}", {}
         # The first use of a GPU makes its context, the first kernel finds CuPy's headers, the first product loads its
         # library: what fails, fails here.
         driver_answer(lambda: cupy.cuda.Device(index).use())
@@ -323,6 +323,11 @@ def cpu() -> CpuDevice:
 
 
 _gpus: dict[int, CudaDevice] = {}
+
+
+def known() -> list[Device]:
+    """The devices that this process may have used so far."""
+    return [cpu(), *_gpus.values()]
 
 
 def gpu(index: int) -> CudaDevice:

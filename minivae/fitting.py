@@ -12,7 +12,7 @@ from minivae.errors import UsageError
 from minivae.evaluate import Score
 from minivae.fixed_point import Passes
 from minivae.models import ARCHITECTURES
-from minivae.optim import OPTIMIZERS
+from minivae.rates import RATES
 from minivae.report import Silence, TerminalReport
 from minivae.runs import Settings
 from minivae.training import Trainer
@@ -54,8 +54,8 @@ def settings_for(told: Mapping[str, object], count: int) -> Settings:
     defaults = {**ARCHITECTURES[arch].SIZES, **(LARGE if count >= LARGE_COUNT else SMALL)[arch]}
     defaults["batch_size"] = min(defaults["batch_size"], count)
     optimizer = told.get("optimizer", Settings.optimizer)
-    if optimizer != Settings.optimizer and optimizer in OPTIMIZERS:     # what stands above is the best for that one
-        defaults["learning_rate"] = OPTIMIZERS[optimizer].defaults()["lr"]
+    if optimizer != Settings.optimizer and optimizer in RATES:     # what stands above is the best for that one
+        defaults["learning_rate"] = RATES[optimizer]
     return Settings(**{**defaults, **told})
 
 

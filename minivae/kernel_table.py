@@ -13,8 +13,9 @@ from rich.table import Table
 
 from minivae import nvrtc, traffic
 from minivae.device import import_nvrtc
-from minivae.kernels import REAL_NAMES, signatures, stems
+from minivae.kernels import REAL_NAMES
 from minivae.occupancy import occupancy
+from minivae.sources import signatures, stems
 from minivae.work import MAX_THREADS
 
 

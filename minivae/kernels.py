@@ -1,125 +1,28 @@
-"""Kernels: find, read the signature, compile, cache, check the arguments, launch.
+"""Kernels: compile, cache, check the arguments, launch.
 
 Together with work.py the one place with grids, blocks and pointers. Each kernel's parameter list is read from its
-source, and every launch is checked against it on either device, since CUDA itself checks nothing: a wrong
+source (sources.py), and every launch is checked against it on either device, since CUDA itself checks nothing: a wrong
 call fails on a laptop as it would on a GPU.
 """
 
 from __future__ import annotations
 
 import ctypes
-import re
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
-from minivae import compiler, trace
-from minivae.device import Device, cpu, device_of, driver_answer
-from minivae.host import address
+from minivae import compiler, sources, trace
+from minivae.arguments import REFUSED, checks_of, configure_host, cuda_launch, host_launch, proper
+from minivae.device import Device, cpu, device_of, driver_answer, known
+from minivae.sources import signature_of, signatures, source, stem_of, stems
 from minivae.system import kernel_folder
 from minivae.work import MAX_GRID_Y, Work, geometry
 
-ALIGNMENT = 16      # bytes: every pointer that a kernel gets is a multiple of this
-CONTIGUOUS, GOOD_FLAGS = 0x1, 0x401     # of NumPy's flags.num: C-contiguous; that and writeable
-
-# ---- sources and signatures ----
-
-SCALARS = {  # C type: (NumPy type, ctypes type)
-    "int": (np.int32, ctypes.c_int32), "uint32": (np.uint32, ctypes.c_uint32), "uint8": (np.uint8, ctypes.c_uint8),
-    "int64": (np.int64, ctypes.c_int64), "uint64": (np.uint64, ctypes.c_uint64),
-    "float": (np.float32, ctypes.c_float), "double": (np.float64, ctypes.c_double),
-}
-LIMITS = {np.dtype(t): (int(np.iinfo(t).min), int(np.iinfo(t).max)) for t, _ in SCALARS.values() if t(0).dtype.kind != "f"}
 NO_REAL = np.dtype(np.float32)      # the build that runs kernels without real numbers
 REAL_NAMES = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter of a kernel, as its source declares it."""
-
-    name: str
-    ctype: str          # "real" or a key of SCALARS
-    pointer: bool
-    const: bool
-
-    def declaration(self) -> str:
-        """The parameter in C++."""
-        return f"{'const ' * self.const}{self.ctype}{'*' * self.pointer} {self.name}"
-
-
-KERNEL = re.compile(r'extern "C" __global__ void (\w+)\(([^)]*)\)')
-PARAMETER = re.compile(r"(const )?(\w+)(\s*\*)?\s*(?:__restrict__)?\s*(\w+)$")
-INCLUDE = re.compile(r'#include "([\w./]+)"\n')
-
-
-def _parse(kernel: str, text: str) -> tuple[Parameter, ...]:
-    parameters = []
-    for declared in (" ".join(part.split()) for part in text.split(",")):
-        match = PARAMETER.match(declared)
-        if match is None or match[2] not in ("real", *SCALARS):
-            raise ValueError(f"kernel {kernel}: cannot read the parameter '{declared}'; types are real, "
-                             f"{', '.join(SCALARS)} and pointers to them")
-        parameters.append(Parameter(match[4], match[2], bool(match[3]), bool(match[1])))
-    return tuple(parameters)
-
-
-@cache
-def source(stem: str) -> str:
-    """The text of kernels/<stem>.cu with our own headers pasted in, each once: no compiler's cache
-    can then miss that a header has changed. Compilers are told each line's file and number."""
-    pasted: set[str] = set()
-
-    def paste(name: str) -> str:
-        if name in pasted:
-            return ""
-        pasted.add(name)
-        text = (kernel_folder() / name).read_text().replace("#pragma once\n", "\n")
-        lines = (paste(match[1]) + f'#line {number} "{name}"\n' if (match := INCLUDE.match(line)) else line
-                 for number, line in enumerate(text.splitlines(keepends=True), 2))
-        return f'#line 1 "{name}"\n' + "".join(lines)
-
-    return paste(f"{stem}.cu")
-
-
-@cache
-def stems() -> tuple[str, ...]:
-    """The names of all kernel files, without .cu."""
-    return tuple(sorted(path.stem for path in kernel_folder().glob("*.cu")))
-
-
-@cache
-def signatures(stem: str) -> dict[str, tuple[Parameter, ...]]:
-    """The kernels of a file and their parameters."""
-    return {name: _parse(name, text) for name, text in KERNEL.findall(source(stem))}
-
-
-@cache
-def _stem_of(kernel: str) -> str:
-    for stem in stems():
-        if kernel in signatures(stem):
-            return stem
-    raise KeyError(f"no kernel {kernel!r} in {kernel_folder()}")
-
-
-def signature_of(kernel: str) -> tuple[Parameter, ...]:
-    """The parameters of a kernel.
-
-    Raises:
-        KeyError: no such kernel.
-    """
-    return signatures(_stem_of(kernel))[kernel]
-
-
-def source_of(kernel: str) -> str:
-    """The source that a kernel is in; see source().
-
-    Raises:
-        KeyError: no such kernel.
-    """
-    return source(_stem_of(kernel))
 
 
 # ---- compiling ----
@@ -127,10 +30,7 @@ def source_of(kernel: str) -> str:
 @cache
 def host_source(stem: str) -> str:
     """A kernel file as C++ with a launch entry for each kernel."""
-    entries = "".join(
-        f"MINIVAE_ENTRY({name}, ({', '.join(p.declaration() for p in parameters)}), "
-        f"({', '.join(p.name for p in parameters)}))\n"
-        for name, parameters in signatures(stem).items())
+    entries = "".join(f"MINIVAE_ENTRY({name})\n" for name in signatures(stem))
     return source(stem) + (kernel_folder() / "host" / "launch.h").read_text() + entries
 
 
@@ -189,101 +89,33 @@ class Kernel:
     """A compiled kernel with the checks of its arguments."""
 
     def __init__(self, device: Device, name: str, dtype: np.dtype):
-        stem = _stem_of(name)
-        self.device, self.name, self.dtype = device, name, dtype
-        self.parameters = signature_of(name)
-        real = REAL_NAMES[dtype]
-        self.types = [SCALARS[real if p.ctype == "real" else p.ctype] for p in self.parameters]
-        self.checks = [(p.pointer, p.const, np.dtype(t[0]), t[0], p.name)
-                       for p, t in zip(self.parameters, self.types, strict=True)]
+        stem = stem_of(name)
+        self.device, self.name, self.itemsize = device, name, dtype.itemsize
+        self.checks = checks_of(signature_of(name), REAL_NAMES[dtype])
+        self.count, self.cuda = len(self.checks), device.cuda
         if device.cuda:
-            self.function = _cuda_function(device, stem, name, dtype)
-            return
-        self.function = getattr(_host_library(stem, dtype), f"launch_{name}")
-        self.function.restype = None
-        self.function.argtypes = [ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint, *(
-            ctypes.c_void_p if p.pointer else t[1] for p, t in zip(self.parameters, self.types, strict=True))]
-        self.run = device.host.run
+            self._launch = cuda_launch(device, _cuda_function(device, stem, name, dtype), self.checks)
+        else:
+            library = _host_library(stem, dtype)
+            configure_host(library, device.host.run)
+            self._launch = host_launch(getattr(library, f"launch_{name}"), self.checks)
 
-    def __call__(self, work: Work, *args) -> None:
-        if len(args) != len(self.checks):
-            raise TypeError(f"kernel {self.name} takes {len(self.checks)} arguments "
-                            f"({', '.join(p.name for p in self.parameters)}), got {len(args)}")
+    def run(self, work: Work, args: tuple) -> None:     # no __call__: Python takes longer to find that
+        """Check the arguments and launch the kernel; see launch()."""
+        if len(args) != self.count:
+            raise TypeError(f"kernel {self.name} takes {self.count} arguments "
+                            f"({', '.join(check.name for check in self.checks)}), got {len(args)}")
         if work.count == 0:
             return
-        grid, block = geometry(work, self.device.cuda, self.dtype.itemsize)
+        grid, block = geometry(work, self.cuda, self.itemsize)
         if grid[1] > MAX_GRID_Y:
             raise ValueError(f"kernel {self.name}: {grid[1]} slabs are more than CUDA's {MAX_GRID_Y}")
-        if self.device.cuda:
-            self.function(grid, block, tuple(map(self._cuda_argument, args, self.checks)))
-        else:
-            self.function(self.run, *grid, *self._host_arguments(args))
-
-    def _host_arguments(self, args) -> list:
-        """The arguments as ctypes takes them. What is plainly right is passed on here, since a small launch costs no more
-        than its checks; all else goes to _host_argument, which says what is wrong."""
-        passed = []
-        for value, check in zip(args, self.checks, strict=True):
-            pointer, const, dtype, _, _ = check
-            if pointer:
-                if type(value) is np.ndarray and value.dtype is dtype and value.size and (
-                        value.flags.num & GOOD_FLAGS == GOOD_FLAGS or const and value.flags.num & CONTIGUOUS):
-                    at = address(value)
-                    if at % ALIGNMENT == 0:
-                        passed.append(at)
-                        continue
-            elif type(value) is float and dtype.kind == "f":
-                passed.append(value)
-                continue
-            passed.append(self._host_argument(value, check))
-        return passed
-
-    def _host_argument(self, value, check):
-        pointer, const, dtype, _, name = check
-        if not pointer:
-            return self._scalar(value, dtype, name)
-        self._check_array(value, dtype, name)
-        if not const and not value.flags.writeable:
-            raise ValueError(f"kernel {self.name}: argument {name} is written to, but the array is read-only")
-        at = address(value)
-        self._check_address(at, name)
-        return at
-
-    def _cuda_argument(self, value, check):
-        pointer, _, dtype, scalar, name = check
-        if not pointer:
-            return scalar(self._scalar(value, dtype, name))     # CuPy sends NumPy scalars as they are
-        self._check_array(value, dtype, name)
-        self._check_address(value.data.ptr, name)
-        return value
-
-    def _check_array(self, value, dtype: np.dtype, name: str) -> None:
-        if not self.device.owns(value):
-            raise TypeError(f"kernel {self.name}: argument {name} must be an array on {self.device.name}, "
-                            f"got {type(value).__module__}.{type(value).__name__} on {getattr(value, 'device', 'no device')}")
-        if value.dtype != dtype:
-            raise TypeError(f"kernel {self.name}: argument {name} must be {dtype}, got {value.dtype}")
-        if not value.flags.c_contiguous:
-            raise ValueError(f"kernel {self.name}: argument {name} of shape {value.shape} is not C-contiguous")
-        if value.size == 0:
-            raise ValueError(f"kernel {self.name}: argument {name} of shape {value.shape} is empty")
-
-    def _check_address(self, at: int, name: str) -> None:
-        if at % ALIGNMENT:
-            raise ValueError(f"kernel {self.name}: argument {name} begins at an address that is no multiple of "
-                             f"{ALIGNMENT} bytes; copy the slice first")
-
-    def _scalar(self, value, dtype: np.dtype, name: str):
-        if dtype.kind == "f":
-            return float(value)
-        whole = int(value)
-        least, most = LIMITS[dtype]
-        if whole != value or not least <= whole <= most:
-            raise ValueError(f"kernel {self.name}: argument {name} = {value} does not fit {dtype}")
-        return whole
-
-
-_kernels: dict[tuple[int, str, np.dtype], Kernel] = {}
+        try:
+            done = self._launch(grid, block, *args)
+        except REFUSED:
+            done = False
+        if not done:
+            self._launch(grid, block, *[proper(self.name, self.device, *pair) for pair in zip(args, self.checks, strict=True)])
 
 
 def is_array(value) -> bool:
@@ -296,6 +128,15 @@ def _first_array(kernel: str) -> int:
     """The number of a kernel's first parameter that is an array of real numbers, or where none is of any."""
     pointers = [i for i, p in enumerate(signature_of(kernel)) if p.pointer]
     return min(pointers, key=lambda i: (signature_of(kernel)[i].ctype != "real", i))
+
+
+def _kernel(device: Device, name: str, dtype: np.dtype) -> Kernel:
+    """A kernel for a device, kept there for the next time; `dtype` is that of its first array."""
+    real = dtype if dtype.kind == "f" else NO_REAL
+    if real not in REAL_NAMES:
+        raise TypeError(f"kernel {name}: arrays must be float32 or float64, got {real}")
+    made = device.kernels[name, dtype] = Kernel(device, name, real)
+    return made
 
 
 def launch(name: str, work: Work, *args) -> None:
@@ -316,20 +157,38 @@ def launch(name: str, work: Work, *args) -> None:
     place = _first_array(name)
     first = args[place] if place < len(args) else None
     if type(first) is np.ndarray:
-        device, dtype = cpu(), first.dtype
+        device = cpu()
+    elif is_array(first):
+        device = device_of(first)
     else:
-        if not is_array(first):
-            raise TypeError(f"kernel {name}: no array among the arguments" if not any(map(is_array, args)) else
-                            f"kernel {name}: argument {signature_of(name)[place].name} must be an array, got {first!r}")
-        device, dtype = device_of(first), first.dtype
-    if dtype.kind != "f":
-        dtype = NO_REAL
-    kernel = _kernels.get((id(device), name, dtype))
-    if kernel is None:
-        if dtype not in REAL_NAMES:
-            raise TypeError(f"kernel {name}: arrays must be float32 or float64, got {dtype}")
-        kernel = _kernels[id(device), name, dtype] = Kernel(device, name, dtype)
+        raise TypeError(f"kernel {name}: no array among the arguments" if not any(map(is_array, args)) else
+                        f"kernel {name}: argument {signature_of(name)[place].name} must be an array, got {first!r}")
+    kernel = device.kernels.get((name, first.dtype)) or _kernel(device, name, first.dtype)
     if trace.active is None or work.count == 0:
-        kernel(work, *args)
+        kernel.run(work, args)
     else:
-        trace.active.launch(name, args, lambda: kernel(work, *args))
+        trace.active.launch(name, args, lambda: kernel.run(work, args))
+
+
+def add_kernels(file: str | Path) -> tuple[str, ...]:
+    """Make the kernels of another file than minivae's own known to launch(). They are compiled at their first launch.
+
+    Kernels of a file that was added before and has one of the same name are forgotten: so one may edit a file, add it anew
+    and go on.
+
+    Args:
+        file: a .cu file's path; or its text, a string of more than one line. It includes "portable.cuh" and what else it
+            likes of minivae's headers and those beside it, and keeps the contract that stands at portable.cuh's top.
+
+    Returns:
+        names: of its kernels.
+
+    Raises:
+        MinivaeError: no such file or header, no kernel in it, or one of the name of a kernel of minivae's.
+        ValueError: a parameter of a type that no launch can check.
+    """
+    names = sources.add(file)
+    _first_array.cache_clear()
+    for device in known():
+        device.kernels.clear()
+    return names

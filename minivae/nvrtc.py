@@ -13,9 +13,11 @@ from typing import NamedTuple
 import numpy as np
 
 from minivae import cubin, ptx
+from minivae.arguments import SCALARS, Parameter
 from minivae.device import import_nvrtc
 from minivae.errors import MinivaeError
-from minivae.kernels import REAL_NAMES, SCALARS, Parameter, cuda_options, signatures, source
+from minivae.kernels import REAL_NAMES, cuda_options
+from minivae.sources import signatures, source
 from minivae.work import MAX_THREADS
 
 ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
@@ -139,7 +141,7 @@ def _parameters(compiled: Compiled, believed: tuple[Parameter, ...], dtype):
         return
     real, end = REAL_NAMES[np.dtype(dtype)], 0
     for parameter, seen, slot in zip(believed, in_assembly, slots, strict=True):
-        scalar = np.dtype(SCALARS[real if parameter.ctype == "real" else parameter.ctype][0])
+        scalar = np.dtype(SCALARS[real if parameter.ctype == "real" else parameter.ctype].numpy)
         size = 8 if parameter.pointer else scalar.itemsize
         end = -(-end // size) * size        # each lies at a multiple of its size
         if slot != (end, size):

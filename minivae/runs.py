@@ -43,6 +43,7 @@ class Settings:
         likelihood, sigma, binarize: see models.likelihoods.likelihood.
         beta, free_bits: see models.Weights.
         kl_warm_up: epochs over which beta rises from 0 at the start.
+        samples: codes an image, once the warm-up is over; from 2 on the importance-weighted bound is minimized.
         labels: how many training images have a label, 0 to all; None for a model that knows of no classes.
         semi: a key of models.SEMI, which model where there are labels.
         label_weight, label_kl: see models.Weights.
@@ -69,6 +70,7 @@ class Settings:
     beta: float = 1.0
     kl_warm_up: float = 0.0
     free_bits: float = 0.0
+    samples: int = 1
     labels: int | None = None
     semi: str = "shared"
     label_weight: float = 500.0

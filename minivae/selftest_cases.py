@@ -13,8 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from minivae.device import Device
-from minivae.kernels import launch, signature_of
+from minivae.kernels import launch
 from minivae.ops.batch_norm import ACTIVATIONS, EPSILON
+from minivae.sources import signature_of
 from minivae.work import Work, blocks, columns, elements, pixels, rows
 
 SEED = 20
@@ -69,7 +70,7 @@ class Draw:
 
 def cases() -> Iterator[Case]:
     """All of them; the arguments are drawn anew each time, and are the same each time."""
-    for of in (_arithmetic, _batch, _batch_norm, _batch_norm_pool, _binary, _conv, _conv_direct, _dropout, _loss, _optimizer,
+    for of in (_arithmetic, _batch, _batch_norm, _batch_norm_pool, _binary, _conv, _conv_direct, _dropout, _linear, _loss, _optimizer,
                _pool, _reductions, _reparameterize, _softmax, _take, _unary, _winograd, _device):
         yield from of(Draw(SEED))
 
@@ -211,8 +212,16 @@ def _conv_direct(draw: Draw) -> Iterator[Case]:
 
 
 def _dropout(draw: Draw) -> Iterator[Case]:
-    for n in (1003, 4096):
-        yield _kernel("dropout", f"{n}", elements(n), draw.normal(n), Out((n,)), n, 3 << 30, 1.25, 2**63 + 5, 3, 300)
+    for count, cols in ((9, 35), (16, 64)):
+        yield _kernel("dropout", _by(count, cols), rows(count, cols), draw.normal(count, cols),
+                      draw.whole(1000, count, dtype=np.int32), Out((count, cols)), count, cols, 3 << 30, 1.25,
+                      2**63 + 5, 3, 300)
+
+
+def _linear(draw: Draw) -> Iterator[Case]:
+    for count, cols in ((9, 35), (16, 64)):
+        bias, y = draw.positive(cols), draw.positive(count, cols)
+        yield _kernel("add_bias", _by(count, cols), rows(count, cols), bias, y, count, cols)
 
 
 def _loss(draw: Draw) -> Iterator[Case]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 
 from minivae.device import Device, device_of
 from minivae.kernels import launch
@@ -19,13 +20,21 @@ def sum_over(x, axes: tuple[int, ...], scale: float = 1.0):
 
     Sums of no numbers are 0.
     """
-    shape, left, device = x.shape, tuple(1 if i in axes else size for i, size in enumerate(x.shape)), device_of(x)
-    if math.prod(left) == 0 or x.size == 0:
+    device, (left, groups) = device_of(x), _plan(x.shape, axes)
+    if not groups:
         return device.zeros(left, x.dtype)
-    groups = [*runs(shape, axes)][::-1] or [(1, 1, x.size)]     # where all axes have size 1 there is one sum of each number
     for number, (_, reduced, inner) in enumerate(groups, 1):        # outer ones first: the inner ones' sizes stay true
         x = _sum_middle(device, x.reshape(-1, reduced, inner), scale if number == len(groups) else 1.0)
     return x.reshape(left)
+
+
+@lru_cache(maxsize=1024)
+def _plan(shape: tuple[int, ...], axes: tuple[int, ...]):
+    """(the result's shape, the runs to sum over, the outermost first; none where there is nothing to sum)."""
+    left = tuple(1 if i in axes else size for i, size in enumerate(shape))
+    if math.prod(shape) == 0:
+        return left, []
+    return left, [*runs(shape, axes)][::-1] or [(1, 1, math.prod(shape))]   # of axes of size 1 one sum of each number
 
 
 def runs(shape: tuple[int, ...], axes: tuple[int, ...]) -> Iterator[tuple[int, int, int]]:

@@ -37,10 +37,10 @@ class Node:
 
     __slots__ = ("order", "name", "backward", "parents", "outputs", "memory", "flops", "grads")
 
-    def __init__(self, name: str, backward: Callable, parents: list, outputs: list, memory: list, flops: int):
+    def __init__(self, name: str, backward: Callable, parents: list, memory: list, flops: int):
         self.order = next(_order)
-        self.name, self.backward, self.parents, self.outputs, self.flops = name, backward, parents, outputs, flops
-        self.memory = memory
+        self.name, self.backward, self.parents, self.memory, self.flops = name, backward, parents, memory, flops
+        self.outputs: list[tuple] = []
         self.grads: list | None = None
 
 
@@ -92,17 +92,16 @@ def _step(node: Node, waiting: list, retain: bool) -> None:
     for number, parent in enumerate(parents):
         if parent is None:
             continue
-        grad = found[number]
         if parent.__class__ is not tuple:
-            leave(node.name, number, parent, grad)
+            leave(node.name, number, parent, found[number])
             continue
         source, at = parent
         if source.grads is None:
             _require_usable(source)
             source.grads = [None] * len(source.outputs)
             heapq.heappush(waiting, (-source.order, source))
-        grad = _fit(node.name, number, grad, *source.outputs[at])
-        source.grads[at] = grad if source.grads[at] is None else _sum(source.grads[at], grad)
+        grad, before = _fit(node.name, number, found[number], *source.outputs[at]), source.grads[at]
+        source.grads[at] = grad if before is None else _sum(before, grad)
 
 
 def _gradients(node: Node, grads: list, into: tuple) -> tuple:
@@ -126,9 +125,11 @@ def _places(parents: list) -> tuple:
     """For each input the array that its gradient may be written to: a fresh leaf's own, and once only."""
     places: list = []
     for p in parents:
-        place = None if p is None or p.__class__ is tuple or not p._fresh else p._grad
-        if place is not None and any(place is earlier for earlier in places):
-            place = None
+        place = None
+        if p.__class__ is not tuple and p is not None and p._fresh:
+            place = p._grad
+            if place is not None and any(place is earlier for earlier in places):
+                place = None
         places.append(place)
     return tuple(places)
 

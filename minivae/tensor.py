@@ -160,41 +160,37 @@ def op(function: Callable | None = None, *, flops: Callable[..., int] | None = N
 
     @functools.wraps(function)
     def apply(*inputs, **settings):
-        arrays, parents, memory, needed = [], [], [], False
+        arrays, parents, memory, needs = [], [], [], ()     # plain loops: a comprehension costs as much as a small launch
         for x in inputs:
+            parent = None
             if isinstance(x, Tensor):
-                arrays.append(x.data)
                 memory.append(x._changed)
-                if _recording and x.requires_grad:
-                    parents.append(x if x._node is None else (x._node, x._output))
-                    needed = True
-                else:
-                    parents.append(None)
-            else:
-                arrays.append(x)
-                parents.append(None)
+                if x.requires_grad and _recording:
+                    parent = x if x._node is None else (x._node, x._output)
+                x = x.data
+            arrays.append(x)
+            parents.append(parent)
+            needs += (parent is not None,)
         if len(arrays) > 1:
             require_alike(name, arrays)
-        needs = tuple([parent is not None for parent in parents])
         cost = 0
         if trace.active is None:
             outputs, backward = function(needs, *arrays, **settings)
         else:
             cost = 0 if flops is None else flops(*arrays, **settings)
             outputs, backward = trace.under(name, trace.FORWARD, cost, function)(needs, *arrays, **settings)
-        several = isinstance(outputs, tuple)
-        results = [Tensor(data) for data in outputs] if several else [Tensor(outputs)]
-        if view and memory:
-            results[0]._changed = memory[0]
-        if needed:
-            made = []
-            for result in results:
-                made.append((result.data.shape, result.data.dtype))
+        node = Node(name, backward, parents, memory, cost and sum(needs) * cost) if True in needs else None
+        results = ()
+        for data in outputs if outputs.__class__ is tuple else (outputs,):
+            result = Tensor(data)
+            if view and memory and not results:
+                result._changed = memory[0]
+            if node is not None:
+                result._node, result._output, result.requires_grad = node, len(results), True
+                node.outputs.append((data.shape, data.dtype))
                 memory.append(result._changed)
-            node = Node(name, backward, parents, made, memory, sum(needs) * cost)
-            for number, result in enumerate(results):
-                result._node, result._output, result.requires_grad = node, number, True
-        return tuple(results) if several else results[0]
+            results += (result,)
+        return results if outputs.__class__ is tuple else result
 
     return apply
 

@@ -19,7 +19,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minivae.kernels import REAL_NAMES, SCALARS, signature_of, source_of
+from minivae.arguments import SCALARS
+from minivae.kernels import REAL_NAMES
+from minivae.sources import signature_of, source_of
 from minivae.trace import Extent
 
 MOVES = re.compile(r'^// moves: ?(.*?) ?-> (.*)\nextern "C" __global__ void (\w+)\(', re.MULTILINE)
@@ -110,5 +112,5 @@ def bytes_of(kernel: str, arguments: Sequence[Extent | float]) -> tuple[int, int
 def bytes_per_element(kernel: str, dtype) -> float:
     """Bytes read and written for one element of the work, small arrays apart."""
     real = REAL_NAMES[np.dtype(dtype)]
-    sizes = {p.name: np.dtype(SCALARS[real if p.ctype == "real" else p.ctype][0]).itemsize for p in signature_of(kernel)}
+    sizes = {p.name: np.dtype(SCALARS[real if p.ctype == "real" else p.ctype].numpy).itemsize for p in signature_of(kernel)}
     return float(sum(term.share * sizes[term.name] for terms in moves(kernel) for term in terms if term.share is not None))

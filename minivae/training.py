@@ -113,7 +113,7 @@ class Trainer:
         s = self.settings
         warm_up = s.kl_warm_up * self.steps_an_epoch
         beta = s.beta * min(1.0, (number + 1) / warm_up) if warm_up else s.beta
-        return Weights(beta, s.free_bits, s.label_weight, s.label_kl)
+        return Weights(beta, s.free_bits, s.samples if number >= warm_up else 1, s.label_weight, s.label_kl)
 
     def train(self, listener: Listener) -> float:
         """All epochs. Returns the seconds that they took.
@@ -290,6 +290,11 @@ def _check_cost(settings: Settings) -> None:
         value = getattr(settings, name)
         if not 0 <= value < math.inf:
             raise UsageError(f"--{name.replace('_', '-')} is {value:g}, but must be 0 ({none}) or a positive number")
+    if settings.samples < 1:
+        raise UsageError(f"--samples is {settings.samples}, but must be at least 1")
+    if settings.samples > 1 and (settings.beta != 1 or settings.free_bits or settings.labels is not None):
+        raise UsageError(f"--samples {settings.samples} minimizes the importance-weighted bound, which knows no --beta, "
+                         "--free-bits or --labels: leave those out, or --samples")
     if settings.kl_warm_up > settings.epochs:
         raise UsageError(f"--kl-warm-up is {settings.kl_warm_up:g} epochs, but there are only {settings.epochs}")
 

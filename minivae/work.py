@@ -23,6 +23,7 @@ class Work(NamedTuple):
     slabs: int = 1
 
 
+@lru_cache(maxsize=4096)
 def elements(count: int) -> Work:
     """Every thread owns packs of neighbouring elements out of `count`."""
     return Work("elements", count)
@@ -33,6 +34,7 @@ def blocks(count: int) -> Work:
     return Work("blocks", count)
 
 
+@lru_cache(maxsize=4096)
 def rows(count: int, width: int) -> Work:
     """Blocks take shares of `count` rows; a block's threads span a row of `width` elements."""
     return Work("rows", count, width)

@@ -1,4 +1,4 @@
-"""What the tests of convolutions share: the definition, and a cost to take gradients of."""
+"""What the tests of convolutions share: the definitions, and a cost to take gradients of."""
 
 import numpy as np
 
@@ -16,6 +16,18 @@ def reference(x, w, stride, pad):
         for b in range(kw):
             y += padded[:, a:a + oh * stride:stride, b:b + ow * stride:stride][:, :oh, :ow] @ w[a, b].astype(np.float64)
     return y
+
+
+def reference_transpose(x, w, stride, pad, out_shape):
+    """Each input pixel adds its kernel to the output."""
+    n, h, width, _ = x.shape
+    kh, kw, _, outputs = w.shape
+    y = np.zeros((n, out_shape[0] + 2 * pad + kh, out_shape[1] + 2 * pad + kw, outputs))
+    for i in range(h):
+        for j in range(width):
+            y[:, i * stride:i * stride + kh, j * stride:j * stride + kw] += np.einsum(
+                "nc,abco->nabo", x[:, i, j].astype(np.float64), w.astype(np.float64))
+    return y[:, pad:pad + out_shape[0], pad:pad + out_shape[1]]
 
 
 def _flat(x):

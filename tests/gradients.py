@@ -1,9 +1,11 @@
-"""Finite differences of a whole model's cost, shared by the models' tests."""
+"""What the tests of gradients share: finite differences of a whole model's cost, and gradients made wrong."""
 
 import numpy as np
 import pytest
 
+from minivae.device import device_of
 from minivae.ops.reparameterize import Noise
+from minivae.tensor import Tensor
 
 
 def check_model(model, x, example, rng: np.random.Generator, step: float, **settings) -> None:
@@ -27,3 +29,27 @@ def check_model(model, x, example, rng: np.random.Generator, step: float, **sett
         ahead, behind = (cost_at([v + h * m * (i in chosen) for i, (v, m) in enumerate(zip(values, moves, strict=True))]).item()
                          for h in (step, -step))
         assert backward == pytest.approx((ahead - behind) / (2 * step), rel=1e-5, abs=1e-6)
+
+
+def make_wrong(output: Tensor, number: int, *, one_element: bool = False, factor: float = 1.001) -> None:
+    """Let the operation that made `output` give a wrong gradient to one of its inputs.
+
+    Args:
+        number: which of the inputs that get a gradient.
+        one_element: the factor is for the element of the largest gradient alone.
+    """
+    node = output._node
+    at = [i for i, parent in enumerate(node.parents) if parent is not None][number]
+    right = node.backward
+
+    def wrong(*gradients_and_into):
+        found = right(*gradients_and_into)
+        found = list(found) if isinstance(found, tuple) else [found]
+        device = device_of(found[at])
+        array = np.array(device.to_host(found[at]))
+        place = np.unravel_index(np.abs(array).argmax(), array.shape) if one_element else ...
+        array[place] *= factor
+        found[at] = device.from_host(array)
+        return tuple(found)
+
+    node.backward = wrong

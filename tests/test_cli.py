@@ -127,16 +127,18 @@ def test_the_list_of_optimizers(tmp_path):
     assert code == 0 and names == ["name", *OPTIMIZERS] and max(map(len, out.splitlines())) <= 80
     code, out, _ = minivae("optimizers", "rmsprop", cwd=tmp_path, COLUMNS="100")
     assert code == 0 and "Graves 2013" in out and "m' = mu m - s" in out and "limit 5" in out and "lion" not in out
+    code, out, _ = minivae("optimizers", "adamw", cwd=tmp_path)
+    assert code == 0 and re.search(r"lr 0\.03 *\n.*\(0\.001\)", out)
 
 
 def test_every_option_of_the_optimizer_reaches_the_run(tmp_path):
-    """Into settings.toml; the rate that is not given is the optimizer's own."""
+    """Into settings.toml; the rate that is not given is the one that is listed."""
     code, _, err = minivae("train", "--epochs", 1, "--hidden", "16", "--code", 4, "--device", "cpu", "--optimizer", "adamw",
                            "--schedule", "one-cycle", "--warm-up", 0.5, "--rescale", 3, "--clip", 0.5, "--weight-decay", 0.1,
                            "--ema", 0.9, "--out", "x", cwd=tmp_path)
     assert code == 0, err
     text = (tmp_path / "x/settings.toml").read_text()
-    for line in ('optimizer = "adamw"', "learning_rate = 0.001", 'schedule = "one-cycle"', "warm_up = 0.5", "rescale = 3.0",
+    for line in ('optimizer = "adamw"', "learning_rate = 0.03", 'schedule = "one-cycle"', "warm_up = 0.5", "rescale = 3.0",
                  "clip = 0.5", "weight_decay = 0.1", "ema = 0.9"):
         assert line + "\n" in text
     code, _, err = minivae("sample", "x", "--count", 1, "--device", "cpu", cwd=tmp_path)

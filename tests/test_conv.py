@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from convolutions import cost_of, reference
+from convolutions import cost_of, reference, reference_transpose
 
 from minivae import ops
 from minivae.check import directional_error
@@ -11,18 +11,6 @@ from minivae.tensor import Tensor
 # images, height, width, channels, outputs, kernel height, kernel width, stride, pad
 CASES = [(1, 1, 1, 1, 1, 1, 1, 1, 0), (2, 5, 7, 3, 4, 3, 3, 1, 1), (1, 6, 5, 1, 2, 5, 5, 1, 2), (3, 8, 8, 4, 5, 3, 3, 2, 1),
          (2, 9, 7, 2, 3, 2, 3, 3, 0), (5, 4, 4, 8, 8, 1, 1, 1, 0), (2, 7, 7, 33, 3, 3, 3, 1, 1), (9, 6, 6, 5, 4, 3, 5, 2, 2)]
-
-
-def reference_transpose(x, w, stride, pad, out_shape):
-    """Each input pixel adds its kernel to the output."""
-    n, h, width, _ = x.shape
-    kh, kw, _, outputs = w.shape
-    y = np.zeros((n, out_shape[0] + 2 * pad + kh, out_shape[1] + 2 * pad + kw, outputs))
-    for i in range(h):
-        for j in range(width):
-            y[:, i * stride:i * stride + kh, j * stride:j * stride + kw] += np.einsum(
-                "nc,abco->nabo", x[:, i, j].astype(np.float64), w.astype(np.float64))
-    return y[:, pad:pad + out_shape[0], pad:pad + out_shape[1]]
 
 
 @pytest.mark.usefixtures("pieces")
@@ -96,6 +84,9 @@ def test_misfits_are_named(device):
             f(device.zeros((2, 5), np.float32), w)
         with pytest.raises(ValueError, match="stride 0"):
             f(x, w, stride=0)
+        for empty in ((2, 0, 5, 3), (2, 5, 5, 0)):
+            with pytest.raises(ValueError, match="all but the images at least 1"):
+                f(device.zeros(empty, np.float32), device.zeros((3, 3, empty[3], 4), np.float32), pad=2)
     with pytest.raises(ValueError, match=r"a kernel of \(7, 7\) is larger than an image of \(5, 5\)"):
         ops.conv2d(x, device.zeros((7, 7, 3, 4), np.float32))
     with pytest.raises(ValueError, match="has no room for"):

@@ -138,13 +138,13 @@ def test_a_gpu_is_timed_by_its_events(simt, clock, monkeypatch):
 
 
 def test_a_trace_puts_events_around_each_launch(simt, launched, clock, monkeypatch):
-    x, y, real = _array(simt, 8), _array(simt, 8), kernels.Kernel.__call__
+    x, y, real = _array(simt, 8), _array(simt, 8), kernels.Kernel.run
 
     def slow(self, *args):
         clock[0] += 0.25
         real(self, *args)
 
-    monkeypatch.setattr(kernels.Kernel, "__call__", slow)
+    monkeypatch.setattr(kernels.Kernel, "run", slow)
     with trace.recording(simt) as record:
         clock[0] += 1.0
         kernels.launch("add", elements(8), x, x, y, 8)

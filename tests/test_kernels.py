@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minivae import compiler, kernels
+from minivae import compiler, kernels, sources
 from minivae.device import cpu as cpu_device
 from minivae.errors import MinivaeError
 from minivae.kernels import launch
@@ -29,7 +29,7 @@ def test_signature():
 
 def test_unreadable_parameters_are_named():
     with pytest.raises(ValueError, match="kernel k: cannot read the parameter 'long n'; types are real, int"):
-        kernels._parse("k", "const real* x, long n")
+        sources._parse("k", "const real* x, long n")
 
 
 @pytest.fixture

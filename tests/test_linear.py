@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from minivae import ops
-from minivae.check import directional_error
+from minivae.check import check_grad, directional_error
+from minivae.tensor import Tensor
 
 SHAPES = [(1, 1, 1), (3, 1, 5), (2, 3, 9000), (1, 7, 2), (17, 33, 5), (100, 64, 48)]
 BIG = [(1000, 784, 512), (512, 1000, 784), (100, 512, 784), (784, 100, 512), (333, 1001, 257), (2000, 40, 30), (31, 999, 512)]
@@ -57,6 +58,35 @@ def test_gradient(device, rng, shape):
     inputs = [rng.standard_normal((m, k)), rng.standard_normal((k, n))]
     assert directional_error(lambda x, w: ops.mean(ops.squared_error(ops.linear(x, w), target)), inputs,
                              device=device) < 1e-6
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 33), (2, 3, 64), (7,), (0, 3), (3, 0)], ids=str)
+@pytest.mark.parametrize("outputs", [1, 35, 64])
+def test_bias_and_leading_axes(device, rng, shape, outputs):
+    """x w + b for x of any number of axes, as the sum of a product and a bias; gradients of all three."""
+    x, w, b = (rng.standard_normal(s) for s in (shape, (shape[-1], outputs), (outputs,)))
+    there = [device.from_host(a) for a in (x, w, b)]
+    np.testing.assert_allclose(ops.linear(*there).numpy(), x @ w + b, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(ops.linear(*there[:2]).numpy(), x @ w, rtol=1e-12, atol=1e-12)
+    for inputs in ([x, w, b], [x, w]):
+        report = check_grad(ops.linear, inputs, device=device)
+        assert report, report
+
+
+def test_gradients_go_where_they_belong(device, rng):
+    """Into a leaf's own place, and only where one is wanted."""
+    x, w, b = (Tensor(device.from_host(rng.standard_normal(s)), requires_grad=which, grad=device.zeros(s, np.float64))
+               for s, which in (((2, 3, 4), True), ((4, 5), False), ((5,), True)))
+    ops.sum(ops.linear(x, w, b)).backward()
+    np.testing.assert_allclose(device.to_host(x.grad), np.broadcast_to(w.numpy().sum(1), (2, 3, 4)), rtol=1e-12)
+    np.testing.assert_array_equal(device.to_host(b.grad), np.full(5, 6.0))
+    assert w.grad is None and x.grad is x._grad
+
+
+def test_a_bias_that_does_not_fit(device):
+    x, w = device.zeros((2, 3), np.float32), device.zeros((3, 4), np.float32)
+    with pytest.raises(ValueError, match=r"a bias of shape \(3,\) for weights of shape \(3, 4\)"):
+        ops.linear(x, w, device.zeros((3,), np.float32))
 
 
 @pytest.mark.parametrize("shape", BIG, ids=str)

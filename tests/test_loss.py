@@ -64,6 +64,15 @@ def test_nan_stays_visible(device):
         assert np.isnan(got[0]) and np.isfinite(got[1])
 
 
+def test_no_columns_cost_nothing(device):
+    for cost in COSTS:
+        leaf = Tensor(device.zeros((3, 0), np.float32), requires_grad=True)
+        found = getattr(ops, cost)(leaf, device.zeros((3, 0), np.float32))
+        np.testing.assert_array_equal(found.numpy(), np.zeros(3, np.float32))
+        ops.mean(found).backward()
+        assert leaf.grad.shape == (3, 0)
+
+
 def test_misfits_are_refused(device):
     a, b = device.zeros((2, 3), np.float32), device.zeros((3, 2), np.float32)
     with pytest.raises(ValueError, match=r"squared_error: takes y \(rows, columns\) and x \(rows / n"):

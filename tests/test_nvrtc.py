@@ -11,9 +11,11 @@ import pytest
 
 from minivae import device as devices
 from minivae import nvrtc, ptx, traffic
+from minivae.arguments import Parameter
 from minivae.cubin import Slot, parameters
 from minivae.errors import MinivaeError
-from minivae.kernels import Parameter, cuda_options, signatures, source, stems
+from minivae.kernels import cuda_options
+from minivae.sources import signatures, source, stems
 from minivae.work import MAX_THREADS
 
 FLOAT, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)

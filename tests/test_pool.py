@@ -62,6 +62,16 @@ def test_upsample(device, rng, shape):
     np.testing.assert_array_equal(device.to_host(ops.upsample2d(device.from_host(x), size=size).data), expected)
 
 
+def test_no_channels(device):
+    """Images without channels are pooled to such images, there and back."""
+    for f, sides in ((ops.max_pool2d, (1, 2)), (ops.average_pool2d, (1, 2)), (ops.upsample2d, (4, 8))):
+        leaf = Tensor(device.zeros((3, 2, 4, 0), np.float32), requires_grad=True)
+        y = f(leaf)
+        assert y.shape == (3, *sides, 0)
+        ops.sum(y).backward()
+        assert leaf.grad.shape == leaf.shape
+
+
 def test_misfits_are_named(device):
     with pytest.raises(ValueError, match=r"windows of size 2 do not divide \(1, 3, 4, 1\)"):
         ops.max_pool2d(device.zeros((1, 3, 4, 1), np.float32))

@@ -9,12 +9,12 @@ from minivae.tensor import Tensor
 
 KEYS = [0, -1, slice(1, 3), (slice(None), 2), (..., 1), (None, 0), (slice(None, None, -2), slice(4, 0, -1)), [0, 2, 2], (slice(None), [1, 1, 0]),
         (..., [0, 3]), ([[0, 1], [2, 2]],), ([0, 1, 1], [2, 2, 2]), (slice(1, None), [0, 0], slice(None, 2)), (None, ..., [1, 1], slice(None)),
-        (slice(0, 0),), ([],), (slice(None), [0, -1], [1, 1])]
+        (slice(0, 0),), ([],), (slice(None), [0, -1], [1, 1]), (2, 0, -1), (..., 1, 2, 3)]
 
 
 @pytest.mark.parametrize("key", KEYS, ids=str)
 def test_as_numpy(device, rng, key):
-    """Values, and gradients that add up over repeats."""
+    """Values, and gradients that add up over repeats; of a single element too, which NumPy makes a scalar of."""
     x = rng.standard_normal((3, 5, 4))
     key_of_numpy = tuple(np.asarray(k, int) if isinstance(k, list) else k for k in (key if isinstance(key, tuple) else (key,)))
     y = Tensor(device.from_host(x))[key]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from minivae import checkpoint, data, drawing, evaluate, runs, training
+from minivae.cli.options import RATES
 from minivae.errors import MinivaeError, UsageError
 from minivae.nn import Flat
 from minivae.optim import OPTIMIZERS
@@ -139,8 +140,8 @@ def test_nothing_is_read_back_inside_a_step(device, digits, monkeypatch):
 @pytest.mark.parametrize("likelihood", ["squared-error", "bernoulli"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_every_optimizer_and_likelihood_learns(device, digits, optimizer, likelihood):
-    """At the optimizer's own rate."""
-    rate = OPTIMIZERS[optimizer].defaults()["lr"]
+    """At the rate that the command line takes."""
+    rate = RATES[optimizer]
     settings = Settings(**{**SMALL, "epochs": 3}, optimizer=optimizer, likelihood=likelihood, learning_rate=rate)
     _, epochs = _trained(settings, digits, device)
     assert epochs[2].train_cost < epochs[1].train_cost < epochs[0].train_cost

@@ -15,10 +15,10 @@ from minivae.cli.options import Name, device_option
 @click.option("--json", "file", type=Name(), metavar="FILE", help="Leave the probabilities of all classes there.")
 @device_option
 def classify(run: str, images: tuple[str, ...], file: str | None, device: str) -> None:
-    """Tell the classes of IMAGES by the model of RUN, trained with --labels.
+    """Tell the classes of images by the model of RUN.
 
-    IMAGES are pictures (PNG and the like) of the size that the model takes, grey values as in its training, or IDX files
-    of many. Prints a line an image: name, most probable class, its probability.
+    RUN was trained with --labels. IMAGES are pictures (PNG and the like) of the size that the model takes, grey values as
+    in its training, or IDX files of many. Prints a line an image: name, most probable class, its probability.
 
     \b
     Examples:

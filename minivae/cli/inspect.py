@@ -7,7 +7,8 @@ from contextlib import nullcontext
 
 import click
 
-from minivae.cli.options import ARCHITECTURES, GPU_ARCHITECTURES, OPTIMIZERS, Sizes, device_option, json_option, printed
+from minivae.cli.options import (ARCHITECTURES, GPU_ARCHITECTURES, OPTIMIZERS, RATES, Sizes, device_option, json_option,
+                                 printed)
 
 
 @click.command()
@@ -119,7 +120,7 @@ def optimizers(names: tuple[str, ...]) -> None:
     """
     from minivae import optimizer_table
 
-    printed(optimizer_table.show, names or OPTIMIZERS)
+    printed(optimizer_table.show, {name: RATES[name] for name in names or OPTIMIZERS})
 
 
 @click.command()

@@ -20,8 +20,8 @@ from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULE
 @click.option("--optimizer", type=click.Choice(OPTIMIZERS), default="rmsprop", show_default=True, metavar="NAME",
               help="One of those that `minivae optimizers` lists; rmsprop is the rescaled, centred one with Nesterov's "
               "momentum.")
-@click.option("--learning-rate", type=float, help="The schedule's highest.  [default: the optimizer's own; rmsprop: 0.001, ff "
-              "on 20,000 images and more 0.002]")
+@click.option("--learning-rate", type=float, help="The schedule's highest.  [default: what `minivae optimizers` "
+              "lists; rmsprop with ff on 20,000 images and more 0.002]")
 @click.option("--schedule", type=click.Choice(SCHEDULES), help="How the learning rate goes on; cosine ends at 0, plateau "
               "halves it where the training cost no longer falls.  [default: cosine; ff on 20,000 images and more constant]")
 @click.option("--warm-up", type=float, metavar="EPOCHS", help="Let the learning rate rise over so many at the start.  "
@@ -49,6 +49,8 @@ from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULE
 @click.option("--kl-warm-up", type=float, metavar="EPOCHS", help="Let beta rise from 0 over so many at the start.  [default: 0]")
 @click.option("--free-bits", type=float, metavar="NATS", help="What the KL of each number of the code, averaged over a batch, "
               "has for free.  [default: 0]")
+@click.option("--samples", type=int, default=1, show_default=True, help="Codes an image; from 2 on the importance-weighted "
+              "bound is minimized (Burda et al. 2016), once the KL warm-up is over.")
 @click.option("--labels", type=int, metavar="COUNT", help="Train a semi-supervised model: so many training images, evenly of each "
               "class, keep their labels; 0 for none, or up to all.")
 @click.option("--semi", type=click.Choice(SEMI), default="shared", show_default=True, help="shared: classifier and codes share "

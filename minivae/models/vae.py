@@ -10,6 +10,7 @@ import numpy as np
 from minivae import ops
 from minivae.device import Device
 from minivae.errors import UsageError
+from minivae.models import importance_weighted
 from minivae.models.likelihoods import Likelihood
 from minivae.nn import Dense, Module
 from minivae.ops.reparameterize import Noise, standard_normal
@@ -42,6 +43,8 @@ class Weights(NamedTuple):
 
     Attributes:
         beta: factor of the KL divergence (Higgins et al. 2017, "beta-VAE"); below 1 in a warm-up (Bowman et al. 2016).
+        samples: codes an image; from 2 on the importance-weighted bound is minimized (see importance_weighted.py), to
+            which beta and free bits do not belong.
         free_bits: nats that the mean KL of each number of the code has for free (Kingma et al. 2016, appendix C.8).
         label: factor of the cross-entropy of a batch's labelled images, see semi.py.
         label_kl: factor of the KL divergence of predicted classes from the uniform distribution; None for the model's own.
@@ -49,6 +52,7 @@ class Weights(NamedTuple):
 
     beta: float = 1.0
     free_bits: float = 0.0
+    samples: int = 1
     label: float = 1.0
     label_kl: float | None = None
 
@@ -114,7 +118,7 @@ class VAE(Module):
         return self.cost(x, example, noise, weights)
 
     def cost(self, x, example, noise: Noise, weights: Weights = Weights()) -> Cost:
-        """The cost of a batch, with one draw of the code an example.
+        """The cost of a batch, with one draw of the code an example, or as many as the weights say.
 
         Args:
             x: array (rows, pixels) in [0, 1].
@@ -123,9 +127,17 @@ class VAE(Module):
             weights: what is minimized.
         """
         heads = self.encode(x)
+        if weights.samples > 1:
+            return self._importance_weighted(heads, x, example, noise, weights.samples)
         z, kl = ops.reparameterize(heads, example=example, noise=noise)
         reconstruction = self.likelihood(self.decode(z), x)
         return Cost(objective(reconstruction, kl, heads, weights), reconstruction.data, kl.data)
+
+    def _importance_weighted(self, heads: Tensor, x, example, noise: Noise, samples: int) -> Cost:
+        drawn = importance_weighted.draw(heads, example, samples, noise)
+        reconstruction = self.likelihood(self.decode(drawn.z), x)
+        parts = (ops.mean(ops.reshape(part.detach(), (-1, samples)), axis=1).data for part in (reconstruction, drawn.kl))
+        return Cost(importance_weighted.bound(reconstruction, drawn.ratio, samples), *parts)
 
     def reconstruct(self, x) -> np.ndarray:
         """Images decoded from the mean codes of images x (rows, pixels): (rows, height, width, channels) in [0, 1]."""

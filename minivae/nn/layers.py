@@ -1,4 +1,8 @@
-"""Layers, and the chain of several."""
+"""Plain layers, and the chain of several. Layers that end with a batch norm are in batch_norm.py.
+
+What has no parameters and works the same in training and in use needs no layer: operations such as ops.relu stand in a
+Sequential as they are.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,10 @@ from collections.abc import Callable
 import numpy as np
 
 from minivae import ops
-from minivae.device import Device, device_of
-from minivae.errors import MinivaeError
+from minivae.device import Device
+from minivae.nn.draws import next_draw
 from minivae.nn.initial import glorot
-from minivae.nn.module import Buffer, Module, Parameter
-from minivae.ops.batch_norm import merge_moments
+from minivae.nn.module import Module, Parameter
 from minivae.tensor import Tensor
 
 
@@ -44,91 +47,88 @@ class Sequential(Module):
         return self.layers[place]
 
 
-class BatchNorm(Module):
-    """Batch norm over all rows, then an activation; gamma starts at 1, beta at 0.
-
-    In training it uses the batch's own mean and variance; otherwise `moments`, the fixed-point
-    statistics that fixed_point.py computes.
+class Linear(Module):
+    """x W + b. W starts uniform (see glorot), b at 0.
 
     Args:
-        channels: columns of what comes in.
-        activation: see ops.batch_norm.
-        pool: size of the max pooling that follows, for images; 1 for none.
-
-    Attributes:
-        moments: (2, channels) array, mean and variance, or None as long as they are not computed.
+        inputs, outputs: numbers in a row of what comes in, (..., inputs), and of what goes out, (..., outputs).
+        bias: False for x W alone, such as before a batch norm.
     """
 
-    def __init__(self, channels: int, device: Device, dtype=np.float32, activation: str = "identity", pool: int = 1):
-        self.gamma = Parameter(device.from_host(np.ones(channels, dtype)))
-        self.beta = Parameter(device.from_host(np.zeros(channels, dtype)))
-        self.activation, self.pool = activation, pool
-        self.moments = None
-        self._gathered, self._seen = None, 0
+    def __init__(self, inputs: int, outputs: int, rng: np.random.Generator, device: Device, dtype=np.float32,
+                 bias: bool = True):
+        self.weight = Parameter(device.from_host(glorot(rng, inputs, outputs).astype(dtype)))
+        self.bias = Parameter(device.zeros((outputs,), dtype)) if bias else None
 
-    def buffers(self) -> dict[str, Buffer]:
-        gamma = self.gamma.data
-        return {"moments": Buffer((2, *gamma.shape), gamma.dtype, device_of(gamma))}
-
-    def gather(self, into) -> None:
-        """From now on add the moments of all that comes in to `into` (2, channels); None ends it."""
-        self._gathered, self._seen = into, 0
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self._gathered is not None:
-            merge_moments(self._gathered, self._seen, x.data)
-            self._seen += x.data.size // x.shape[-1]
-        fixed = None if self.training else self.moments
-        if fixed is None and not self.training:
-            raise MinivaeError("batch norm has no fixed-point statistics yet: compute them over the training data first")
-        if self.pool > 1:
-            return ops.batch_norm_pool2d(x, self.gamma, self.beta, activation=self.activation, size=self.pool, fixed=fixed)
-        return ops.batch_norm(x, self.gamma, self.beta, activation=self.activation, fixed=fixed)
+    def forward(self, x) -> Tensor:
+        return ops.linear(x, self.weight, self.bias)
 
 
-class Dense(Module):
-    """act(BN(x W)): a dense layer. No bias, since batch norm would cancel it.
+class Conv2d(Module):
+    """x * W + b, images channels last. W starts uniform (see glorot), b at 0.
 
     Args:
-        heads: how many layers the columns hold side by side; each gets its own scale of initial weights.
+        inputs, outputs: channels of what comes in, (images, height, width, inputs), and of what goes out.
+        size: of the square kernel.
+        stride, pad: see ops.conv2d; by default the image keeps its size where `size` is odd.
+        bias: False for x * W alone, such as before a batch norm.
     """
 
-    def __init__(self, inputs: int, outputs: int, activation: str, rng: np.random.Generator, device: Device,
-                 dtype=np.float32, heads: int = 1):
-        self.weight = Parameter(device.from_host(glorot(rng, inputs, outputs, heads).astype(dtype)))
-        self.norm = BatchNorm(outputs, device, dtype, activation)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.norm(ops.linear(x, self.weight))
-
-
-class Conv(Module):
-    """act(BN(x * W)): a convolution that keeps the image's size, or with `up` one that doubles it; then max pooling.
-
-    Doubling is perforated upsampling (each pixel at the top left of a 2 x 2 cell, zeros elsewhere) followed by the
-    convolution, done as one transposed convolution of stride 2 at a quarter of the arithmetic.
-
-    Args:
-        inputs, outputs: channels.
-        size: of the square kernel, odd.
-        up: whether to double height and width.
-        pool: size of the max pooling; 1 for none.
-    """
-
-    def __init__(self, inputs: int, outputs: int, activation: str, rng: np.random.Generator, device: Device,
-                 dtype=np.float32, size: int = 3, up: bool = False, pool: int = 1):
+    def __init__(self, inputs: int, outputs: int, rng: np.random.Generator, device: Device, dtype=np.float32, size: int = 3,
+                 stride: int = 1, pad: int | None = None, bias: bool = True):
         weight = glorot(rng, inputs * size * size, outputs * size * size, shape=(size, size, inputs, outputs))
         self.weight = Parameter(device.from_host(weight.astype(dtype)))
-        self.norm = BatchNorm(outputs, device, dtype, activation, pool)
-        self.up, self.pad = up, size // 2
+        self.bias = Parameter(device.zeros((outputs,), dtype)) if bias else None
+        self.stride, self.pad = stride, size // 2 if pad is None else pad
 
-    def forward(self, x: Tensor) -> Tensor:
-        if self.up:
-            height, width = x.shape[1:3]
-            return self.norm(ops.conv2d_transpose(x, self.weight, stride=2, pad=self.pad, out_shape=(2 * height, 2 * width)))
-        return self.norm(ops.conv2d(x, self.weight, pad=self.pad))
+    def forward(self, x) -> Tensor:
+        y = ops.conv2d(x, self.weight, stride=self.stride, pad=self.pad)
+        return y if self.bias is None else ops.add(y, self.bias)
 
 
-def batch_norms(module: Module) -> list[tuple[str, BatchNorm]]:
-    """(dotted name, layer) of all batch norms in a module, in the order of their use."""
-    return [(name, layer) for name, layer in module.named_modules() if isinstance(layer, BatchNorm)]
+class Embedding(Module):
+    """A row of numbers for each of some labels, learned; they start from N(0, 1).
+
+    Args:
+        entries: how many labels there are.
+        width: numbers in a row.
+    """
+
+    def __init__(self, entries: int, width: int, rng: np.random.Generator, device: Device, dtype=np.float32):
+        self.weight = Parameter(device.from_host(rng.standard_normal((entries, width)).astype(dtype)))
+
+    def forward(self, labels) -> Tensor:
+        """(*labels' shape, width), of labels as ops.embedding takes them."""
+        return ops.embedding(self.weight, labels)
+
+
+class Dropout(Module):
+    """Each number set to 0 with probability `rate` in training, the others scaled so that the mean stays; else nothing.
+
+    Training needs to know which numbers: see noise().
+
+    Args:
+        rate: 0 <= rate < 1.
+
+    Raises:
+        ValueError: a rate that is out of range.
+    """
+
+    def __init__(self, rate: float):
+        if not 0 <= rate < 1:
+            raise ValueError(f"Dropout: the rate must be at least 0 and below 1, not {rate}")
+        self.rate = rate
+
+    def forward(self, x) -> Tensor:
+        """x and what comes out: (rows, ...)."""
+        if not self.training or self.rate == 0:
+            return x
+        name, example, number = next_draw()
+        return ops.dropout(x, rate=self.rate, noise=name, example=example, layer=number)
+
+
+class Flatten(Module):
+    """Images, or whatever has more axes, as rows: (rows, ...) becomes (rows, numbers)."""
+
+    def forward(self, x) -> Tensor:
+        return ops.reshape(x, (x.shape[0], -1))

@@ -30,6 +30,8 @@ def _with_numbers(right: Callable, left: Callable) -> Callable:
     def wrap(operation):
         @functools.wraps(operation)
         def apply(a, b):
+            if isinstance(a, Tensor) and isinstance(b, Tensor):
+                return operation(a, b)
             if isinstance(b, NUMBERS):
                 return right(a, float(b))
             if isinstance(a, NUMBERS):

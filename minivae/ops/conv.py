@@ -202,6 +202,8 @@ def _inputs_third(flat, w):
 
 
 def _check(name: str, x, w, stride: int, pad: int) -> None:
-    if x.ndim != 4 or w.ndim != 4 or x.shape[3] != w.shape[2] or stride < 1 or pad < 0:
+    if (x.ndim != 4 or w.ndim != 4 or x.shape[3] != w.shape[2] or min(*x.shape[1:], *w.shape) < 1 or stride < 1
+            or pad < 0):
         raise ValueError(f"{name}: x {x.shape} and w {w.shape} do not fit with stride {stride} and pad {pad}: they are "
-                         "(images, height, width, channels) and (kernel height, kernel width, channels, outputs)")
+                         "(images, height, width, channels) and (kernel height, kernel width, channels, outputs), all but the images "
+                         "at least 1")

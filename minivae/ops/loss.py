@@ -49,14 +49,15 @@ def _row_cost(kernel: str, needs, y, x):
         raise ValueError(f"{kernel}: takes y (rows, columns) and x (rows / n, columns), x without a gradient; got {y.shape} "
                          f"and {x.shape}")
     (count, width), device = y.shape, device_of(y)
-    cost, dy = device.empty((count,), y.dtype), device.empty(y.shape, y.dtype)
+    work = rows(count if width else 0, width)
+    cost, dy = (device.empty if width else device.zeros)((count,), y.dtype), device.empty(y.shape, y.dtype)
     # Written for the gradient that a mean over the rows sends back; any other is mended in the backward pass.
     expected = weight_of_mean(max(count, 1), y.dtype)
-    launch(kernel, rows(count, width), y, x, cost, dy, count, width, count // max(len(x), 1), expected)
+    launch(kernel, work, y, x, cost, dy, count, width, count // max(len(x), 1), expected)
 
     def backward(dcost, into):
         given = lend(dy)
-        launch("rescale_rows", rows(count, width), given, dcost, count, width, expected)
+        launch("rescale_rows", work, given, dcost, count, width, expected)
         return given, None
 
     return cost, backward

@@ -109,4 +109,4 @@ def _work_and_shape(small):
     """What a launch over the smaller images covers, and their sizes as the kernels take them."""
     images, height, width, channels = small.shape
     count = images * height * width
-    return pixels(count, channels), (count, width, channels)
+    return pixels(count if channels else 0, channels), (count, width, channels)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
+from typing import NamedTuple
 
 from minivae.device import device_of
 from minivae.kernels import launch
@@ -35,25 +37,50 @@ def _left(shape: tuple[int, ...], axes: tuple[int, ...], keepdims: bool) -> tupl
     return tuple(1 if i in axes else size for i, size in enumerate(shape) if keepdims or i not in axes)
 
 
+class _Plan(NamedTuple):
+    """How a shape is reduced: the axes, the others, the result's shape, and how many numbers are left and make one of them."""
+
+    axes: tuple[int, ...]
+    others: tuple[int, ...]
+    left: tuple[int, ...]
+    count: int
+    reduced: int
+
+
+@lru_cache(maxsize=1024)
+def _plan(name: str, shape: tuple[int, ...], axis: Axes, keepdims: bool) -> _Plan:
+    axes = axes_of(name, axis, len(shape))
+    others = tuple(i for i in range(len(shape)) if i not in axes)
+    return _Plan(axes, others, _left(shape, axes, keepdims), math.prod(shape[i] for i in others),
+                 math.prod(shape[i] for i in axes))
+
+
+def _plan_of(name: str, x, axis: Axes, keepdims: bool) -> _Plan:
+    return _plan(name, x.shape, axis if axis is None or isinstance(axis, int) else tuple(axis), bool(keepdims))
+
+
+def _require_some(name: str, shape: tuple[int, ...], plan: _Plan) -> None:
+    if plan.reduced == 0:
+        raise ValueError(f"{name}: no elements in shape {shape} along axes {plan.axes}")
+
+
 def _scaled_sum(name: str, x, axis: Axes, keepdims: bool, mean: bool):
     """(y, backward) of the sum or the mean."""
-    axes, shape = axes_of(name, axis, x.ndim), x.shape
-    reduced = math.prod(shape[i] for i in axes)
-    if mean and reduced == 0:
-        raise ValueError(f"{name}: no elements in shape {shape} along axes {axes}")
-    scale = weight_of_mean(reduced, x.dtype) if mean else 1.0
-    left = _left(shape, axes, keepdims)
-    if len(axes) == len(shape):
-        y = total(x, scale).reshape(left)
+    plan, shape = _plan_of(name, x, axis, keepdims), x.shape
+    if mean:
+        _require_some(name, shape, plan)
+    scale = weight_of_mean(plan.reduced, x.dtype) if mean else 1.0
+    if not plan.others:
+        y = total(x, scale).reshape(plan.left)
         return y, lambda dy, into: spread(dy, shape, scale)
-    kept = _left(shape, axes, True)
+    kept = _left(shape, plan.axes, True)
 
     def backward(dy, into):
         if mean:
             launch("unary", elements(dy.size), dy, dy, dy.size, AFFINE, scale, 0.0)
         return expand(dy.reshape(kept), shape)
 
-    return sum_over(x, axes, scale).reshape(left), backward
+    return sum_over(x, plan.axes, scale).reshape(plan.left), backward
 
 
 @op
@@ -93,16 +120,13 @@ class Rows:
     """
 
     def __init__(self, name: str, x, axis: Axes, keepdims: bool = False):
-        axes = axes_of(name, axis, x.ndim)
-        kept = [i for i in range(x.ndim) if i not in axes]
-        self.shape, self.order = x.shape, (*kept, *axes)
-        self.left = _left(x.shape, axes, keepdims)
-        outer, reduced = math.prod(x.shape[i] for i in kept), math.prod(x.shape[i] for i in axes)
-        if reduced == 0:
-            raise ValueError(f"{name}: no elements in shape {x.shape} along axes {axes}")
+        plan = _plan_of(name, x, axis, keepdims)
+        _require_some(name, x.shape, plan)
+        self.shape, self.order, self.left = x.shape, plan.others + plan.axes, plan.left
         self.moved = self.order != tuple(range(x.ndim))
-        self.x = (copied(x.transpose(self.order)) if self.moved else x).reshape(outer, reduced)
-        self.work, self.sizes = rows(outer, reduced), (outer, reduced)
+        self.sizes = plan.count, plan.reduced
+        self.x = (copied(x.transpose(self.order)) if self.moved else x).reshape(self.sizes)
+        self.work = rows(*self.sizes)
 
     def empty(self):
         """An uninitialized array, a number a row, of the result's shape."""
@@ -110,8 +134,10 @@ class Rows:
 
     def back(self, matrix):
         """A matrix like x as an array like the one that x was made of."""
+        if not self.moved:
+            return matrix.reshape(self.shape)
         there = matrix.reshape(tuple(self.shape[i] for i in self.order))
-        return copied(there.transpose(tuple(self.order.index(i) for i in range(len(self.order))))) if self.moved else there
+        return copied(there.transpose(tuple(self.order.index(i) for i in range(len(self.order)))))
 
 
 @op

@@ -218,7 +218,8 @@ def view_of(needs, x, *, key):
     Raises:
         IndexError: x has no such place.
     """
-    y, shape = copied(x[key]), x.shape
+    whole = key if any(k is Ellipsis for k in key) else (*key, ...)     # with ... NumPy too makes an array of one element
+    y, shape = copied(x[whole]), x.shape
 
     def backward(dy, into):
         dx = device_of(dy).zeros(shape, dy.dtype)

@@ -33,9 +33,11 @@ def indices(name: str, values, size: int, device: Device):
         array = array.astype(np.int32)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name}: expected whole numbers, got {array.dtype}")
-    if array.size and not -size <= array.min() <= array.max() < size:
-        raise IndexError(f"{name}: {array.min()} to {array.max()} leave 0 to {size - 1}")
-    return device.from_host(np.where(array < 0, array + size, array).astype(np.int32))
+    least, most = (array.min(), array.max()) if array.size else (0, 0)
+    if array.size and not -size <= least <= most < size:
+        raise IndexError(f"{name}: {least} to {most} leave 0 to {size - 1}")
+    array = np.where(array < 0, array + size, array) if least < 0 else array
+    return device.from_host(array if array.dtype == np.int32 else array.astype(np.int32))
 
 
 def take(x, index, axis: int = 0) -> Tensor:
