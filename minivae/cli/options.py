@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
 # Names that the command line offers, written out here so that --help does not load the library.
 ARCHITECTURES = ("ff", "conv")
-# The optimizers, each with the rate that training takes: of the few that were tried, what suits the models here, which
-# bench/optimizers.py shows. Most are larger than the literature's, which the classes have: with batch norm after every
-# product the weights' length does not count.
 OPTIMIZERS = tuple(RATES)
 SCHEDULES = ("constant", "step", "exponential", "cosine", "one-cycle", "plateau")
 LIKELIHOODS = ("squared-error", "gaussian", "bernoulli")
