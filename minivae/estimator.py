@@ -40,6 +40,7 @@ class VAE:
         likelihood, sigma, binarize: see models.likelihoods.likelihood.
         beta, free_bits: see models.Weights.
         kl_warm_up: epochs over which beta rises from 0 at the start.
+        samples: see runs.Settings.
         semi: where fit gets labels, "shared" (classifier and codes share the encoder) or "m2" (the class is latent).
         label_weight, label_kl: where fit gets labels, see models.Weights.
         epochs, batch_size, learning_rate, schedule: None for what `minivae train` takes, by the number of images.
@@ -69,6 +70,7 @@ class VAE:
     beta: float = Settings.beta
     kl_warm_up: float = Settings.kl_warm_up
     free_bits: float = Settings.free_bits
+    samples: int = Settings.samples
     semi: str = Settings.semi
     label_weight: float = Settings.label_weight
     label_kl: float | None = None
