@@ -37,18 +37,16 @@ def score(model: VAE, images: DeviceImages, seed: int = 0, labels: np.ndarray | 
         labels: (images,), on the host, where the model knows of classes: the costs are those of unlabelled images, and
             the labels are what its predictions are compared with.
     """
+    reconstruction, kl = (float(part.mean()) for part in costs(model, images, seed))
+    return Score(reconstruction + kl, reconstruction, kl, None if labels is None else float(errors(model, images, labels, seed).mean()))
+
+
+def errors(model: ClassVAE, images: DeviceImages, labels: np.ndarray, seed: int = 0, limit: int | None = None) -> np.ndarray:
+    """Whether the most probable class of each image is not its label, bool (images,); images and limit as in costs()."""
     model.eval()
-    sums, wrong = np.zeros(2), 0
-    with no_grad():
-        for start, size in images.ranges(batch_size(model)):
-            noise = Noise(seed, 0, EVALUATE)
-            x, example = images.batch(start, size, noise)
-            cost = model.cost(x, example, noise)
-            sums += [float(model.device.to_host(part).sum(dtype=np.float64)) for part in cost[1:]]
-            if labels is not None:
-                wrong += int((model.classify(x).argmax(1) != labels[start:start + size]).sum())
-    reconstruction, kl = sums / images.count
-    return Score(reconstruction + kl, reconstruction, kl, None if labels is None else wrong / images.count)
+    found = [model.classify(images.batch(start, size, Noise(seed, 0, EVALUATE))[0]).argmax(1) != labels[start:start + size]
+             for start, size in images.ranges(BATCH, limit)]
+    return np.concatenate(found)
 
 
 def classify(model: ClassVAE, images: np.ndarray) -> np.ndarray:
@@ -66,6 +64,18 @@ def classify(model: ClassVAE, images: np.ndarray) -> np.ndarray:
 def batch_size(model: VAE) -> int:
     """Images at a time: as many as make BATCH rows of the decoder."""
     return max(1, BATCH // model.draws)
+
+
+def costs(model: VAE, images: DeviceImages, seed: int = 0, limit: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """(reconstruction, KL) of every image, or of the first `limit`, in nats, each (images,) float64; see score()."""
+    model.eval()
+    noise, found = Noise(seed, 0, EVALUATE), []
+    with no_grad():
+        for start, size in images.ranges(batch_size(model), limit):
+            cost = model.cost(*images.batch(start, size, noise), noise)
+            found.append([model.device.to_host(part).astype(np.float64) for part in cost[1:]])
+    reconstruction, kl = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return reconstruction, kl
 
 
 def fix_statistics(model: VAE, images: DeviceImages, *, seed: int = 0, limit: int | None = None,

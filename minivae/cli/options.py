@@ -39,6 +39,21 @@ def announced(name: str):
     return where
 
 
+def images_for(model, run: str, name: str):
+    """The data set of that name, whose images the model of a run can take.
+
+    Raises:
+        UsageError: there is none, or its images are of another shape.
+    """
+    from minivae import data
+    from minivae.errors import UsageError
+
+    dataset = data.load(name)
+    if dataset.image_shape != model.image_shape:
+        raise UsageError(f"the model of {run} takes images of {model.image_shape}, but {name} holds {dataset.image_shape}")
+    return dataset
+
+
 class Sizes(click.ParamType):
     """Whole numbers with commas between them.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from minivae.cli.options import Name, device_option
+from minivae.cli.options import Name, device_option, images_for
 
 
 @click.command()
@@ -40,7 +40,6 @@ def sample(run: str, count: int, label: int | None, seed: int, out: str | None, 
 @device_option
 def reconstruct(run: str, count: int | None, data: str | None, out: str | None, device: str) -> None:
     """Draw test images over their reconstructions by the model of RUN."""
-    from minivae import data as sets
     from minivae import drawing, pictures
     from minivae.device import select
     from minivae.errors import UsageError
@@ -48,10 +47,7 @@ def reconstruct(run: str, count: int | None, data: str | None, out: str | None, 
 
     trained = Run(run)
     model, settings = trained.load(select(device)[0])
-    dataset = sets.load(data or settings.data)
-    if dataset.image_shape != model.image_shape:
-        raise UsageError(f"the model of {run} takes images of {model.image_shape}, but {data or settings.data} holds "
-                         f"{dataset.image_shape}")
+    dataset = images_for(model, run, data or settings.data)
     there = len(dataset.test_images)
     if count is not None and count > there:
         raise UsageError(f"--count is {count}, but {data or settings.data} has {there} test images; take at most {there}")
