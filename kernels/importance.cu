@@ -136,6 +136,7 @@ extern "C" __global__ void importance_merge(const real* __restrict__ cost, const
       squares = squares * kept * kept + their_squares.total();
       most = now;
     }
+    __syncthreads();        // every thread has read the state before the first one overwrites it
     if (threadIdx.x == 0) { own[0] = most; own[1] = sum; own[2] = left; own[3] = squares; }
   }
 }

@@ -210,7 +210,7 @@ def test_the_estimate_meets_the_exact_likelihood(fast_device, rng):
 def test_the_bound_rises_with_the_samples(cpu, rng):
     """log-mean-exps over 1, 2, 4, ... of the same 64 samples, averaged over all that are disjoint, rise with the number for
     every image (Burda et al. 2016, theorem 1), and stay below log p(x) by their mean."""
-    model = LinearGaussian(cpu, rng.standard_normal((9, 3)), 0.3, spread=0.7)
+    model = LinearGaussian(cpu, rng.standard_normal((9, 3)), 0.3, spread=1.4)
     images, x = _images(cpu, rng, 50, 9)
     bounds = []
     for size in (1, 2, 4, 8, 16, 32, 64):
