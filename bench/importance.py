@@ -64,7 +64,8 @@ def main() -> None:
 
     here = importance.estimate(model, images, CHECKED, seed=1, limit=5).nll
     there = in_numpy(model, images, 1, 5)
-    print(f"5 images x {CHECKED} samples beside NumPy in float64: at most {np.abs(here - there).max():.1e} nats apart of {there.mean():.1f}")
+    print(f"5 images x {CHECKED} samples beside NumPy in float64: at most {np.abs(here - there).max():.1e} nats apart of "
+          f"{there.mean():.1f}")
 
     def step():
         importance.estimate(model, images, chosen.samples, limit=chosen.images)
@@ -72,13 +73,14 @@ def main() -> None:
     step()
     with trace.recording() as record:
         step()
-    whole, products = Part("whole", step, device=device), Part("products", Products(record.products, device).step, device=device)
+    whole = Part("whole", step, device=device)
+    products = Part("products", Products(record.products, device).step, device=device)
     time_all([whole, products], chosen.rounds)
     ms, share = spread(whole.ms), spread(products.ms / whole.ms)
     gflop = sum(p.flops for p in record.products) / 1e9
-    print(f"{chosen.images} images x {chosen.samples} samples: {ms['median']:.0f} ms ({ms['p10']:.0f} - {ms['p90']:.0f}); products alone "
-          f"{np.median(products.ms):.0f} ms, {share['median']:.0%} ({share['p10']:.0%} - {share['p90']:.0%}) of it, "
-          f"{gflop / np.median(products.ms) * 1e3:.0f} GFLOP/s")
+    print(f"{chosen.images} images x {chosen.samples} samples: {ms['median']:.0f} ms ({ms['p10']:.0f} - {ms['p90']:.0f}); "
+          f"products alone {np.median(products.ms):.0f} ms, {share['median']:.0%} ({share['p10']:.0%} - "
+          f"{share['p90']:.0%}) of it, {gflop / np.median(products.ms) * 1e3:.0f} GFLOP/s")
     print(f"extrapolated to {chosen.all} images: {ms['median'] / chosen.images * chosen.all / 1e3:.0f} s")
     profile = bench.profile(step, device, 3)
     for row in profile["rows"]:

@@ -13,8 +13,9 @@ from rich.table import Table
 @contextmanager
 def progress(console: Console, total: int) -> Iterator[Callable[[int], None]]:
     """A bar on a terminal; gives the function that is to be told how many more of `total` codes are decoded."""
-    bar = Progress(TextColumn("importance sampling"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(), TextColumn("left"),
-                   TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal)
+    bar = Progress(TextColumn("importance sampling"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(),
+                   TextColumn("left"), TimeRemainingColumn(), console=console, transient=True,
+                   disable=not console.is_terminal)
     with bar:
         task = bar.add_task("", total=max(total, 1))
         yield lambda decoded: bar.update(task, advance=decoded)
@@ -48,7 +49,8 @@ def rows(report: dict) -> list[tuple[str, str, str, str]]:
     if "elbo_bits_per_dimension" in report:
         found.append(("-ELBO", f"{report['elbo_bits_per_dimension']:.4f}", "", "bits/dimension"))
     if "nll" in report:
-        add(f"{'unnormalized ' if report['caveat'] else ''}NLL, {report['importance_samples']:,} samples", report["nll"], "nats/image")
+        kind = "unnormalized NLL" if report["caveat"] else "NLL"
+        add(f"{kind}, {report['importance_samples']:,} samples", report["nll"], "nats/image")
         found.append(("effective samples, median", f"{report['effective_samples']['median']:,.1f}", "", "an image"))
     if "nll_bits_per_dimension" in report:
         found.append(("NLL", f"{report['nll_bits_per_dimension']:.4f}", "", "bits/dimension"))

@@ -81,7 +81,8 @@ def likelihood(subject: Subject) -> dict:
                                 progress=subject.progress)
     _require_finite("importance-sampled likelihood", found.nll)
     nll = summarized(found.nll)
-    return {"nll": nll, "effective_samples": {"median": float(np.median(found.effective)), "least": float(found.effective.min())},
+    effective = {"median": float(np.median(found.effective)), "least": float(found.effective.min())}
+    return {"nll": nll, "effective_samples": effective,
             **_bits(subject, "nll_bits_per_dimension", nll["mean"])}
 
 
@@ -141,6 +142,6 @@ def _bits(subject: Subject, name: str, nats: float) -> dict[str, float]:
 def _require_finite(what: str, values: np.ndarray) -> None:
     bad = np.flatnonzero(~np.isfinite(values))
     if len(bad):
-        raise MinivaeError(f"the {what} of {len(bad)} of {len(values)} images is no finite number (first: image {bad[0]}): the "
-                           "model has diverged, or these images are far from those that it was trained on; train again with a "
+        raise MinivaeError(f"the {what} of {len(bad)} of {len(values)} images is no finite number (first: image {bad[0]}): "
+                           "the model has diverged, or these images are far from those that it was trained on; train again with a "
                            "smaller --learning-rate, or name others with --data")

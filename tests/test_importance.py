@@ -132,7 +132,8 @@ def test_misfits_are_refused(device):
 # ---- pieces ----
 
 @pytest.mark.parametrize(("images", "samples", "rows"), [
-    (1, 1, 256), (10, 5000, 2560), (10, 5000, 256), (7, 50, 512), (3, 256, 256), (5, 700, 4096), (2, 5001, 1024), (1000, 3, 256)])
+    (1, 1, 256), (10, 5000, 2560), (10, 5000, 256), (7, 50, 512), (3, 256, 256), (5, 700, 4096), (2, 5001, 1024),
+    (1000, 3, 256)])
 def test_pieces_cover_everything_once(images, samples, rows):
     """Every sample of every image once, in rising order, in pieces of bounded size."""
     done = np.zeros(images, int)
@@ -274,7 +275,7 @@ def test_any_number_of_threads_gives_the_same_bits(cpu, threads):
     np.testing.assert_array_equal(found[0], found[2])
 
 
-def test_devices_agree(simt, cpu, monkeypatch):
+def test_devices_agree(simt, cpu):
     """The stand-in for a GPU and the CPU draw the same samples of the same images."""
     here, there = (_vae(d, likelihood="bernoulli", binarize=True) for d in (cpu, simt))
     expected = importance.estimate(*here, 300, limit=3)
@@ -295,6 +296,7 @@ def test_progress_adds_up(cpu):
 @pytest.mark.parametrize("shape", [(1, 1), (3, 5), (4, 8), (9, 33), (6, 784), (2, 9000)], ids=str)
 def test_costs_without_a_gradient(device, rng, cost, shape):
     """Where nobody needs a gradient another kernel gives the same value."""
-    y, x = device.from_host((3 * rng.standard_normal(shape)).astype(np.float32)), device.from_host(rng.random(shape, np.float32))
+    y = device.from_host((3 * rng.standard_normal(shape)).astype(np.float32))
+    x = device.from_host(rng.random(shape, np.float32))
     alone, beside = getattr(ops, cost)(y, x), getattr(ops, cost)(Tensor(y, requires_grad=True), x)
     np.testing.assert_allclose(device.to_host(alone.data), device.to_host(beside.data), rtol=1e-6)

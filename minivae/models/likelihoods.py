@@ -99,8 +99,8 @@ class Bernoulli(Likelihood):
         return 1 / (1 + np.exp(-np.clip(y.astype(np.float64), -700, 700)))
 
     def caveat(self, pixels: int) -> str | None:
-        return None if self.discrete else ("the pixels are grey, of which a Bernoulli is no density: compare with the same cost "
-                                           "alone, or train with --binarize")
+        return None if self.discrete else ("the pixels are grey, of which a Bernoulli is no density: compare with the same "
+                                           "cost alone, or train with --binarize")
 
 
 LIKELIHOODS = ("squared-error", "gaussian", "bernoulli")    # the names on the command line
