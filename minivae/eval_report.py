@@ -56,6 +56,10 @@ def rows(report: dict) -> list[tuple[str, str, str, str]]:
         found.append(("NLL", f"{report['nll_bits_per_dimension']:.4f}", "", "bits/dimension"))
     found.append(("squared error", f"{report['squared_error']:.5f}", "", "a pixel"))
     found.append(("active units", f"{report['active_units']}", "", f"of {report['code']}"))
+    if "classification_error" in report:
+        error = report["classification_error"]
+        found.append(("classification error", f"{error['mean']:.2%}",
+                      "" if error["standard_error"] is None else f"{error['standard_error']:.2%}", "of the images"))
     found.append(("time", f"{report['seconds']['all']:.1f}", "", "s"))
     return found
 

@@ -38,7 +38,8 @@ def score(model: VAE, images: DeviceImages, seed: int = 0, labels: np.ndarray | 
             the labels are what its predictions are compared with.
     """
     reconstruction, kl = (float(part.mean()) for part in costs(model, images, seed))
-    return Score(reconstruction + kl, reconstruction, kl, None if labels is None else float(errors(model, images, labels, seed).mean()))
+    error = None if labels is None else float(errors(model, images, labels, seed).mean())
+    return Score(reconstruction + kl, reconstruction, kl, error)
 
 
 def errors(model: ClassVAE, images: DeviceImages, labels: np.ndarray, seed: int = 0, limit: int | None = None) -> np.ndarray:

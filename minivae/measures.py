@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minivae import evaluate, importance
-from minivae.errors import MinivaeError
+from minivae.errors import MinivaeError, UsageError
 from minivae.models import VAE
 from minivae.ops.batch import DeviceImages
 from minivae.ops.batch_norm import merge_moments
@@ -74,9 +74,15 @@ def bound(subject: Subject) -> dict:
 
 
 def likelihood(subject: Subject) -> dict:
-    """The importance-sampled negative log-likelihood, nats an image, and how many of the samples were effective."""
+    """The importance-sampled negative log-likelihood, nats an image, and how many of the samples were effective.
+
+    Raises:
+        UsageError: the model has classes, which this does not sum over.
+    """
     if not subject.samples:
         return {}
+    if subject.model.classes:
+        raise UsageError("the likelihood of a model with classes is not sampled: take 0 samples")
     found = importance.estimate(subject.model, subject.images, subject.samples, seed=subject.seed, limit=subject.limit,
                                 progress=subject.progress)
     _require_finite("importance-sampled likelihood", found.nll)
@@ -109,7 +115,16 @@ def active_units(subject: Subject) -> dict:
     return {"active_units": int((variance > ACTIVE).sum()), "code": model.code}
 
 
-MEASURES = (bound, reconstruction, active_units, likelihood)
+def classification(subject: Subject) -> dict:
+    """The share of images whose most probable class is not their label, of models that tell classes; its standard error
+    is that over images, not over trainings."""
+    if not subject.model.classes or subject.labels is None:
+        return {}
+    wrong = evaluate.errors(subject.model, subject.images, subject.labels, subject.seed, subject.limit)
+    return {"classification_error": summarized(wrong.astype(np.float64))}
+
+
+MEASURES = (bound, reconstruction, active_units, classification, likelihood)
 
 
 def measure(subject: Subject) -> dict:

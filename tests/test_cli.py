@@ -97,7 +97,7 @@ def test_eval(run):
     one, two = (json.loads((folder / name).read_text()) for name in ("one.json", "two.json"))
     assert {**one, "seconds": 0} == {**two, "seconds": 0} and (one["split"], one["images"], one["seed"]) == ("train", 50, 5)
     for wrong, status, words in ((["--data", "no/such"], 2, "no/such"), (["--importance", "-1"], 2, "--importance"),
-                                 (["--limit", "0"], 2, "--limit"), (["--json", "."], 1, "no regular file")):
+                                 (["--limit", "0"], 2, "--limit"), (["--limit", "1001"], 2, "take at most 1000"), (["--json", "."], 1, "no regular file")):
         (path / "eval.json").write_text("old")
         code, out, err = minivae("eval", path, "--device", "cpu", *wrong, cwd=folder)
         assert code == status and words in err and err.count("\n") == 1 and "Traceback" not in err

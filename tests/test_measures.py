@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minivae import eval_report, evaluate, importance, measures
-from minivae.errors import MinivaeError
+from minivae.errors import MinivaeError, UsageError
 from minivae.measures import Subject, measure
 from minivae.models import build
 from minivae.ops.batch import DeviceImages
@@ -89,3 +89,17 @@ def test_numbers_that_are_not_finite_are_refused(cpu):
         measure(subject)
     with pytest.raises(MinivaeError, match="the importance-sampled likelihood of 40 of 40"):
         measures.likelihood(subject)
+
+
+def test_classification_error(cpu, rng):
+    """Of a model with classes, beside its labels; it has no sampled likelihood."""
+    images, labels = rng.integers(0, 256, (40, 4, 3, 1), np.uint8), rng.integers(0, 3, 40).astype(np.uint8)
+    model = build("ff", (4, 3, 1), cpu, hidden=(7, 6), code=5, classes=3)
+    shown = DeviceImages(images, cpu)
+    evaluate.fix_statistics(model, shown)
+    report = measure(Subject(model, shown, labels=labels[:30], limit=30))
+    share = (evaluate.classify(model, images[:30]).argmax(1) != labels[:30]).mean()
+    assert report["classification_error"]["mean"] == pytest.approx(share) and 0 < share < 1
+    assert "nll" not in report and report["active_units"] <= 5
+    with pytest.raises(UsageError, match="a model with classes is not sampled"):
+        measure(Subject(model, shown, samples=5))
