@@ -87,6 +87,12 @@ DEVICE real sigmoid_(real x) {
 
 DEVICE real softplus_(real x) { return (x > 0 ? x : x != x ? x : (real)0) + log1p_(exp_(x < 0 ? x : -x)); }
 
+// log softplus(x), given softplus(x): it tends to x where that would underflow.
+DEVICE real log_softplus_(real x, real softplus) {
+  const real log = log_(softplus);
+  return x < -15 ? x : log;
+}
+
 DEVICE double tanh_(double x) { return tanh(x); }
 DEVICE float tanh_(float x) {
   const float a = x < 0 ? -x : x, x2 = x * x;

@@ -14,9 +14,6 @@ DEVICE uint32 draw_of(const int* example, int64 r, int draws) {
   return (uint32)example[r / draws] * (uint32)draws + (uint32)(r % draws);
 }
 
-// log softplus(rho), which tends to rho where sigma would underflow.
-DEVICE real log_sigma(real rho, real sigma) { return rho < -15 ? rho : log_(sigma); }
-
 // moves: 2 heads, example -> 1 z, kl
 extern "C" __global__ void reparameterize_forward(const real* __restrict__ heads, const int* __restrict__ example,
                                                   real* __restrict__ z, real* __restrict__ kl,
@@ -37,7 +34,7 @@ extern "C" __global__ void reparameterize_forward(const real* __restrict__ heads
       LANES(k) {
         const real sigma = softplus_(rho[k]);
         zr[k] = mu[k] + sigma * eps[k];
-        kl_lane[k] = (real)0.5 * (mu[k] * mu[k] + sigma * sigma - 1) - log_sigma(rho[k], sigma);
+        kl_lane[k] = (real)0.5 * (mu[k] * mu[k] + sigma * sigma - 1) - log_softplus_(rho[k], sigma);
       }
       zr.store();
       sum.add(kl_lane);

@@ -54,12 +54,12 @@ def costs(model: VAE, images: DeviceImages, seed: int = 0, limit: int | None = N
     return reconstruction, kl
 
 
-def mistaken(model: ClassVAE, images: DeviceImages, labels: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Whether the most probable class of every image is not its label, (images,); see score()."""
+def mistaken(model: ClassVAE, images: DeviceImages, labels: np.ndarray, seed: int = 0, limit: int | None = None) -> np.ndarray:
+    """Whether the most probable class of every image, or of the first `limit`, is not its label, (images,); see score()."""
     model.eval()
     found = [model.classify(images.batch(start, size, Noise(seed, 0, EVALUATE))[0]).argmax(1)
-             for start, size in images.ranges(BATCH)]
-    return np.concatenate(found) != labels
+             for start, size in images.ranges(BATCH, limit)]
+    return np.concatenate(found) != labels[:limit]
 
 
 def batch_size(model: VAE) -> int:

@@ -70,8 +70,8 @@ class Draw:
 
 def cases() -> Iterator[Case]:
     """All of them; the arguments are drawn anew each time, and are the same each time."""
-    for of in (_arithmetic, _batch, _batch_norm, _batch_norm_pool, _binary, _conv, _conv_direct, _dropout, _linear, _loss, _optimizer,
-               _pool, _reductions, _reparameterize, _softmax, _take, _unary, _winograd, _device):
+    for of in (_arithmetic, _batch, _batch_norm, _batch_norm_pool, _binary, _conv, _conv_direct, _dropout, _importance,
+               _linear, _loss, _optimizer, _pool, _reductions, _reparameterize, _softmax, _take, _unary, _winograd, _device):
         yield from of(Draw(SEED))
 
 
@@ -224,6 +224,19 @@ def _linear(draw: Draw) -> Iterator[Case]:
         yield _kernel("add_bias", _by(count, cols), rows(count, cols), bias, y, count, cols)
 
 
+def _importance(draw: Draw) -> Iterator[Case]:
+    for images, samples, codes in ((3, 301, 13), (2, 512, 8)):
+        shape, drawn = _by(images, samples, codes), images * samples
+        heads, example = draw.normal(images, 2 * codes), draw.whole(1000, images, dtype=np.int32)
+        yield _kernel("importance_sample", shape, elements(drawn * codes), heads, example, Out((drawn, codes)), Out((drawn,)),
+                      images, samples, codes, 2**63 + 5, 3, 3)
+        work, state = rows(images, 256), np.abs(draw.normal(images, 4))
+        cost, ratio = draw.normal(drawn), draw.normal(drawn)
+        # One state after the other: what rounding left out of a sum is not the same number in another precision.
+        for seen in (0, 256):
+            yield _kernel("importance_merge", shape, work, cost, ratio, state.copy(), images, samples, seen)
+
+
 def _loss(draw: Draw) -> Iterator[Case]:
     for count, width, repeat in ((9, 35, 3), (16, 784, 4)):
         shape, work = _by(count, width), rows(count, width)
@@ -232,6 +245,9 @@ def _loss(draw: Draw) -> Iterator[Case]:
             yield _kernel(name, shape, work, y, x, Out((count,)), Out((count, width)), count, width, 1, 0.125)
             yield _kernel(name, f"{shape}, {repeat} rows to one of x", work, y, x[:count // repeat], Out((count,)),
                           Out((count, width)), count, width, repeat, 0.125)
+            yield _kernel(f"{name}_value", shape, work, y, x, Out((count,)), count, width, 1)
+            yield _kernel(f"{name}_value", f"{shape}, {repeat} rows to one of x", work, y, x[:count // repeat], Out((count,)),
+                          count, width, repeat)
         yield _kernel("rescale_rows", shape, work, y, draw.positive(count), count, width, 0.125)
 
 

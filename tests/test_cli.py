@@ -78,6 +78,32 @@ def test_sample_and_reconstruct_make_the_same_pictures_again(run):
     assert code == 0 and (folder / "few.png").read_bytes() != (folder / "sample.png").read_bytes()
 
 
+def test_eval(run):
+    """A table in 80 columns, the same numbers in the run folder; the bound is the last line of the training, and the same
+    seed gives the same numbers."""
+    folder, trained = run
+    path = folder / "runs/digits-ff-1"
+    code, out, err = minivae("eval", path, "--importance", 20, "--device", "cpu", cwd=folder, COLUMNS="80")
+    assert (code, err) == (0, "") and max(map(len, out.splitlines()[1:14])) <= 80
+    report = json.loads((path / "eval.json").read_text())
+    assert -report["elbo"]["mean"] == pytest.approx(float(LAST.match(trained.splitlines()[-1])[1]), abs=0.0051)
+    assert report["nll"]["mean"] < -report["elbo"]["mean"] and report["images"] == 1000 and report["code"] == 8
+    assert re.search(rf"unnormalized NLL, 20 samples +│ +{report['nll']['mean']:.2f} │ +{report['nll']['standard_error']:.2f} ", out)
+    assert "Unnormalized: the squared error lacks" in out and "448.73 an image" in out
+    for name in ("one.json", "two.json"):
+        code, _, err = minivae("eval", path, "--importance", 3, "--split", "train", "--limit", 50, "--seed", 5, "--json", name,
+                               "--device", "cpu", cwd=folder)
+        assert code == 0, err
+    one, two = (json.loads((folder / name).read_text()) for name in ("one.json", "two.json"))
+    assert {**one, "seconds": 0} == {**two, "seconds": 0} and (one["split"], one["images"], one["seed"]) == ("train", 50, 5)
+    for wrong, status, words in ((["--data", "no/such"], 2, "no/such"), (["--importance", "-1"], 2, "--importance"),
+                                 (["--limit", "0"], 2, "--limit"), (["--limit", "1001"], 2, "take at most 1000"), (["--json", "."], 1, "no regular file")):
+        (path / "eval.json").write_text("old")
+        code, out, err = minivae("eval", path, "--device", "cpu", *wrong, cwd=folder)
+        assert code == status and words in err and err.count("\n") == 1 and "Traceback" not in err
+        assert (path / "eval.json").read_text() == "old"
+
+
 BAD_ARGUMENTS = [
     (["train", "--data", "digit"], 2, "digits"), (["train", "--data", "no/such/folder"], 2, "no/such/folder"),
     (["train", "--batch-size", "4001"], 2, "take at most 4000"), (["train", "--batch-size", "0"], 2, "at least 2"),
@@ -85,7 +111,7 @@ BAD_ARGUMENTS = [
     (["train", "--epochs", "0"], 2, "--epochs is 0"), (["train", "--hidden", "12,x"], 2, "no list of sizes"),
     (["train", "--hidden", "12,0"], 2, "--hidden is 12,0"), (["train", "--arch", "gan"], 2, "'ff'"),
     (["train", "--device", "tpu"], 2, "auto, cpu, cuda or cuda:N"), (["sample", "nowhere"], 2, "there is no run in nowhere"),
-    (["reconstruct", "nowhere"], 2, "there is no run"), (["train", "--out", "/proc/x"], 1, "cannot make the run folder"),
+    (["reconstruct", "nowhere"], 2, "there is no run"), (["eval", "nowhere"], 2, "there is no run in nowhere"), (["train", "--out", "/proc/x"], 1, "cannot make the run folder"),
     (["nonsense"], 2, "No such command"), (["train", "--channels", "8"], 2, "--channels belongs to --arch conv"),
     (["train", "--arch", "conv", "--channels", "8,8,8"], 2, "28 x 28 can be halved 2 times only: take at most 2 --channels"),
     (["train", "--optimizer", "newton"], 2, "'lamb'"), (["train", "--schedule", "linear"], 2, "'one-cycle'"),

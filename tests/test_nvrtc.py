@@ -29,7 +29,9 @@ NARROW = {  # (bytes of the widest load, of the widest store, why) where one of 
     "keep_score": (lambda real: 16, lambda real: real.itemsize, "writes three numbers"),
     "squared_norm": (lambda real: 16, lambda real: real.itemsize, "writes one number a block"),
     **{name: (lambda real: 16, lambda real: real.itemsize, "writes numbers a row") for name in (
-        "sum_rows", "max_rows", "variance_rows", "logsumexp_rows", "cross_entropy", "cross_entropy_labels")},
+        "sum_rows", "max_rows", "variance_rows", "logsumexp_rows", "cross_entropy", "cross_entropy_labels",
+        "squared_error_value", "bernoulli_value", "importance_merge")},
+    "importance_sample": (lambda real: real.itemsize, lambda real: 16, "all threads of an image read the same number"),
     "gather_batch": (lambda real: LANES[real], lambda real: 16, "pixels are bytes, as many at once as numbers are written"),
     "standard_normal": (lambda real: 0, lambda real: 16, "reads nothing"),
     **{f"winograd_{name}": (lambda real: real.itemsize, lambda real: real.itemsize, "36 packs a thread would not fit its registers")

@@ -26,6 +26,23 @@ device_option = click.option("--device", default="auto", show_default=True, meta
                              help="Where to compute; auto takes a working GPU, else the CPU.")
 
 
+def images_for(model, run: str, name: str):
+    """The data set of that name, whose images the model of a run can take.
+
+    Raises:
+        UsageError: there is none, or its images are of another shape.
+    """
+    from minivae import data
+    from minivae.errors import UsageError
+
+    if name == data.ARRAYS:
+        raise UsageError(f"the model of {run} was trained on arrays, from Python: name images for it with --data")
+    dataset = data.load(name)
+    if dataset.image_shape != model.image_shape:
+        raise UsageError(f"the model of {run} takes images of {model.image_shape}, but {name} holds {dataset.image_shape}")
+    return dataset
+
+
 class Sizes(click.ParamType):
     """Whole numbers with commas between them.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from minivae.cli.options import Name, device_option
+from minivae.cli.options import Name, device_option, images_for
 
 
 @click.command()
@@ -41,19 +41,13 @@ def sample(run: str, count: int, label: int | None, seed: int, out: str | None, 
 @device_option
 def reconstruct(run: str, count: int | None, data: str | None, out: str | None, device: str) -> None:
     """Draw test images over their reconstructions by the model of RUN."""
-    from minivae import data as sets
     from minivae import drawing, pictures
     from minivae.errors import UsageError
     from minivae.estimator import VAE
 
     trained = VAE.load(run, device)
     model, settings = trained.model, trained.settings
-    if data is None and settings.data == sets.ARRAYS:
-        raise UsageError(f"the model of {run} was trained on arrays, from Python: name images for it with --data")
-    dataset = sets.load(data or settings.data)
-    if dataset.image_shape != model.image_shape:
-        raise UsageError(f"the model of {run} takes images of {model.image_shape}, but {data or settings.data} holds "
-                         f"{dataset.image_shape}")
+    dataset = images_for(model, run, data or settings.data)
     there = len(dataset.test_images)
     if count is not None and count > there:
         raise UsageError(f"--count is {count}, but {data or settings.data} has {there} test images; take at most {there}")

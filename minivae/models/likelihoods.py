@@ -42,12 +42,20 @@ class Likelihood(Module):
         """The expected image, in the shape of y, on the host."""
         return y
 
+    def caveat(self, pixels: int) -> str | None:
+        """Why exp(-cost) of an image of so many pixels is neither a density nor a probability; None where it is."""
+        return None
+
 
 class SquaredError(Likelihood):
     """sum (x - y)^2: a Gaussian with sigma^2 = 1/2, without the constant that makes it a density."""
 
     def forward(self, y: Tensor, x) -> Tensor:
         return ops.squared_error(y, x)
+
+    def caveat(self, pixels: int) -> str | None:
+        return (f"the squared error lacks what makes it the density of a Gaussian with sigma^2 = 1/2, log(pi)/2 nats a pixel "
+                f"or {pixels * math.log(math.pi) / 2:.2f} an image")
 
 
 class Gaussian(Likelihood):
@@ -89,6 +97,10 @@ class Bernoulli(Likelihood):
 
     def mean(self, y: np.ndarray) -> np.ndarray:
         return 1 / (1 + np.exp(-np.clip(y.astype(np.float64), -700, 700)))
+
+    def caveat(self, pixels: int) -> str | None:
+        return None if self.discrete else ("the pixels are grey, of which a Bernoulli is no density: compare with the same "
+                                           "cost alone, or train with --binarize")
 
 
 LIKELIHOODS = ("squared-error", "gaussian", "bernoulli")    # the names on the command line

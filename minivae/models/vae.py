@@ -113,6 +113,14 @@ class VAE(Module):
         """What the likelihood takes, (rows, pixels), of codes z (rows, code)."""
         return self.decoder(z)
 
+    def reconstruction(self, z, x) -> Tensor:
+        """-log p(x | z) of every code z (rows, code), in nats: (rows,).
+
+        Args:
+            x: array (rows / n, pixels); n consecutive codes are for the same image.
+        """
+        return self.likelihood(self.decode(z), x)
+
     def forward(self, x, example, noise: Noise, weights: Weights = Weights()) -> Cost:
         """The cost of a batch; see cost()."""
         return self.cost(x, example, noise, weights)
@@ -130,7 +138,7 @@ class VAE(Module):
         if weights.samples > 1:
             return self._importance_weighted(heads, x, example, noise, weights.samples)
         z, kl = ops.reparameterize(heads, example=example, noise=noise)
-        reconstruction = self.likelihood(self.decode(z), x)
+        reconstruction = self.reconstruction(z, x)
         return Cost(objective(reconstruction, kl, heads, weights), reconstruction.data, kl.data)
 
     def _importance_weighted(self, heads: Tensor, x, example, noise: Noise, samples: int) -> Cost:

@@ -18,7 +18,7 @@ class Noise(NamedTuple):
     Attributes:
         seed: the run's seed, 0 <= seed < 2^64.
         step: the number of the draw, 0 <= step < 2^32.
-        stream: what the draw is for: TRAIN, EVALUATE or SAMPLE.
+        stream: what the draw is for: TRAIN, EVALUATE, SAMPLE or IMPORTANCE.
     """
 
     seed: int
@@ -26,7 +26,7 @@ class Noise(NamedTuple):
     stream: int = 0
 
 
-TRAIN, EVALUATE, SAMPLE = 0, 1, 2
+TRAIN, EVALUATE, SAMPLE, IMPORTANCE = 0, 1, 2, 3
 
 
 @op
