@@ -5,6 +5,7 @@ runs/<name>/
     metrics.csv             a line an epoch
     checkpoint.safetensors  parameters, statistics, optimizer state
     source.png reconstructions.png samples.png
+    grid.png transfer.png   of a run with labels: draws, and test images, in every class
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class Settings:
     samples: int = 1
     labels: int | None = None
     semi: str = "shared"
-    label_weight: float = 1.0
+    label_weight: float = 500.0
     label_kl: float | None = None
     seed: int = 0
 
