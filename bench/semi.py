@@ -4,7 +4,8 @@
 
 A draw is a seed: of the labelled images' choice, the initial weights, the orders and the noise. The baseline is the
 encoder and the classifier alone, with batch norm, the same optimizer and its own number of steps, on the same labelled
-images; its fixed-point statistics are over those, the models' over all training images without their labels.
+images; its fixed-point statistics are over those, the models' over all training images without their labels. SETTINGS are
+those of the models where --set says nothing else.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ from minivae.optim import SCHEDULES, make
 from minivae.ops.reparameterize import Noise
 from minivae.runs import Settings, build
 from minivae.training import Trainer, check
+
+
+SETTINGS = {"hidden": (256, 128), "code": 32, "likelihood": "bernoulli", "epochs": 20}
 
 
 class Silence:
@@ -92,8 +96,8 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--models", default="shared,m2", help="of models.SEMI; empty for the baseline alone")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the models, as in settings.toml")
     parser.add_argument("--baseline-steps", type=int, default=500, help="0 for no baseline")
-    parser.add_argument("--baseline-batch", type=int, default=100)
-    parser.add_argument("--baseline-rate", type=float, default=1e-3)
+    parser.add_argument("--baseline-batch", type=int, default=50)
+    parser.add_argument("--baseline-rate", type=float, default=3e-4)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json", help="leave all numbers there")
     return parser.parse_args(arguments)
@@ -104,7 +108,7 @@ def main(arguments: list[str]) -> None:
     dataset, device = data.load(told.data), select(told.device)[0]
     own = {name: tuple(value) if isinstance(value, list) else value
            for name, value in tomllib.loads("\n".join(told.set)).items()}
-    settings = Settings(**{"data": told.data, "labels": told.labels, **own})
+    settings = Settings(**{**SETTINGS, "data": told.data, "labels": told.labels, **own})
     kernels.prepare(device)
     report = {"settings": asdict(settings), "baseline": [], **{name: [] for name in told.models.split(",") if name}}
     for seed in range(told.first, told.first + told.draws):
