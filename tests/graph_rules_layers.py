@@ -210,15 +210,19 @@ LAYERS["batch_norm_pool2d"] = Rule("batch_norm_pool2d", _fixed_by_name(ops.batch
 # Noise
 
 def _draw_dropout(b):
+    x = b.node(accept=lambda shape: len(shape) > 0)
     noise = b.pick(1000), b.pick(1000), b.pick(3)
-    return (b.node(),), {"rate": b.choose((0.25, 0.0, 0.5)), "noise": noise, "layer": b.pick(4)}
+    return (x,), {"rate": b.choose((0.25, 0.0, 0.5)), "noise": noise, "layer": b.pick(4),
+                  "example": [b.pick(1000) for _ in range(b.shape_of(x)[0])]}
 
 
-def _dropout(x, rate, noise, layer):
-    seed, step, stream = noise
-    counter = np.zeros((-(-x.size // 4), 4), np.uint32)
-    counter[:, 0], counter[:, 2], counter[:, 3] = np.arange(len(counter)), step, stream + STREAMS * (layer + 1)
-    words = philox(counter, np.tile(np.uint32([seed, 0]), (len(counter), 1))).reshape(-1)[:x.size]
+def _dropout(x, rate, noise, layer, example):
+    """Philox's words are counted by (place in the row, example, step, stream), four places to a call."""
+    (seed, step, stream), width = noise, x.size // len(x)
+    counter = np.zeros((len(x), -(-width // 4), 4), np.uint32)
+    counter[..., 0], counter[..., 1] = np.arange(counter.shape[1]), np.array(example)[:, None]
+    counter[..., 2], counter[..., 3] = step, stream + STREAMS * (layer + 1)
+    words = philox(counter.reshape(-1, 4), np.tile(np.uint32([seed, 0]), (counter.size // 4, 1))).reshape(len(x), -1)[:, :width]
     return np.where(words.reshape(x.shape) < min(round((1 - rate) * 2**32), 2**32 - 1), x / (1 - rate), 0.0)
 
 
