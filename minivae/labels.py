@@ -39,8 +39,8 @@ def choose(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     wanted[rng.permutation(classes)[:count % classes]] += 1
     if (wanted > sizes).any():
         short = int(np.argmax(wanted > sizes))
-        raise UsageError(f"--labels is {count}, {wanted[short]} of each class, but class {short} has only {sizes[short]} images: "
-                         f"take at most {int(sizes.min()) * classes}, or all {len(labels)}")
+        raise UsageError(f"--labels is {count}, {wanted[short]} of each class, but class {short} has only {sizes[short]} "
+                         f"images: take at most {int(sizes.min()) * classes}, or all {len(labels)}")
     chosen = [rng.permutation(np.flatnonzero(labels == c))[:n] for c, n in enumerate(wanted)]
     return np.sort(np.concatenate(chosen))
 

@@ -122,7 +122,8 @@ def _batch(draw: Draw) -> Iterator[Case]:
         images = draw.whole(256, count, width, dtype=np.uint8)
         for shuffle in (0, 1):
             yield _kernel("gather_batch", _by(size, width), rows(size, width), images, Out((size, width)),
-                          Out((size,), np.int32), count - 3, size, width, 3, 11, 2**40 + 3, 5, shuffle, 7, shuffle, 2**63 + 5, 3, 16)
+                          Out((size,), np.int32), count - 3, size, width, 3, 11, 2**40 + 3, 5, shuffle, 7, shuffle,
+                          2**63 + 5, 3, 16)
 
 
 def _batch_norm(draw: Draw) -> Iterator[Case]:

@@ -24,8 +24,8 @@ def sample(run: str, count: int, label: int | None, seed: int, out: str | None, 
     trained = Run(run)
     model, _ = trained.load(select(device)[0])
     if label is not None and not model.classes:
-        raise UsageError(f"--label is {label}, but the model of {run} knows of no classes, since it was trained without --labels: "
-                         "leave it out")
+        raise UsageError(f"--label is {label}, but the model of {run} knows of no classes, since it was trained without "
+                         "--labels: leave it out")
     path = out or trained.folder / "samples.png"
     pictures.save(drawing.samples(model, count, seed, label), path)
     click.echo(f"{count} samples in {path}")

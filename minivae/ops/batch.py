@@ -57,8 +57,8 @@ class DeviceImages:
             raise ValueError(f"batch: images {start} to {start + size - 1} of a set of {self.count}")
         x, example = into or (self.device.empty((size, self.pixels), self.dtype), self.device.empty((size,), np.int32))
         launch("gather_batch", rows(size, self.pixels), self._images, x, example, self.count, size, self.pixels,
-               self._begin, start, seed, epoch or 0, int(epoch is not None), self.first, int(self.binarize), noise.seed, noise.step,
-               noise.stream + PIXELS)
+               self._begin, start, seed, epoch or 0, int(epoch is not None), self.first, int(self.binarize), noise.seed,
+               noise.step, noise.stream + PIXELS)
         return x, example
 
     def part(self, begin: int, end: int) -> DeviceImages:
