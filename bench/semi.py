@@ -94,7 +94,8 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--draws", type=int, default=5, help="seeds 0 to this - 1")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--models", default="shared,m2", help="of models.SEMI; empty for the baseline alone")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the models, as in settings.toml")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
+                        help="a setting of the models, as in settings.toml")
     parser.add_argument("--baseline-steps", type=int, default=500, help="0 for no baseline")
     parser.add_argument("--baseline-batch", type=int, default=50)
     parser.add_argument("--baseline-rate", type=float, default=3e-4)

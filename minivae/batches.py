@@ -35,9 +35,9 @@ class Shuffled:
 class Mixture:
     """Batches of labelled and unlabelled images, in a share that is the same in all of them.
 
-    The unlabelled rows come first. Each kind is shown in epochs of its own, shuffled anew for each; what is left of an epoch that
-    is no multiple of the kind's rows is not shown in it. SHARE of a batch is labelled, or more where more of all images are,
-    but no image is there twice; with no labels or all, all rows are of one kind.
+    The unlabelled rows come first. Each kind is shown in epochs of its own, shuffled anew for each; what is left of an epoch
+    that is no multiple of the kind's rows is not shown in it. SHARE of a batch is labelled, or more where more of all images
+    are, but no image is there twice; with no labels or all, all rows are of one kind.
 
     Args:
         images: all of the training set's, the labelled ones first.
@@ -54,7 +54,8 @@ class Mixture:
         self.images, self.batch_size = images, batch_size
         self.labelled = labelled_rows(images.count, len(labels), batch_size)
         known, unknown = images.part(0, len(labels)), images.part(len(labels), images.count)
-        self._known, self._unknown = Shuffled(known, self.labelled, seed), Shuffled(unknown, batch_size - self.labelled, seed)
+        self._known = Shuffled(known, self.labelled, seed)
+        self._unknown = Shuffled(unknown, batch_size - self.labelled, seed)
         self._labels = matrix(labels, images.count, classes, images.device, images.dtype)
 
     def batch(self, number: int, noise: Noise):

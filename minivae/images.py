@@ -33,8 +33,8 @@ def read(paths: Iterable[str | os.PathLike], image_shape: tuple[int, int, int]) 
     for path in map(os.fspath, paths):
         found = _from_idx(path) if _begins(path).startswith((IDX, GZIP)) else _from_picture(path, image_shape[2])
         if found.shape[1:] != tuple(image_shape):
-            raise UsageError(f"{path} holds images of {_in_words(found.shape[1:])}, but the model takes {_in_words(image_shape)}: "
-                             "scale them to that size")
+            raise UsageError(f"{path} holds images of {_in_words(found.shape[1:])}, but the model takes "
+                             f"{_in_words(image_shape)}: scale them to that size")
         names += [path] if len(found) == 1 else [f"{path}[{i}]" for i in range(len(found))]
         images.append(found)
     return names, np.concatenate(images) if images else np.zeros((0, *image_shape), np.uint8)
@@ -54,7 +54,8 @@ def _from_idx(path: str) -> np.ndarray:
         return found[..., np.newaxis]
     if found.ndim == 4:
         return found
-    raise MinivaeError(f"{path} holds {found.ndim}-dimensional data, but images have 3 dimensions (count, height, width) or 4")
+    raise MinivaeError(f"{path} holds {found.ndim}-dimensional data, but images have 3 dimensions (count, height, width) "
+                       "or 4")
 
 
 def _from_picture(path: str, channels: int) -> np.ndarray:
@@ -63,8 +64,8 @@ def _from_picture(path: str, channels: int) -> np.ndarray:
         with Image.open(path) as picture:
             found = np.asarray(picture.convert("L" if channels == 1 else "RGB"))
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
-        raise MinivaeError(f"{path} is no picture that can be read (PNG, for example), nor an IDX file of unsigned bytes: take "
-                           "another file") from error
+        raise MinivaeError(f"{path} is no picture that can be read (PNG, for example), nor an IDX file of unsigned bytes: "
+                           "take another file") from error
     return found.reshape(1, *found.shape[:2], -1)
 
 

@@ -15,8 +15,8 @@ from minivae import data
 def run(tmp_path_factory):
     """A short training with labels: (its run folder, its output)."""
     folder = tmp_path_factory.mktemp("semi")
-    code, out, err = minivae("train", "--labels", 200, "--label-weight", 100, "--label-kl", 0.5, "--likelihood", "bernoulli", "--epochs", 2,
-                             "--hidden", "64,32", "--code", 8, "--device", "cpu", "--out", "run", cwd=folder)
+    code, out, err = minivae("train", "--labels", 200, "--label-weight", 100, "--label-kl", 0.5, "--likelihood", "bernoulli",
+                             "--epochs", 2, "--hidden", "64,32", "--code", 8, "--device", "cpu", "--out", "run", cwd=folder)
     assert code == 0, err
     return folder / "run", out
 
@@ -59,7 +59,8 @@ def test_classify(run, tmp_path):
     found = json.loads((tmp_path / "c.json").read_text())
     for line, entry in zip(lines, found, strict=True):
         assert entry["image"] == line[0] and entry["class"] == int(line[1]) == np.argmax(entry["probabilities"])
-        assert max(entry["probabilities"]) == pytest.approx(float(line[2]), abs=5e-5) and sum(entry["probabilities"]) == pytest.approx(1)
+        assert max(entry["probabilities"]) == pytest.approx(float(line[2]), abs=5e-5)
+        assert sum(entry["probabilities"]) == pytest.approx(1)
 
 
 def test_what_cannot_be_classified(run, tmp_path):
@@ -67,13 +68,15 @@ def test_what_cannot_be_classified(run, tmp_path):
     path, _ = run
     Image.new("L", (20, 28)).save(tmp_path / "narrow.png")
     (tmp_path / "text.png").write_text("no picture")
-    for name, code, words in (("narrow.png", 2, "holds images of 28 x 20 x 1"), ("text.png", 1, "is no picture"), ("no.png", 1, "No such file")):
+    for name, code, words in (("narrow.png", 2, "holds images of 28 x 20 x 1"), ("text.png", 1, "is no picture"),
+                              ("no.png", 1, "No such file")):
         got, out, err = minivae("classify", path, name, "--json", "c.json", "--device", "cpu", cwd=tmp_path)
         assert (got, out) == (code, "") and words in err and err.count("\n") == 1 and not (tmp_path / "c.json").exists()
 
 
 def test_a_run_without_labels_knows_no_classes(tmp_path):
-    code, _, err = minivae("train", "--epochs", 1, "--hidden", "8", "--code", 2, "--device", "cpu", "--out", "plain", cwd=tmp_path)
+    code, _, err = minivae("train", "--epochs", 1, "--hidden", "8", "--code", 2, "--device", "cpu", "--out", "plain",
+                           cwd=tmp_path)
     assert code == 0 and not (tmp_path / "plain/grid.png").exists(), err
     Image.new("L", (28, 28)).save(tmp_path / "x.png")
     for arguments in (["sample", "plain", "--label", 1], ["classify", "plain", "x.png"]):

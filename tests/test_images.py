@@ -22,7 +22,8 @@ def test_pictures_and_idx_files(tmp_path, rng):
     Image.fromarray(one).save(tmp_path / "one.png")
     Image.fromarray(np.stack([one] * 3, -1)).save(tmp_path / "colour.png")
     names, images = read([tmp_path / name for name in ("one.png", "many", "many.gz", "colour.png")], (4, 5, 1))
-    assert [name.removeprefix(f"{tmp_path}/") for name in names] == ["one.png", "many[0]", "many[1]", "many[2]", "many.gz", "colour.png"]
+    assert [name.removeprefix(f"{tmp_path}/") for name in names] == ["one.png", "many[0]",
+                                                                      "many[1]", "many[2]", "many.gz", "colour.png"]
     np.testing.assert_array_equal(images[..., 0], [one, *many, many[0], one])
     _, images = read([tmp_path / "one.png"], (4, 5, 3))
     np.testing.assert_array_equal(images, np.stack([one] * 3, -1)[None])
@@ -30,8 +31,10 @@ def test_pictures_and_idx_files(tmp_path, rng):
 
 @pytest.mark.parametrize(("content", "words"), [
     (None, "cannot be read .No such file"), (b"hello", "is no picture that can be read"), (b"", "is no picture"),
-    (_idx(np.zeros((2, 4, 6), np.uint8)), r"holds images of 4 x 6 x 1 \(height, width, channels\), but the model takes 4 x 5 x 1"),
-    (_idx(np.zeros(4, np.uint8)), "holds 1-dimensional data, but images have 3"), (_idx(np.zeros((2, 4, 5), np.uint8))[:-1], "replace it")])
+    (_idx(np.zeros((2, 4, 6), np.uint8)), r"holds images of 4 x 6 x 1 \(height, width, channels\), but the model takes "
+                                            "4 x 5 x 1"),
+    (_idx(np.zeros(4, np.uint8)), "holds 1-dimensional data, but images have 3"),
+    (_idx(np.zeros((2, 4, 5), np.uint8))[:-1], "replace it")])
 def test_files_that_are_none(tmp_path, content, words):
     if content is not None:
         (tmp_path / "x").write_bytes(content)

@@ -32,7 +32,8 @@ def test_none_and_all():
 
 
 @pytest.mark.parametrize(("count", "words"), [
-    (-1, r"--labels is -1, but must be 0 or from 4 \(one of each class\) to 38 \(all\)"), (3, "must be 0 or from 4"), (39, "to 38"),
+    (-1, r"--labels is -1, but must be 0 or from 4 \(one of each class\) to 38 \(all\)"),
+    (3, "must be 0 or from 4"), (39, "to 38"),
     (32, "8 of each class, but class 1 has only 7 images: take at most 28, or all 38")])
 def test_impossible_counts_are_named(count, words):
     with pytest.raises(UsageError, match=f"--labels is {count}.*{words}" if count > 3 else words):

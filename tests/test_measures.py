@@ -98,7 +98,7 @@ def test_classification_error(cpu, rng):
     shown = DeviceImages(images, cpu)
     evaluate.fix_statistics(model, shown)
     report = measure(Subject(model, shown, labels=labels[:30], limit=30))
-    share = (evaluate.classify(model, images[:30]).argmax(1) != labels[:30]).mean()
+    share = (apply.classify(model, images[:30]).argmax(1) != labels[:30]).mean()
     assert report["classification_error"]["mean"] == pytest.approx(share) and 0 < share < 1
     assert "nll" not in report and report["active_units"] <= 5
     with pytest.raises(UsageError, match="a model with classes is not sampled"):

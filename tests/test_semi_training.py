@@ -12,7 +12,8 @@ from minivae.errors import UsageError
 from minivae.runs import Run, Settings
 from minivae.training import Trainer
 
-SMALL = {"hidden": (64, 32), "code": 8, "epochs": 4, "batch_size": 50, "likelihood": "bernoulli", "labels": 100, "label_weight": 30.0}
+SMALL = {"hidden": (64, 32), "code": 8, "epochs": 4, "batch_size": 50, "likelihood": "bernoulli", "labels": 100,
+         "label_weight": 30.0}
 
 
 @pytest.fixture

@@ -51,11 +51,13 @@ from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULE
               "has for free.  [default: 0]")
 @click.option("--samples", type=int, default=1, show_default=True, help="Codes an image; from 2 on the importance-weighted "
               "bound is minimized (Burda et al. 2016), once the KL warm-up is over.")
-@click.option("--labels", type=int, metavar="COUNT", help="Train a semi-supervised model: so many training images, evenly of each "
-              "class, keep their labels; 0 for none, or up to all.")
-@click.option("--semi", type=click.Choice(SEMI), default="shared", show_default=True, help="shared: classifier and codes share "
-              "the encoder; m2: the class is a latent variable (Kingma et al. 2014), every step takes all classes of every image.")
-@click.option("--label-weight", type=float, default=500.0, show_default=True, help="Factor of the labelled images' cross-entropy.")
+@click.option("--labels", type=int, metavar="COUNT", help="Train a semi-supervised model: so many training images, evenly of "
+              "each class, keep their labels; 0 for none, or up to all.")
+@click.option("--semi", type=click.Choice(SEMI), default="shared", show_default=True, help="shared: classifier and codes "
+              "share the encoder; m2: the class is a latent variable (Kingma et al. 2014), every step takes all classes of "
+              "every image.")
+@click.option("--label-weight", type=float, default=500.0, show_default=True, help="Factor of the labelled images' "
+              "cross-entropy.")
 @click.option("--label-kl", type=float, help="Factor of the KL of unlabelled images' predicted classes from the uniform "
               "distribution.  [default: shared 0, m2 1]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same run; of the labels' choice, too.")
