@@ -14,7 +14,7 @@ def _small(device, arch="ff", **settings):
     return build(arch, (4, 4, 1), device, code=5, dtype=np.float64, **sizes, **settings)
 
 
-def _batch(device, rng, rows=7):
+def _batch(device, rng, rows=9):
     return device.from_host(rng.random((rows, 16))), device.from_host(np.arange(rows, dtype=np.int32))
 
 
@@ -22,7 +22,7 @@ def _batch(device, rng, rows=7):
 @pytest.mark.parametrize("arch", ["ff", "conv"])
 def test_gradient_of_the_whole_cost(device, rng, arch, likelihood):
     """Finite differences in float64 with respect to all parameters at once, and to each alone."""
-    check_model(_small(device, arch, likelihood=likelihood), *_batch(device, rng), rng, step=1e-6, weights=Weights(samples=3))
+    check_model(_small(device, arch, likelihood=likelihood), *_batch(device, rng), rng, step=1e-7, weights=Weights(samples=3))
 
 
 def test_ratio_is_that_of_the_densities(device, rng):

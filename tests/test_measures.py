@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from minivae import eval_report, evaluate, importance, measures
+from minivae import apply, eval_report, evaluate, importance, measures
 from minivae.errors import MinivaeError, UsageError
 from minivae.measures import Subject, measure
 from minivae.models import build
