@@ -10,15 +10,19 @@ from __future__ import annotations
 
 import argparse
 
-import numpy as np
+import needs
 
-from minivae import bench, data, evaluate, importance, kernels, trace
-from minivae.device import select
-from minivae.models import build
-from minivae.ops.batch import DeviceImages
-from minivae.ops.reparameterize import EVALUATE, IMPORTANCE, Noise, standard_normal
-from minivae.replay import Products
-from minivae.timing import Part, spread, time_all
+needs.require(__file__, __doc__)
+
+import numpy as np  # noqa: E402
+
+from minivae import bench, data, evaluate, importance, kernels, trace  # noqa: E402
+from minivae.device import select  # noqa: E402
+from minivae.models import build  # noqa: E402
+from minivae.ops.batch import DeviceImages  # noqa: E402
+from minivae.ops.reparameterize import EVALUATE, IMPORTANCE, Noise, standard_normal  # noqa: E402
+from minivae.replay import Products  # noqa: E402
+from minivae.timing import Part, spread, time_all  # noqa: E402
 
 CHECKED = 200       # samples of an image in the comparison with NumPy
 
