@@ -39,7 +39,7 @@ class VAE:
         hidden, channels, code: sizes of the model, see models.ff and models.conv; None for the architecture's own.
         likelihood, sigma, binarize: see models.likelihoods.likelihood.
         beta, free_bits: see models.Weights.
-        kl_warm_up: epochs over which beta rises from 0 at the start.
+        kl_warm_up: epochs over which beta rises from 0 at the start; None as for epochs.
         samples: see runs.Settings.
         semi: where fit gets labels, "shared" (classifier and codes share the encoder) or "m2" (the class is latent).
         label_weight, label_kl: where fit gets labels, see models.Weights.
@@ -68,7 +68,7 @@ class VAE:
     sigma: float | None = None
     binarize: bool = Settings.binarize
     beta: float = Settings.beta
-    kl_warm_up: float = Settings.kl_warm_up
+    kl_warm_up: float | None = None
     free_bits: float = Settings.free_bits
     samples: int = Settings.samples
     semi: str = Settings.semi

@@ -21,7 +21,7 @@ from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULE
               help="One of those that `minivae optimizers` lists; rmsprop is the rescaled, centred one with Nesterov's "
               "momentum.")
 @click.option("--learning-rate", type=float, help="The schedule's highest.  [default: what `minivae optimizers` "
-              "lists; rmsprop with ff on 20,000 images and more 0.002]")
+              "lists; rmsprop with ff 0.003, on 20,000 images and more 0.002]")
 @click.option("--schedule", type=click.Choice(SCHEDULES), help="How the learning rate goes on; cosine ends at 0, plateau "
               "halves it where the training cost no longer falls.  [default: cosine; ff on 20,000 images and more constant]")
 @click.option("--warm-up", type=float, metavar="EPOCHS", help="Let the learning rate rise over so many at the start.  "
@@ -46,7 +46,8 @@ from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULE
               "anew at every step (bernoulli).")
 @click.option("--beta", type=float, default=1.0, show_default=True, help="Factor of the KL in what is minimized; the costs "
               "that are reported have it whole.")
-@click.option("--kl-warm-up", type=float, metavar="EPOCHS", help="Let beta rise from 0 over so many at the start.  [default: 0]")
+@click.option("--kl-warm-up", type=float, metavar="EPOCHS", help="Let beta rise from 0 over so many at the start.  "
+              "[default: a sixth of the epochs; 0 with --labels or 20,000 images and more]")
 @click.option("--free-bits", type=float, metavar="NATS", help="What the KL of each number of the code, averaged over a batch, "
               "has for free.  [default: 0]")
 @click.option("--samples", type=int, default=1, show_default=True, help="Codes an image; from 2 on the importance-weighted "
