@@ -47,7 +47,7 @@ from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULE
 @click.option("--beta", type=float, default=1.0, show_default=True, help="Factor of the KL in what is minimized; the costs "
               "that are reported have it whole.")
 @click.option("--kl-warm-up", type=float, metavar="EPOCHS", help="Let beta rise from 0 over so many at the start.  "
-              "[default: a sixth of the epochs; 0 with --labels or 20,000 images and more]")
+              "[default: ff a sixth of the epochs; 0 with conv, --labels, or 20,000 images and more]")
 @click.option("--free-bits", type=float, metavar="NATS", help="What the KL of each number of the code, averaged over a batch, "
               "has for free.  [default: 0]")
 @click.option("--samples", type=int, default=1, show_default=True, help="Codes an image; from 2 on the importance-weighted "
