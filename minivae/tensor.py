@@ -26,7 +26,7 @@ class Tensor:
     Its operators (+, @, [...] and so on) are those of minivae.ops.operators.
 
     Args:
-        data: a float32 or float64 array on any device.
+        data: a float32 or float64 array on any device; of bool where it is what a comparison gave.
         requires_grad: whether backward() leaves the gradient in `grad`.
 
     Attributes:
@@ -93,8 +93,11 @@ class Tensor:
 
         Raises:
             RuntimeError: this tensor is the result of a recorded operation, whose gradient would then be wrong.
-            TypeError: another dtype or device.
+            TypeError: another dtype or device, or a Tensor as the place.
         """
+        if isinstance(at, Tensor):
+            raise TypeError("assign: the place must be whole numbers and slices; for a condition assign "
+                            "ops.where(condition, values, tensor)")
         if self._node is not None and _recording:
             raise RuntimeError(f"assign: this tensor of shape {self.shape} is the result of {self._node.name}, whose gradient "
                                "would be wrong afterwards; assign to a detach() of it, or compute another")

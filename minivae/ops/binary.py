@@ -75,14 +75,23 @@ def _plan(a: tuple[int, ...], b: tuple[int, ...]):
     return shape, count, cols, (outer[1][0], outer[2][0], *steps, int(along_a), int(along_b))
 
 
+def broadcast(name: str, a: tuple[int, ...], b: tuple[int, ...]):
+    """_plan() for an operation of that name, which the error names.
+
+    Raises:
+        ValueError: the shapes do not go together.
+    """
+    try:
+        return _plan(a, b)
+    except ValueError:
+        raise ValueError(f"{name}: shapes {a} and {b} do not go together by broadcasting") from None
+
+
 def _apply(name: str, kind: int, needs, a, b):
     """(y, backward) of the function of that number."""
     if a.shape == b.shape:
         return _apply_alike(kind, needs, a, b)
-    try:
-        shape, count, cols, numbers = _plan(a.shape, b.shape)
-    except ValueError:
-        raise ValueError(f"{name}: shapes {a.shape} and {b.shape} do not go together by broadcasting") from None
+    shape, count, cols, numbers = broadcast(name, a.shape, b.shape)
     if numbers is None:
         return _apply_alike(kind, needs, expand(a, shape), expand(b, shape))
     device, work = device_of(a), rows(count, cols) if math.prod(shape) else elements(0)
@@ -191,7 +200,8 @@ def where(condition, a, b) -> Tensor:
     """a where the condition holds, else b, all three broadcast.
 
     Args:
-        condition: an array of bool (or uint8, where 0 does not hold) on the device of the others.
+        condition: a Tensor or array of bool, as comparisons give it (or of uint8, where 0 does not hold), on the device of
+            the others.
         a, b: Tensors or arrays; one of them may be a number.
 
     Raises:
