@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from minivae import trace
 from minivae.device import device_of
@@ -44,10 +44,12 @@ class Node:
         self.grads: list | None = None
 
 
-def changed(memory: list) -> None:
-    """Note that what lies in the memory of that mark (Tensor._changed) has just been overwritten."""
+def changed(memories: Iterable[list]) -> None:
+    """Note that what lies in the memory of those marks (Tensor._changed) has just been overwritten."""
     global _changes
-    memory[0] = _changes = next(_order)
+    _changes = now = next(_order)
+    for memory in memories:
+        memory[0] = now
 
 
 def lend(array):
@@ -151,11 +153,16 @@ def _require_usable(node: Node) -> None:
                            "cost anew, or assign after backward()")
 
 
-def _holds_arrays(closure: Callable) -> bool:
-    """Whether a backward pass may look at any numbers but the gradient's."""
+def _holds_arrays(closure: Callable, seen: tuple = ()) -> bool:
+    """Whether a backward pass may look at any numbers but the gradient's: itself, by a function or by an object it holds."""
     held = [cell.cell_contents for cell in getattr(closure, "__closure__", None) or ()]
     held += getattr(closure, "args", ())        # of a functools.partial
-    return any(hasattr(value, "dtype") and hasattr(value, "shape") for value in held)
+    return any(_is_array(value) or any(map(_is_array, getattr(value, "__dict__", {}).values()))
+               or callable(value) and value not in seen and _holds_arrays(value, (*seen, closure)) for value in held)
+
+
+def _is_array(value) -> bool:
+    return hasattr(value, "dtype") and hasattr(value, "shape")
 
 
 def leave(name: str, number: int, leaf, grad) -> None:

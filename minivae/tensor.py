@@ -88,8 +88,8 @@ class Tensor:
         """Overwrite data[at] with a number, or an array or Tensor of the same dtype on the same device.
 
         A backward pass that still needs the old numbers refuses to run. The engine sees what goes through here and
-        through `tensor[at] = values`, on this tensor and on what shares its memory through detach() and reshape();
-        it does not see what is written into `data` by other ways.
+        through `tensor[at] = values`, on this tensor and on what shares its memory through detach() and reshape(), and
+        what optimizers, averages and load_state_dict() write; it does not see what is written into `data` by other ways.
 
         Raises:
             RuntimeError: this tensor is the result of a recorded operation, whose gradient would then be wrong.
@@ -105,7 +105,7 @@ class Tensor:
         if not isinstance(values, (int, float)):
             require_alike("assign", (self.data, values))
         self.data[at] = values
-        changed(self._changed)
+        changed((self._changed,))
 
     def backward(self, gradient=None, *, retain_graph: bool = False) -> None:
         """Compute the gradients of this tensor with respect to all it came from.
