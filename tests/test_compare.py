@@ -50,7 +50,7 @@ def test_a_condition(device, rng):
     a = rng.standard_normal((4, 9))
     x = Tensor(device.from_host(a), requires_grad=True)
     holds = x > 0.25
-    assert not holds.requires_grad and holds._node is None
+    assert not holds.requires_grad and holds._source is None
     ops.sum(ops.where(holds, x * 3, -1.0)).backward()
     np.testing.assert_array_equal(device.to_host(x.grad), np.where(a > 0.25, 3.0, 0.0))
     with pytest.raises(IndexError, match="index: cannot take .*whole numbers"):

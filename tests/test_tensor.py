@@ -130,7 +130,7 @@ def test_no_gradient_for_what_needs_none(device):
     ops.mean(spy(x, constant)).backward()
     spy(constant, constant)
     with no_grad():
-        assert spy(x, x)._node is None
+        assert spy(x, x)._source is None
     assert asked == [(True, False), (False, False), (False, False)]
     assert constant.grad is None
 

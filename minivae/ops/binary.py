@@ -12,7 +12,7 @@ from itertools import groupby
 
 import numpy as np
 
-from minivae.device import device_of
+from minivae.device import device_of, empty_like
 from minivae.kernels import launch
 from minivae.ops import unary
 from minivae.ops.shape import expand
@@ -30,10 +30,10 @@ def _with_numbers(right: Callable, left: Callable) -> Callable:
     def wrap(operation):
         @functools.wraps(operation)
         def apply(a, b):
-            if isinstance(a, Tensor) and isinstance(b, Tensor):
-                return operation(a, b)
             if isinstance(b, NUMBERS):
                 return right(a, float(b))
+            if isinstance(a, Tensor):
+                return operation(a, b)
             if isinstance(a, NUMBERS):
                 return left(b, float(a))
             return operation(a, b)
@@ -111,8 +111,8 @@ def _apply(name: str, kind: int, needs, a, b):
 
 def _apply_alike(kind: int, needs, a, b):
     """The same for arrays of one shape."""
-    n, device = a.size, device_of(a)
-    y, work = device.empty(a.shape, a.dtype), elements(n)
+    n = a.size
+    y, work = empty_like(a), elements(n)
     if kind == ADD:
         launch("add", work, a, b, y, n)
     else:
@@ -122,8 +122,8 @@ def _apply_alike(kind: int, needs, a, b):
     want_a, want_b = needs
 
     def backward(dy, into):
-        da = device.empty(dy.shape, dy.dtype) if want_a else None
-        db = device.empty(dy.shape, dy.dtype) if want_b else None
+        da = empty_like(dy) if want_a else None
+        db = empty_like(dy) if want_b else None
         launch("binary_backward", work, dy, a, b, dy if da is None else da, dy if db is None else db, n, int(want_a),
                int(want_b), kind)
         return da, db
@@ -135,7 +135,7 @@ def _linear_backward(kind: int, needs, dy, into):
     """The gradients of a + b and a - b: dy itself, in the result's shape."""
     if kind == ADD or not needs[1]:
         return dy if needs[0] else None, dy if needs[1] else None
-    db = device_of(dy).empty(dy.shape, dy.dtype)
+    db = empty_like(dy)
     launch("unary", elements(dy.size), dy, db, dy.size, unary.AFFINE, -1.0, 0.0)
     return dy if needs[0] else None, db
 
