@@ -98,7 +98,7 @@ def _step(node: Node, waiting: list, retain: bool) -> None:
         found = (found,)
     if len(found) != len(parents):
         raise ValueError(f"{node.name}: its backward pass gave {len(found)} gradients for {len(parents)} inputs")
-    if len(found) > 1:
+    if len(found) > 1 and (len(found) > 2 or found[0] is found[1]):
         found = _owned(found)
     if not retain:
         node.parents = node.backward = node.memory = None

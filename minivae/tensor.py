@@ -210,10 +210,10 @@ def require_alike(name: str, arrays) -> None:
     Raises:
         TypeError: arrays on several devices, or of several floating-point dtypes, or something that is no array.
     """
-    first = arrays[0]
-    kind = type(first)
-    for x in arrays:
-        if type(x) is not kind or x.dtype is not first.dtype:
+    first, *others = arrays
+    kind, dtype = type(first), getattr(first, "dtype", None)
+    for x in others:
+        if type(x) is not kind or x.dtype is not dtype:
             break
     else:
         return

@@ -89,43 +89,43 @@ def broadcast(name: str, a: tuple[int, ...], b: tuple[int, ...]):
 
 def _apply(name: str, kind: int, needs, a, b):
     """(y, backward) of the function of that number."""
-    if a.shape == b.shape:
-        return _apply_alike(kind, needs, a, b)
-    shape, count, cols, numbers = broadcast(name, a.shape, b.shape)
-    if numbers is None:
-        return _apply_alike(kind, needs, expand(a, shape), expand(b, shape))
+    shape = a.shape
+    if shape != b.shape:
+        shape, count, cols, numbers = broadcast(name, shape, b.shape)
+        if numbers is not None:
+            return _apply_broadcast(kind, needs, a, b, shape, count, cols, numbers)
+        a, b = expand(a, shape), expand(b, shape)
+    n, y = a.size, empty_like(a)
+    work = elements(n)
+    if kind == ADD:
+        launch("add", work, a, b, y, n)
+    else:
+        launch("binary", work, a, b, y, n, kind)
+    if kind <= SUBTRACT:
+        return y, functools.partial(_linear_backward, kind, needs)
+    want_a, want_b = map(int, needs)
+
+    def backward(dy, into):
+        da = empty_like(dy) if want_a else None
+        db = empty_like(dy) if want_b else None
+        launch("binary_backward", work, dy, a, b, dy if da is None else da, dy if db is None else db, n, want_a, want_b, kind)
+        return da, db
+
+    return y, backward
+
+
+def _apply_broadcast(kind: int, needs, a, b, shape: tuple[int, ...], count: int, cols: int, numbers: tuple[int, ...]):
+    """The same for arrays that are walked as _plan() says."""
     device, work = device_of(a), rows(count, cols) if math.prod(shape) else elements(0)
     y = device.empty(shape, a.dtype)
     launch("binary_broadcast", work, a, b, y, count, cols, *numbers, kind)
-    if kind == ADD or kind == SUBTRACT:
+    if kind <= SUBTRACT:
         return y, functools.partial(_linear_backward, kind, needs)
 
     def backward(dy, into):
         da, db = (device.empty(shape, dy.dtype) if need else None for need in needs)
         launch("binary_broadcast_backward", work, dy, a, b, dy if da is None else da, dy if db is None else db, count, cols,
                *numbers, *map(int, needs), kind)
-        return da, db
-
-    return y, backward
-
-
-def _apply_alike(kind: int, needs, a, b):
-    """The same for arrays of one shape."""
-    n = a.size
-    y, work = empty_like(a), elements(n)
-    if kind == ADD:
-        launch("add", work, a, b, y, n)
-    else:
-        launch("binary", work, a, b, y, n, kind)
-    if kind == ADD or kind == SUBTRACT:
-        return y, functools.partial(_linear_backward, kind, needs)
-    want_a, want_b = needs
-
-    def backward(dy, into):
-        da = empty_like(dy) if want_a else None
-        db = empty_like(dy) if want_b else None
-        launch("binary_backward", work, dy, a, b, dy if da is None else da, dy if db is None else db, n, int(want_a),
-               int(want_b), kind)
         return da, db
 
     return y, backward
