@@ -33,7 +33,7 @@ REAL_NAMES = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
 def host_source(stem: str) -> str:
     """A kernel file as C++ with a launch entry for each kernel."""
     entries = "".join(f"MINIVAE_ENTRY({name})\n" for name in signatures(stem))
-    return source(stem) + (kernel_folder() / "host" / "launch.h").read_text() + entries
+    return "".join((source(stem), *((kernel_folder() / "host" / name).read_text() for name in ("array.h", "launch.h")), entries))
 
 
 def _defines(dtype: np.dtype) -> tuple[str, ...]:
