@@ -39,7 +39,8 @@ extern "C" __global__ void compare(const real* __restrict__ a, const real* __res
 
 // y = whether a compares so to the number
 // moves: 1 a -> 1 y
-extern "C" __global__ void compare_number(const real* __restrict__ a, uint8* __restrict__ y, int64 n, real number, int kind) {
+extern "C" __global__ void compare_number(const real* __restrict__ a, uint8* __restrict__ y, int64 n, real number,
+                                          int kind) {
   with_kind(kind, [&](auto f) {
     for_elements(n, [&](auto w, int64 i) {
       constexpr int W = decltype(w)::value;

@@ -33,7 +33,8 @@ REAL_NAMES = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
 def host_source(stem: str) -> str:
     """A kernel file as C++ with a launch entry for each kernel."""
     entries = "".join(f"MINIVAE_ENTRY({name})\n" for name in signatures(stem))
-    return "".join((source(stem), *((kernel_folder() / "host" / name).read_text() for name in ("array.h", "launch.h")), entries))
+    shared = "".join((kernel_folder() / "host" / name).read_text() for name in ("array.h", "launch.h"))
+    return source(stem) + shared + entries
 
 
 def _defines(dtype: np.dtype) -> tuple[str, ...]:
@@ -111,8 +112,8 @@ class Kernel:
     """A compiled kernel with the checks of its arguments.
 
     Attributes:
-        launch: (work, *arguments) -> whether the arguments were plainly right, and the kernel has run or was launched; may
-            raise one of REFUSED where not.
+        launch: (work, *arguments) -> whether the arguments were plainly right, and the kernel has run or was launched;
+            may raise one of REFUSED where not.
     """
 
     def __init__(self, device: Device, name: str, dtype: np.dtype):
@@ -163,7 +164,7 @@ def _kernel(device: Device, name: str, dtype: np.dtype) -> Kernel:
     return made
 
 
-_latest: dict[str, tuple] = {}      # kernel: (the place of its first array, that one's dtype, Kernel.launch) of a launch on the CPU
+_latest: dict[str, tuple] = {}      # kernel: of its latest launch on the CPU (first array's place, its dtype, Kernel.launch)
 
 
 def launch(name: str, work: Work, *args) -> None:

@@ -40,7 +40,8 @@ class Node:
 
     def __init__(self, name: str, backward: Callable, parents: list, leaf: bool, memory: list, flops: int):
         self.order = next(_order)
-        self.name, self.backward, self.parents, self.leaf, self.memory, self.flops = name, backward, parents, leaf, memory, flops
+        self.name, self.backward, self.parents, self.leaf = name, backward, parents, leaf
+        self.memory, self.flops = memory, flops
         self.outputs: list[tuple] = []
         self.grads: list | None = None
 

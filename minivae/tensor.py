@@ -162,7 +162,7 @@ def op(function: Callable | None = None, *, flops: Callable[..., int] | None = N
 
     @functools.wraps(function)
     def apply(*inputs, **settings):
-        arrays, parents, memory, needs, leaf = [], [], [], (), False    # plain loops: a comprehension costs as much as a launch
+        arrays, parents, memory, needs, leaf = [], [], [], (), False    # a comprehension costs as much as a small launch
         for x in inputs:
             parent = None
             if isinstance(x, Tensor):

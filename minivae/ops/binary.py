@@ -30,10 +30,10 @@ def _with_numbers(right: Callable, left: Callable) -> Callable:
     def wrap(operation):
         @functools.wraps(operation)
         def apply(a, b):
+            if isinstance(a, Tensor) and isinstance(b, Tensor):
+                return operation(a, b)
             if isinstance(b, NUMBERS):
                 return right(a, float(b))
-            if isinstance(a, Tensor):
-                return operation(a, b)
             if isinstance(a, NUMBERS):
                 return left(b, float(a))
             return operation(a, b)
@@ -108,7 +108,8 @@ def _apply(name: str, kind: int, needs, a, b):
     def backward(dy, into):
         da = empty_like(dy) if want_a else None
         db = empty_like(dy) if want_b else None
-        launch("binary_backward", work, dy, a, b, dy if da is None else da, dy if db is None else db, n, want_a, want_b, kind)
+        launch("binary_backward", work, dy, a, b, dy if da is None else da, dy if db is None else db, n, want_a, want_b,
+               kind)
         return da, db
 
     return y, backward

@@ -49,7 +49,7 @@ class _Plan(NamedTuple):
         batched: the factors are broadcast to those shapes, and their axes before the last two made one.
         product: the shape of the device's product.
         shape: the result's.
-        full_a, full_b: the shapes of the gradients, in which broadcasting is still to be undone.
+        full_a, full_b: the shapes of the gradients, in which what broadcasting there was is still to be undone.
     """
 
     left: tuple[int, ...]
@@ -75,7 +75,7 @@ def _plan(a: tuple[int, ...], b: tuple[int, ...]) -> _Plan:
     shape = (*batch, *a[-2:-1], *((n,) if len(b) > 1 else ()))
     if len(right) == 2:     # one right factor for all: one product
         rows = math.prod(left[:-1])
-        return _Plan((rows, k), right, False, (rows, n), shape, (*batch, m, k), b)
+        return _Plan((rows, k), right, False, (rows, n), shape, a, b)
     full_a, full_b = (*batch, m, k), (*batch, k, n)
     return _Plan(full_a, full_b, True, (math.prod(batch), m, n), shape, full_a, full_b)
 

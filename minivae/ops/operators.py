@@ -12,11 +12,13 @@ from minivae.tensor import Tensor
 
 
 def _comparison(compared):
-    """The operator of a comparison: what is no number and no array it leaves to Python, for which == then asks for identity."""
+    """The operator of a comparison; what is no number and no array it leaves to Python, whose == then asks for identity."""
+
     def operator(self, other):
         if isinstance(other, (Tensor, np.ndarray, *binary.NUMBERS)) or hasattr(other, "dtype"):
             return compared(self, other)
         return NotImplemented
+
     return operator
 
 
