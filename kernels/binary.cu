@@ -4,6 +4,7 @@
 #include "portable.cuh"
 #include "math.cuh"
 #include "functions.cuh"
+#include "broadcast.cuh"
 
 struct Add { static DEVICE real value(real a, real b) { return a + b; }
              static DEVICE real slope_a(real, real) { return 1; }
@@ -38,49 +39,6 @@ template <class Body> DEVICE void with_kind(int kind, Body body) {
     case 5: return body(Maximum());
     case 6: return body(Minimum());
   }
-}
-
-// A pack of an operand that lies along the result's rows, or of one that has a single number a row.
-template <int W, bool ALONG> struct Lanes {
-  const In<W> pack;
-  DEVICE explicit Lanes(const real* row, int64 c) : pack(row + c) {}
-  DEVICE real operator[](int k) const { return pack[k]; }
-};
-template <int W> struct Lanes<W, false> {
-  const real number;
-  DEVICE explicit Lanes(const real* row, int64) : number(row[0]) {}
-  DEVICE real operator[](int) const { return number; }
-};
-
-// Where an operand's row begins: rows are counted (n0, n1, n2), and from one to the next along each lie s0, s1, s2.
-struct Rows {
-  int64 s0, s1, s2;
-  DEVICE int64 at(int64 row, int64 n1, int64 n2) const {
-    const int64 i = row / n2, j = i / n1;
-    return j * s0 + (i - j * n1) * s1 + (row - i * n2) * s2;
-  }
-};
-
-// Calls body(a's pack, b's pack, place in the result, Int<W>) for all packs of this block's rows.
-template <bool A, bool B, class Body>
-DEVICE void for_broadcast(const real* a, const real* b, int64 rows, int64 cols, int64 n1, int64 n2, const Rows& of_a,
-                          const Rows& of_b, Body body) {
-  const Share share = share_of(rows, blockIdx.x, gridDim.x);
-  for (int64 r = share.first; r < share.last; ++r) {
-    const real *row_a = a + of_a.at(r, n1, n2), *row_b = b + of_b.at(r, n1, n2);
-    for_packs(cols, threadIdx.x, blockDim.x, cols % WIDTH == 0, [&](auto w, int64 c) {
-      constexpr int W = decltype(w)::value;
-      body(Lanes<W, A>(row_a, c), Lanes<W, B>(row_b, c), r * cols + c, w);
-    });
-  }
-}
-
-template <class Body>
-DEVICE void for_broadcast(const real* a, const real* b, int64 rows, int64 cols, int64 n1, int64 n2, const Rows& of_a,
-                          const Rows& of_b, int along_a, int along_b, Body body) {
-  if (along_a && along_b) for_broadcast<true, true>(a, b, rows, cols, n1, n2, of_a, of_b, body);
-  else if (along_a) for_broadcast<true, false>(a, b, rows, cols, n1, n2, of_a, of_b, body);
-  else for_broadcast<false, true>(a, b, rows, cols, n1, n2, of_a, of_b, body);
 }
 
 // y = f(a, b), all of one shape

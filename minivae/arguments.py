@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -78,8 +78,11 @@ def configure_host(library: ctypes.CDLL, run: ctypes.c_void_p) -> None:
     library.minivae_configure(run, ctypes.c_int64(_HEADER), ctypes.py_object(np.ndarray), dtypes)
 
 
-def host_launch(entry, checks: list[Check]) -> Callable[..., bool]:
-    """(grid, block, *arguments) -> whether they were right, and the kernel has run.
+def host_launch(entry, checks: list[Check], grids: Mapping) -> Callable[..., bool]:
+    """(work, *arguments) -> whether they were right, and the kernel has run.
+
+    Args:
+        grids: a piece of work to its grid.
 
     Raises:
         Some of REFUSED: a number does not fit; nothing has run.
@@ -87,13 +90,14 @@ def host_launch(entry, checks: list[Check]) -> Callable[..., bool]:
     pack = struct.Struct("II" + "".join("P" if check.pointer else check.scalar.format for check in checks)).pack
     names = [f"a{i}" for i in range(len(checks))]
     passed = ", ".join(f"id({name})" if check.pointer else name for name, check in zip(names, checks, strict=True))
-    return eval(f"lambda grid, block, {', '.join(names)}: entry(pack(grid[0], grid[1], {passed}))", {"entry": entry, "pack": pack, "id": id})
+    return eval(f"lambda work, {', '.join(names)}: entry(pack((grid := grids[work])[0], grid[1], {passed}))",
+                {"entry": entry, "pack": pack, "grids": grids, "id": id})
 
 
-def cuda_launch(device: Device, function, checks: list[Check]) -> Callable[..., bool]:
-    """(grid, block, *arguments) -> whether they were right, and the kernel was launched."""
+def cuda_launch(device: Device, function, checks: list[Check], grids: Mapping) -> Callable[..., bool]:
+    """(work, *arguments) -> whether they were right, and the kernel was launched; `grids` gives a work's grid and block."""
     known = {"type": type, "int": int, "float": float, "isinstance": isinstance, "ndarray": device.cupy.ndarray,
-             "function": function}
+             "function": function, "grids": grids}
     conditions, passed = [], []
     for i, check in enumerate(checks):
         a, dtype, scalar = f"a{i}", f"dtype{i}", f"scalar{i}"
@@ -108,7 +112,7 @@ def cuda_launch(device: Device, function, checks: list[Check]) -> Callable[..., 
         else:
             conditions.append(f"type({a}) is float")
     names = ", ".join(f"a{i}" for i in range(len(checks)))
-    return eval(f"lambda grid, block, {names}: function(grid, block, ({', '.join(passed)},)) is None "
+    return eval(f"lambda work, {names}: function(*grids[work], ({', '.join(passed)},)) is None "
                 f"if {' and '.join(conditions)} else False", known)
 
 

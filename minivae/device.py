@@ -14,6 +14,7 @@ cuda.nvrtc.getVersion, through gpu_probe.py.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from functools import cache, cached_property
@@ -24,7 +25,7 @@ from minivae import gpu_probe
 from minivae.errors import MinivaeError, UsageError
 from minivae.gpu_errors import GpuError, install
 from minivae.host import Host, address
-from minivae.memory import MemoryPool
+from minivae.memory import FEW, MemoryPool
 from minivae.system import default_threads, has_nvidia_driver, processor_name
 from minivae.trace import recorded
 
@@ -64,7 +65,7 @@ class CpuDevice:
 
     def empty(self, shape: tuple[int, ...], dtype) -> np.ndarray:
         """An uninitialized C-contiguous array."""
-        return self.memory.empty(shape, dtype)
+        return np.empty(shape, dtype) if math.prod(shape) < FEW else self.memory.empty(shape, dtype)
 
     def zeros(self, shape: tuple[int, ...], dtype) -> np.ndarray:
         """A C-contiguous array of zeros."""
@@ -390,3 +391,10 @@ def device_of(array) -> Device:
     if hasattr(array, "device") and hasattr(array.device, "id"):
         return gpu(array.device.id)
     raise TypeError(f"expected an array on a device, got {type(array).__name__}")
+
+
+def empty_like(array):
+    """An uninitialized C-contiguous array of that shape and dtype on that device."""
+    if type(array) is np.ndarray and array.size < FEW:      # what most of the small launches' results are: at once
+        return np.empty(array.shape, array.dtype)
+    return device_of(array).empty(array.shape, array.dtype)

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from numpy import ndarray
 
 from minivae import compiler, sources, trace
 from minivae.arguments import REFUSED, checks_of, configure_host, cuda_launch, host_launch, proper
@@ -22,6 +23,7 @@ from minivae.system import kernel_folder
 from minivae.work import MAX_GRID_Y, Work, geometry
 
 NO_REAL = np.dtype(np.float32)      # the build that runs kernels without real numbers
+GRIDS = 4096                        # so many are kept for a kernel
 REAL_NAMES = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
 
 
@@ -31,7 +33,8 @@ REAL_NAMES = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
 def host_source(stem: str) -> str:
     """A kernel file as C++ with a launch entry for each kernel."""
     entries = "".join(f"MINIVAE_ENTRY({name})\n" for name in signatures(stem))
-    return source(stem) + (kernel_folder() / "host" / "launch.h").read_text() + entries
+    shared = "".join((kernel_folder() / "host" / name).read_text() for name in ("array.h", "launch.h"))
+    return source(stem) + shared + entries
 
 
 def _defines(dtype: np.dtype) -> tuple[str, ...]:
@@ -85,8 +88,33 @@ def prepare(device: Device, *dtypes) -> None:
 
 # ---- launching ----
 
+class _Grids(dict):
+    """What a kernel's launches for each piece of work begin with, kept once it is known: (grid, block), on a CPU the grid."""
+
+    def __init__(self, kernel: Kernel):
+        super().__init__()
+        self._kernel = kernel
+
+    def __missing__(self, work: Work):
+        if work.count == 0:
+            raise TypeError("there is nothing to launch")       # one of REFUSED: Kernel.run looks again
+        kernel = self._kernel
+        grid, block = geometry(work, kernel.cuda, kernel.itemsize)
+        if grid[1] > MAX_GRID_Y:
+            raise ValueError(f"kernel {kernel.name}: {grid[1]} slabs are more than CUDA's {MAX_GRID_Y}")
+        if len(self) >= GRIDS:
+            self.clear()
+        made = self[work] = (grid, block) if kernel.cuda else grid
+        return made
+
+
 class Kernel:
-    """A compiled kernel with the checks of its arguments."""
+    """A compiled kernel with the checks of its arguments.
+
+    Attributes:
+        launch: (work, *arguments) -> whether the arguments were plainly right, and the kernel has run or was launched;
+            may raise one of REFUSED where not.
+    """
 
     def __init__(self, device: Device, name: str, dtype: np.dtype):
         stem = stem_of(name)
@@ -94,11 +122,11 @@ class Kernel:
         self.checks = checks_of(signature_of(name), REAL_NAMES[dtype])
         self.count, self.cuda = len(self.checks), device.cuda
         if device.cuda:
-            self._launch = cuda_launch(device, _cuda_function(device, stem, name, dtype), self.checks)
+            self.launch = cuda_launch(device, _cuda_function(device, stem, name, dtype), self.checks, _Grids(self))
         else:
             library = _host_library(stem, dtype)
             configure_host(library, device.host.run)
-            self._launch = host_launch(getattr(library, f"launch_{name}"), self.checks)
+            self.launch = host_launch(getattr(library, f"launch_{name}"), self.checks, _Grids(self))
 
     def run(self, work: Work, args: tuple) -> None:     # no __call__: Python takes longer to find that
         """Check the arguments and launch the kernel; see launch()."""
@@ -107,15 +135,12 @@ class Kernel:
                             f"({', '.join(check.name for check in self.checks)}), got {len(args)}")
         if work.count == 0:
             return
-        grid, block = geometry(work, self.cuda, self.itemsize)
-        if grid[1] > MAX_GRID_Y:
-            raise ValueError(f"kernel {self.name}: {grid[1]} slabs are more than CUDA's {MAX_GRID_Y}")
         try:
-            done = self._launch(grid, block, *args)
+            done = self.launch(work, *args)
         except REFUSED:
             done = False
         if not done:
-            self._launch(grid, block, *[proper(self.name, self.device, *pair) for pair in zip(args, self.checks, strict=True)])
+            self.launch(work, *[proper(self.name, self.device, *pair) for pair in zip(args, self.checks, strict=True)])
 
 
 def is_array(value) -> bool:
@@ -139,6 +164,9 @@ def _kernel(device: Device, name: str, dtype: np.dtype) -> Kernel:
     return made
 
 
+_latest: dict[str, tuple] = {}      # kernel: of its latest launch on the CPU (first array's place, its dtype, Kernel.launch)
+
+
 def launch(name: str, work: Work, *args) -> None:
     """Launch a kernel on the device that its arrays are on.
 
@@ -154,6 +182,20 @@ def launch(name: str, work: Work, *args) -> None:
         ValueError: an array that is not contiguous, not aligned, read-only or empty; a scalar out of range.
         KeyError: no such kernel.
     """
+    latest = _latest.get(name)
+    if latest is not None and trace.active is None:     # the way of nearly all launches on a CPU, which are many and small
+        place, dtype, run = latest
+        try:
+            first = args[place]
+            if type(first) is ndarray and first.dtype is dtype and run(work, *args):
+                return
+        except (IndexError, *REFUSED):
+            pass
+    _launch(name, work, args)
+
+
+def _launch(name: str, work: Work, args: tuple) -> None:
+    """What launch() does where it cannot take the short way: find the kernel, check with words, tell a trace."""
     place = _first_array(name)
     first = args[place] if place < len(args) else None
     if type(first) is np.ndarray:
@@ -164,6 +206,8 @@ def launch(name: str, work: Work, *args) -> None:
         raise TypeError(f"kernel {name}: no array among the arguments" if not any(map(is_array, args)) else
                         f"kernel {name}: argument {signature_of(name)[place].name} must be an array, got {first!r}")
     kernel = device.kernels.get((name, first.dtype)) or _kernel(device, name, first.dtype)
+    if not device.cuda:
+        _latest[name] = place, first.dtype, kernel.launch
     if trace.active is None or work.count == 0:
         kernel.run(work, args)
     else:
@@ -189,6 +233,7 @@ def add_kernels(file: str | Path) -> tuple[str, ...]:
     """
     names = sources.add(file)
     _first_array.cache_clear()
+    _latest.clear()
     for device in known():
         device.kernels.clear()
     return names

@@ -13,7 +13,7 @@ import numpy as np
 
 ALIGNMENT = 64          # bytes: a cache line, and more than the 16 that kernels ask for
 SMALL = 1 << 12         # bytes: below this the allocator of the C library is fast enough
-FEW = SMALL // 8        # elements that are less than that in every dtype
+FEW = SMALL // 8        # elements that are less than that in every dtype: CpuDevice.empty takes no pool for them
 
 
 class _Block:
@@ -44,11 +44,8 @@ class MemoryPool:
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         """An uninitialized C-contiguous array of that shape and dtype."""
-        count = math.prod(shape)
-        if count < FEW:
-            return np.empty(shape, dtype)
         dtype = np.dtype(dtype)
-        size = count * dtype.itemsize
+        size = math.prod(shape) * dtype.itemsize
         if size < SMALL:
             return np.empty(shape, dtype)
         size = -(-size // ALIGNMENT) * ALIGNMENT

@@ -70,8 +70,9 @@ class Draw:
 
 def cases() -> Iterator[Case]:
     """All of them; the arguments are drawn anew each time, and are the same each time."""
-    for of in (_arithmetic, _batch, _batch_norm, _batch_norm_pool, _binary, _conv, _conv_direct, _dropout, _importance,
-               _linear, _loss, _optimizer, _pool, _reductions, _reparameterize, _softmax, _take, _unary, _winograd, _device):
+    for of in (_arithmetic, _batch, _batch_norm, _batch_norm_pool, _binary, _compare, _conv, _conv_direct, _dropout,
+               _importance, _linear, _loss, _optimizer, _pool, _reductions, _reparameterize, _softmax, _take, _unary, _winograd,
+               _device):
         yield from of(Draw(SEED))
 
 
@@ -183,6 +184,17 @@ def _binary(draw: Draw) -> Iterator[Case]:
                               Out((count, cols)), *where, 1, 1, kind)
         yield _kernel("choose", f"{n}", elements(n), mask, a, b, Out((n,)), n, allowed=EXACT)
         yield _kernel("choose_backward", f"{n}", elements(n), mask, a, Out((n,)), Out((n,)), n, allowed=EXACT)
+
+
+def _compare(draw: Draw) -> Iterator[Case]:
+    for n, count, cols in ((1003, 7, 13), (4096, 8, 64)):
+        a, b = (draw.whole(3, n, dtype=np.int32).astype(np.float64) for _ in range(2))      # every third pair is equal
+        for kind in range(6):
+            out = Out((n,), np.uint8)
+            yield _kernel("compare", f"{n}", elements(n), a, b, out, n, kind, allowed=EXACT)
+            yield _kernel("compare_number", f"{n}", elements(n), a, out, n, 1.0, kind, allowed=EXACT)
+            yield _kernel("compare_broadcast", _by(count, cols), rows(count, cols), a[:count * cols], b[:cols],
+                          Out((count, cols), np.uint8), count, cols, 1, count, 0, 0, cols, 0, 0, 0, 1, 1, kind, allowed=EXACT)
 
 
 def _conv(draw: Draw) -> Iterator[Case]:

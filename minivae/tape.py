@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from minivae import trace
-from minivae.device import device_of
+from minivae.device import device_of, empty_like
 from minivae.kernels import launch
 from minivae.sums import sum_over
 from minivae.work import elements
@@ -29,25 +29,29 @@ class Node:
         backward: the op's closure, (gradients of outputs, places for gradients of inputs) -> gradients.
         parents: for each input a Tensor that is a leaf, (Node, output number), or None if no
             gradient is wanted.
+        leaf: whether there is a leaf among them.
         outputs: (shape, dtype) of each output.
         memory: of each tensor among inputs and outputs, when it was last changed in place.
         flops: of the backward pass, for a trace; 0 where none is running.
         grads: the gradient of each output so far; None until the first one comes.
     """
 
-    __slots__ = ("order", "name", "backward", "parents", "outputs", "memory", "flops", "grads")
+    __slots__ = ("order", "name", "backward", "parents", "leaf", "outputs", "memory", "flops", "grads")
 
-    def __init__(self, name: str, backward: Callable, parents: list, memory: list, flops: int):
+    def __init__(self, name: str, backward: Callable, parents: list, leaf: bool, memory: list, flops: int):
         self.order = next(_order)
-        self.name, self.backward, self.parents, self.memory, self.flops = name, backward, parents, memory, flops
+        self.name, self.backward, self.parents, self.leaf = name, backward, parents, leaf
+        self.memory, self.flops = memory, flops
         self.outputs: list[tuple] = []
         self.grads: list | None = None
 
 
-def changed(memory: list) -> None:
-    """Note that what lies in the memory of that mark (Tensor._changed) has just been overwritten."""
+def changed(memories: Iterable[list]) -> None:
+    """Note that what lies in the memory of those marks (Tensor._changed) has just been overwritten."""
     global _changes
-    memory[0] = _changes = next(_order)
+    _changes = now = next(_order)
+    for memory in memories:
+        memory[0] = now
 
 
 def lend(array):
@@ -85,40 +89,48 @@ def walk(root: Node, output: int, start, retain: bool) -> None:
 def _step(node: Node, waiting: list, retain: bool) -> None:
     """One node's part of the walk: its inputs' gradients go to leaves and to the nodes that the inputs came from."""
     parents, grads, node.grads = node.parents, node.grads, None
-    found = _gradients(node, grads, _places(parents))
+    into = _places(parents) if node.leaf else (None,) * len(parents)
+    if len(grads) == 1 and trace.active is None:
+        found = node.backward(grads[0], into)
+    else:
+        found = _gradients(node, grads, into)
     del grads
+    if found.__class__ is not tuple:
+        found = (found,)
+    if len(found) != len(parents):
+        raise ValueError(f"{node.name}: its backward pass gave {len(found)} gradients for {len(parents)} inputs")
+    if len(found) > 1 and (len(found) > 2 or found[0] is found[1]):
+        found = _owned(found)
     if not retain:
         node.parents = node.backward = node.memory = None
     for number, parent in enumerate(parents):
         if parent is None:
             continue
+        grad = found[number]
         if parent.__class__ is not tuple:
-            leave(node.name, number, parent, found[number])
+            leave(node.name, number, parent, grad)
             continue
         source, at = parent
+        shape, dtype = source.outputs[at]
+        if grad is None or grad.shape != shape or grad.dtype is not dtype or not grad.flags.c_contiguous:
+            grad = _fit(node.name, number, grad, shape, dtype)
         if source.grads is None:
-            _require_usable(source)
+            if source.backward is None or _changes > source.order:
+                _require_usable(source)
             source.grads = [None] * len(source.outputs)
             heapq.heappush(waiting, (-source.order, source))
-        grad, before = _fit(node.name, number, found[number], *source.outputs[at]), source.grads[at]
+        before = source.grads[at]
         source.grads[at] = grad if before is None else _sum(before, grad)
 
 
-def _gradients(node: Node, grads: list, into: tuple) -> tuple:
-    """What a node's closure makes of the gradients of its outputs: one for each input, each array in there once."""
-    backward = node.backward
+def _gradients(node: Node, grads: list, into: tuple):
+    """What a node's closure makes of the gradients of several outputs, or under a trace."""
     if len(grads) > 1:
         device = device_of(next(g for g in grads if g is not None))
         grads = [device.zeros(*made) if g is None else g for g, made in zip(grads, node.outputs, strict=True)]
     if trace.active is None:
-        found = backward(*grads, into)
-    else:
-        found = trace.under(node.name, trace.BACKWARD, node.flops, backward)(*grads, into)
-    if not isinstance(found, tuple):
-        found = (found,)
-    if len(found) != len(into):
-        raise ValueError(f"{node.name}: its backward pass gave {len(found)} gradients for {len(into)} inputs")
-    return found if len(found) == 1 else _owned(found)
+        return node.backward(*grads, into)
+    return trace.under(node.name, trace.BACKWARD, node.flops, node.backward)(*grads, into)
 
 
 def _places(parents: list) -> tuple:
@@ -136,10 +148,12 @@ def _places(parents: list) -> tuple:
 
 def _owned(grads: tuple) -> tuple:
     """The gradients, an array that is there twice copied: whoever gets one may overwrite it."""
-    for i, g in enumerate(grads):
-        if g is not None and any(g is earlier for earlier in grads[:i]):
-            return _owned((*grads[:i], g.copy(), *grads[i + 1:]))
-    return grads
+    made: list = []
+    for g in grads:
+        if g is not None and id(g) in map(id, made):
+            g = g.copy()
+        made.append(g)
+    return tuple(made)
 
 
 def _require_usable(node: Node) -> None:
@@ -151,11 +165,16 @@ def _require_usable(node: Node) -> None:
                            "cost anew, or assign after backward()")
 
 
-def _holds_arrays(closure: Callable) -> bool:
-    """Whether a backward pass may look at any numbers but the gradient's."""
+def _holds_arrays(closure: Callable, seen: tuple = ()) -> bool:
+    """Whether a backward pass may look at any numbers but the gradient's: itself, by a function or by an object it holds."""
     held = [cell.cell_contents for cell in getattr(closure, "__closure__", None) or ()]
     held += getattr(closure, "args", ())        # of a functools.partial
-    return any(hasattr(value, "dtype") and hasattr(value, "shape") for value in held)
+    return any(_is_array(value) or any(map(_is_array, getattr(value, "__dict__", {}).values()))
+               or callable(value) and value not in seen and _holds_arrays(value, (*seen, closure)) for value in held)
+
+
+def _is_array(value) -> bool:
+    return hasattr(value, "dtype") and hasattr(value, "shape")
 
 
 def leave(name: str, number: int, leaf, grad) -> None:
@@ -173,7 +192,7 @@ def leave(name: str, number: int, leaf, grad) -> None:
 
 def _sum(a, b):
     """a + b in a new array: another node may hold either."""
-    out = device_of(a).empty(a.shape, a.dtype)
+    out = empty_like(a)
     launch("add", elements(a.size), a, b, out, a.size)
     return out
 

@@ -1,8 +1,8 @@
 """Reverse-mode automatic differentiation: tensors, and operations that know how to go back.
 
 An op (see `op`) is a function of plain arrays that returns its outputs and a closure for the backward pass.
-The engine wraps the outputs, records the closure, and sends gradients back (tape.py). Closures hold arrays, never a Tensor, so there are no reference
-cycles and memory goes back as soon as it is no longer needed.
+The engine wraps the outputs, records the closure, and sends gradients back (tape.py). Closures hold
+arrays, never a Tensor, so there are no reference cycles and memory goes back as soon as it is no longer needed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Tensor:
     Its operators (+, @, [...] and so on) are those of minivae.ops.operators.
 
     Args:
-        data: a float32 or float64 array on any device.
+        data: a float32 or float64 array on any device; of bool where it is what a comparison gave.
         requires_grad: whether backward() leaves the gradient in `grad`.
 
     Attributes:
@@ -34,7 +34,7 @@ class Tensor:
         grad: the gradient's array after backward(), of data's shape and dtype; else None.
     """
 
-    __slots__ = ("data", "requires_grad", "_grad", "_fresh", "_node", "_output", "_changed", "__weakref__")
+    __slots__ = ("data", "requires_grad", "_grad", "_fresh", "_source", "_changed", "__weakref__")
     __array_ufunc__ = None      # NumPy's arrays and scalars leave their operators to ours
 
     def __init__(self, data, requires_grad: bool = False, grad=None):
@@ -42,8 +42,7 @@ class Tensor:
         self.requires_grad = requires_grad
         self._grad = grad           # where to leave the gradient; a Parameter's is a view of a flat array
         self._fresh = True          # nothing has been left there since the last clear_grad()
-        self._node: Node | None = None
-        self._output = 0
+        self._source: tuple[Node, int] | None = None    # the operation that it is an output of, and which
         self._changed = [0]         # when it was last changed in place (see tape.py); shared by all tensors over this memory
 
     @property
@@ -88,21 +87,24 @@ class Tensor:
         """Overwrite data[at] with a number, or an array or Tensor of the same dtype on the same device.
 
         A backward pass that still needs the old numbers refuses to run. The engine sees what goes through here and
-        through `tensor[at] = values`, on this tensor and on what shares its memory through detach() and reshape();
-        it does not see what is written into `data` by other ways.
+        through `tensor[at] = values`, on this tensor and on what shares its memory through detach() and reshape(), and
+        what optimizers, averages and load_state_dict() write; it does not see what is written into `data` by other ways.
 
         Raises:
             RuntimeError: this tensor is the result of a recorded operation, whose gradient would then be wrong.
-            TypeError: another dtype or device.
+            TypeError: another dtype or device, or a Tensor as the place.
         """
-        if self._node is not None and _recording:
-            raise RuntimeError(f"assign: this tensor of shape {self.shape} is the result of {self._node.name}, whose gradient "
-                               "would be wrong afterwards; assign to a detach() of it, or compute another")
+        if isinstance(at, Tensor):
+            raise TypeError("assign: the place must be whole numbers and slices; for a condition assign "
+                            "ops.where(condition, values, tensor)")
+        if self._source is not None and _recording:
+            raise RuntimeError(f"assign: this tensor of shape {self.shape} is the result of {self._source[0].name}, whose "
+                               "gradient would be wrong afterwards; assign to a detach() of it, or compute another")
         values = values.data if isinstance(values, Tensor) else values
         if not isinstance(values, (int, float)):
             require_alike("assign", (self.data, values))
         self.data[at] = values
-        changed(self._changed)
+        changed((self._changed,))
 
     def backward(self, gradient=None, *, retain_graph: bool = False) -> None:
         """Compute the gradients of this tensor with respect to all it came from.
@@ -125,10 +127,10 @@ class Tensor:
         if not self.requires_grad:
             raise RuntimeError("backward(): no operation on a tensor that requires a gradient led here")
         start = _start(self.data, gradient)
-        if self._node is None:
+        if self._source is None:
             leave("backward", 0, self, start)
         else:
-            walk(self._node, self._output, start, retain_graph)
+            walk(*self._source, start, retain_graph)
 
     def __repr__(self) -> str:
         return f"Tensor(shape={self.shape}, dtype={self.dtype}, requires_grad={self.requires_grad})"
@@ -160,13 +162,15 @@ def op(function: Callable | None = None, *, flops: Callable[..., int] | None = N
 
     @functools.wraps(function)
     def apply(*inputs, **settings):
-        arrays, parents, memory, needs = [], [], [], ()     # plain loops: a comprehension costs as much as a small launch
+        arrays, parents, memory, needs, leaf = [], [], [], (), False    # a comprehension costs as much as a small launch
         for x in inputs:
             parent = None
             if isinstance(x, Tensor):
                 memory.append(x._changed)
                 if x.requires_grad and _recording:
-                    parent = x if x._node is None else (x._node, x._output)
+                    parent = x._source
+                    if parent is None:
+                        parent, leaf = x, True
                 x = x.data
             arrays.append(x)
             parents.append(parent)
@@ -179,20 +183,25 @@ def op(function: Callable | None = None, *, flops: Callable[..., int] | None = N
         else:
             cost = 0 if flops is None else flops(*arrays, **settings)
             outputs, backward = trace.under(name, trace.FORWARD, cost, function)(needs, *arrays, **settings)
-        node = Node(name, backward, parents, memory, cost and sum(needs) * cost) if True in needs else None
-        results = ()
-        for data in outputs if outputs.__class__ is tuple else (outputs,):
-            result = Tensor(data)
-            if view and memory and not results:
-                result._changed = memory[0]
-            if node is not None:
-                result._node, result._output, result.requires_grad = node, len(results), True
-                node.outputs.append((data.shape, data.dtype))
-                memory.append(result._changed)
-            results += (result,)
-        return results if outputs.__class__ is tuple else result
+        node = Node(name, backward, parents, leaf, memory, cost and sum(needs) * cost) if True in needs else None
+        shared = memory[0] if view and memory else None
+        if outputs.__class__ is not tuple:
+            return _result(outputs, node, 0, shared)
+        return tuple([_result(data, node, at, None if at else shared) for at, data in enumerate(outputs)])
 
     return apply
+
+
+def _result(data, node: Node | None, at: int, shared: list | None) -> Tensor:
+    """Output number `at` of an operation; `shared` is the mark of the memory that it shares."""
+    result = Tensor(data)
+    if shared is not None:
+        result._changed = shared
+    if node is not None:
+        result._source, result.requires_grad = (node, at), True
+        node.outputs.append((data.shape, data.dtype))
+        node.memory.append(result._changed)
+    return result
 
 
 def require_alike(name: str, arrays) -> None:
@@ -201,10 +210,10 @@ def require_alike(name: str, arrays) -> None:
     Raises:
         TypeError: arrays on several devices, or of several floating-point dtypes, or something that is no array.
     """
-    first = arrays[0]
-    kind = type(first)
-    for x in arrays:
-        if type(x) is not kind or x.dtype is not first.dtype:
+    first, *others = arrays
+    kind, dtype = type(first), getattr(first, "dtype", None)
+    for x in others:
+        if type(x) is not kind or x.dtype is not dtype:
             break
     else:
         return

@@ -38,7 +38,7 @@ def make_wrong(output: Tensor, number: int, *, one_element: bool = False, factor
         number: which of the inputs that get a gradient.
         one_element: the factor is for the element of the largest gradient alone.
     """
-    node = output._node
+    node = output._source[0]
     at = [i for i, parent in enumerate(node.parents) if parent is not None][number]
     right = node.backward
 

@@ -106,5 +106,5 @@ def test_no_images_give_no_gradient(device, f, shape):
     w.data.fill(1)
     y = f(x, w, pad=1)
     assert y.shape == (0, 8, 8, shape[1])
-    dx, dw = y._node.backward(y.data, (None, None))     # a cost cannot be taken of nothing
+    dx, dw = y._source[0].backward(y.data, (None, None))     # a cost cannot be taken of nothing
     assert dx.shape == x.shape and not device.to_host(dw).any()

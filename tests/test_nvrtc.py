@@ -33,6 +33,8 @@ NARROW = {  # (bytes of the widest load, of the widest store, why) where one of 
         "squared_error_value", "bernoulli_value", "importance_merge")},
     "importance_sample": (lambda real: real.itemsize, lambda real: 16, "all threads of an image read the same number"),
     "gather_batch": (lambda real: LANES[real], lambda real: 16, "pixels are bytes, as many at once as numbers are written"),
+    **{name: (lambda real: 16, lambda real: LANES[real], "writes bytes, as many at once as numbers are read") for name in (
+        "compare", "compare_number", "compare_broadcast")},
     "standard_normal": (lambda real: 0, lambda real: 16, "reads nothing"),
     **{f"winograd_{name}": (lambda real: real.itemsize, lambda real: real.itemsize, "36 packs a thread would not fit its registers")
        for name in ("weights", "weights_backward", "input", "input_backward", "output", "output_backward")},

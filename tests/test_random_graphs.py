@@ -17,7 +17,9 @@ GRAPHS, GRAPHS_ON_GPU = 50, 2
 WHOLE, FEW_ELEMENTS = 2, 40     # so many of them, that have so few elements in their leaves, are checked at every element
 # Finite differences of float64 numbers of order 1 to 30 over 1e-6 leave an error of 1e-10 to 1e-8.
 RELATIVE, ABSOLUTE = 1e-7, 1e-8
-WITHOUT_RULE = {"operators": "the module that gives Tensors their operators; rules draw those as form='operator'"}
+WITHOUT_RULE = {"operators": "the module that gives Tensors their operators; rules draw those as form='operator'",
+                **dict.fromkeys(("equal", "greater", "greater_equal", "less", "less_equal", "not_equal"),
+                                "gives bool and has no gradient; see test_compare.py")}
 
 
 def test_every_operation_has_a_rule():

@@ -4,7 +4,7 @@
 // MR x NR sums stay in registers.  Row-major A needs no packing: its elements are broadcast from where they are.
 // Each thread packs for itself, so a product is one round of the pool.  Every element is summed over k in the same order
 // whatever the number of threads, so the result has the same bits.
-// Appended to pool.cpp.
+// Appended to array.h and pool.cpp.
 #include <algorithm>
 #include <cstring>
 #include <new>
@@ -304,15 +304,40 @@ template <class T> int products(Product<T> p, int64_t count, int64_t a_next, int
   return batch.failed;
 }
 
+// What minivae/host.py packs of a product: NumPy's objects, of which gemm_configure() says how many bytes their heads have.
+struct Call { const char *a, *b, *out; int accumulate; };
+ptrdiff_t object_head;
+
+// An array's last two axes as a matrix of elements; a batch of matrices has an axis before.
+template <class T> struct Matrix {
+  T* data;
+  int64_t count, rows, cols, next, row, col;
+  explicit Matrix(const char* object) {
+    MinivaeArray array;
+    memcpy(&array, object + object_head, sizeof array);
+    const int at = array.axes - 2;
+    data = (T*)array.data;
+    count = at ? array.shape[0] : 1, rows = array.shape[at], cols = array.shape[at + 1];
+    next = at ? array.strides[0] / (ptrdiff_t)sizeof(T) : 0;
+    row = array.strides[at] / (ptrdiff_t)sizeof(T), col = array.strides[at + 1] / (ptrdiff_t)sizeof(T);
+  }
+  bool fits() const { return row == 1 || col == 1; }
+};
+
+enum { DONE, NO_MEMORY, STRIDED };      // as minivae/host.py has them
+
+template <class T> int multiply(const char* packed) {
+  Call call;
+  memcpy(&call, packed, sizeof call);
+  const Matrix<const T> a(call.a), b(call.b);
+  const Matrix<T> out(call.out);
+  if (!a.fits() || !b.fits()) return STRIDED;
+  return products<T>({out.rows, out.cols, a.cols, a.data, a.row, a.col, b.data, b.row, b.col, out.data, out.cols, 1,
+                      call.accumulate != 0, 0, 0}, out.count, a.next, b.next, out.next) ? NO_MEMORY : DONE;
+}
+
 }  // namespace
 
-#define MINIVAE_GEMM(name, T)                                                                                      \
-  extern "C" int name(int64_t count, int64_t m, int64_t n, int64_t k,                                              \
-                      const T* a, int64_t a_next, int64_t a_row, int64_t a_col,                                    \
-                      const T* b, int64_t b_next, int64_t b_row, int64_t b_col,                                    \
-                      T* c, int64_t c_next, int accumulate) {                                                      \
-    return products<T>({m, n, k, a, a_row, a_col, b, b_row, b_col, c, n, 1, accumulate != 0, 0, 0},    \
-                       count, a_next, b_next, c_next);                                                             \
-  }
-MINIVAE_GEMM(gemm_float, float)
-MINIVAE_GEMM(gemm_double, double)
+extern "C" void gemm_configure(int64_t head) { object_head = head; }
+extern "C" int gemm_float(const char* packed) { return multiply<float>(packed); }
+extern "C" int gemm_double(const char* packed) { return multiply<double>(packed); }

@@ -1,24 +1,15 @@
 // launch.h - runs a kernel's grid on the thread pool: one thread a block, every pool thread a fixed,
-// contiguous share of the blocks.  The launcher pastes this after a kernel file and adds one
+// contiguous share of the blocks.  The launcher pastes this, after array.h, behind a kernel file and adds one
 //   MINIVAE_ENTRY(name)
 // for each kernel, which defines int launch_<name>(packed).  `packed` is what minivae/arguments.py makes of a launch: grid
 // and arguments one behind the other as in a struct, arrays as addresses of NumPy's objects.  These are checked here, in
 // a hundredth of the time that Python would take; where one is refused nothing runs, the entry returns 0, and Python says why.
-#include <stddef.h>
 #include <tuple>
 #include <type_traits>
 
 typedef void (*MinivaeJob)(int part, int parts, void* argument);
 typedef void (*MinivaeRun)(MinivaeJob job, void* argument);
 
-// What of NumPy's array object follows the head that all objects have (PyArrayObject_fields in numpy/ndarraytypes.h).
-struct MinivaeArray {
-  char* data;
-  int axes;
-  const ptrdiff_t *shape, *strides;
-  const void *base, *dtype;
-  int flags;
-};
 enum { MINIVAE_CONTIGUOUS = 0x1, MINIVAE_WRITEABLE = 0x400, MINIVAE_ALIGNMENT = 16 };
 
 static MinivaeRun minivae_run;

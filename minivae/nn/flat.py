@@ -6,6 +6,7 @@ import numpy as np
 
 from minivae.device import Device
 from minivae.nn.module import Module
+from minivae.tape import changed
 
 FLAT_ALIGNMENT = 64     # bytes: where each parameter begins in the flat array
 
@@ -33,11 +34,16 @@ class Flat:
         for p, start in zip(self.parameters, starts, strict=True):
             views = (flat[start:start + p.data.size].reshape(p.shape) for flat in (self.values, self.grads))
             p.move(*views)
+        self._memory = [p._changed for p in self.parameters]
 
     @property
     def count(self) -> int:
         """How many numbers training changes."""
         return sum(p.data.size for p in self.parameters)
+
+    def changed(self) -> None:
+        """Note that `values` have been overwritten: a backward pass that needs the old ones refuses to run."""
+        changed(self._memory)
 
     def clear_grad(self) -> None:
         """Forget all gradients before the next backward pass."""

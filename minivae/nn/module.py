@@ -8,6 +8,7 @@ from typing import NamedTuple
 from minivae import trace
 from minivae.device import Device, device_of
 from minivae.errors import MinivaeError
+from minivae.tape import changed
 from minivae.tensor import Tensor
 
 
@@ -20,9 +21,12 @@ class Parameter(Tensor):
         super().__init__(data, requires_grad=True)
 
     def move(self, data, grad) -> None:
-        """Live in `data` and leave gradients in `grad` from now on; the value comes along."""
+        """Live in `data` and leave gradients in `grad` from now on; the value comes along.
+
+        A backward pass of before still finds the numbers where they were.
+        """
         data[...] = self.data
-        self.data, self._grad = data, grad
+        self.data, self._grad, self._changed = data, grad, [0]
 
 
 class Buffer(NamedTuple):
@@ -133,6 +137,7 @@ class Module:
                                "that it was trained with")
         for name, parameter in parameters.items():
             _copy(state[name], parameter.data, device_of(parameter.data))
+        changed(parameter._changed for parameter in parameters.values())
         for name, (module, attribute, buffer) in buffers.items():
             place = None
             if name in state:

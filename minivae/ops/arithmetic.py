@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from minivae.device import device_of
@@ -11,10 +13,10 @@ from minivae.work import blocks, elements
 ONE_BLOCK, PARTS = 1 << 16, 256     # elements that one block sums, and into how many parts more are cut
 
 
-def total(x, scale: float):
-    """scale times the sum of all elements of a contiguous array, of shape ()."""
+def total(x, scale: float, shape: tuple[int, ...]):
+    """scale times the sum of all elements of a contiguous array, as one element of that shape."""
     device, n = device_of(x), x.size
-    y = device.empty((), x.dtype)
+    y = device.empty(shape, x.dtype)
     if n == 0:
         y.fill(0)
     elif n > ONE_BLOCK:       # float32 sums stay short, and every processor has work
@@ -33,6 +35,7 @@ def spread(dy, shape: tuple[int, ...], scale: float):
     return dx
 
 
+@lru_cache(maxsize=1024)
 def weight_of_mean(n: int, dtype) -> float:
     """1 / n as the mean over n elements multiplies with it, rounded to `dtype`."""
     return float(np.dtype(dtype).type(1 / n))

@@ -12,7 +12,7 @@ from itertools import groupby
 
 import numpy as np
 
-from minivae.device import device_of
+from minivae.device import device_of, empty_like
 from minivae.kernels import launch
 from minivae.ops import unary
 from minivae.ops.shape import expand
@@ -75,20 +75,52 @@ def _plan(a: tuple[int, ...], b: tuple[int, ...]):
     return shape, count, cols, (outer[1][0], outer[2][0], *steps, int(along_a), int(along_b))
 
 
+def broadcast(name: str, a: tuple[int, ...], b: tuple[int, ...]):
+    """_plan() for an operation of that name, which the error names.
+
+    Raises:
+        ValueError: the shapes do not go together.
+    """
+    try:
+        return _plan(a, b)
+    except ValueError:
+        raise ValueError(f"{name}: shapes {a} and {b} do not go together by broadcasting") from None
+
+
 def _apply(name: str, kind: int, needs, a, b):
     """(y, backward) of the function of that number."""
-    if a.shape == b.shape:
-        return _apply_alike(kind, needs, a, b)
-    try:
-        shape, count, cols, numbers = _plan(a.shape, b.shape)
-    except ValueError:
-        raise ValueError(f"{name}: shapes {a.shape} and {b.shape} do not go together by broadcasting") from None
-    if numbers is None:
-        return _apply_alike(kind, needs, expand(a, shape), expand(b, shape))
+    shape = a.shape
+    if shape != b.shape:
+        shape, count, cols, numbers = broadcast(name, shape, b.shape)
+        if numbers is not None:
+            return _apply_broadcast(kind, needs, a, b, shape, count, cols, numbers)
+        a, b = expand(a, shape), expand(b, shape)
+    n, y = a.size, empty_like(a)
+    work = elements(n)
+    if kind == ADD:
+        launch("add", work, a, b, y, n)
+    else:
+        launch("binary", work, a, b, y, n, kind)
+    if kind <= SUBTRACT:
+        return y, functools.partial(_linear_backward, kind, needs)
+    want_a, want_b = map(int, needs)
+
+    def backward(dy, into):
+        da = empty_like(dy) if want_a else None
+        db = empty_like(dy) if want_b else None
+        launch("binary_backward", work, dy, a, b, dy if da is None else da, dy if db is None else db, n, want_a, want_b,
+               kind)
+        return da, db
+
+    return y, backward
+
+
+def _apply_broadcast(kind: int, needs, a, b, shape: tuple[int, ...], count: int, cols: int, numbers: tuple[int, ...]):
+    """The same for arrays that are walked as _plan() says."""
     device, work = device_of(a), rows(count, cols) if math.prod(shape) else elements(0)
     y = device.empty(shape, a.dtype)
     launch("binary_broadcast", work, a, b, y, count, cols, *numbers, kind)
-    if kind == ADD or kind == SUBTRACT:
+    if kind <= SUBTRACT:
         return y, functools.partial(_linear_backward, kind, needs)
 
     def backward(dy, into):
@@ -100,33 +132,11 @@ def _apply(name: str, kind: int, needs, a, b):
     return y, backward
 
 
-def _apply_alike(kind: int, needs, a, b):
-    """The same for arrays of one shape."""
-    n, device = a.size, device_of(a)
-    y, work = device.empty(a.shape, a.dtype), elements(n)
-    if kind == ADD:
-        launch("add", work, a, b, y, n)
-    else:
-        launch("binary", work, a, b, y, n, kind)
-    if kind == ADD or kind == SUBTRACT:
-        return y, functools.partial(_linear_backward, kind, needs)
-    want_a, want_b = needs
-
-    def backward(dy, into):
-        da = device.empty(dy.shape, dy.dtype) if want_a else None
-        db = device.empty(dy.shape, dy.dtype) if want_b else None
-        launch("binary_backward", work, dy, a, b, dy if da is None else da, dy if db is None else db, n, int(want_a),
-               int(want_b), kind)
-        return da, db
-
-    return y, backward
-
-
 def _linear_backward(kind: int, needs, dy, into):
     """The gradients of a + b and a - b: dy itself, in the result's shape."""
     if kind == ADD or not needs[1]:
         return dy if needs[0] else None, dy if needs[1] else None
-    db = device_of(dy).empty(dy.shape, dy.dtype)
+    db = empty_like(dy)
     launch("unary", elements(dy.size), dy, db, dy.size, unary.AFFINE, -1.0, 0.0)
     return dy if needs[0] else None, db
 
@@ -191,7 +201,8 @@ def where(condition, a, b) -> Tensor:
     """a where the condition holds, else b, all three broadcast.
 
     Args:
-        condition: an array of bool (or uint8, where 0 does not hold) on the device of the others.
+        condition: a Tensor or array of bool, as comparisons give it (or of uint8, where 0 does not hold), on the device of
+            the others.
         a, b: Tensors or arrays; one of them may be a number.
 
     Raises:

@@ -6,14 +6,14 @@ import math
 from functools import lru_cache
 from typing import NamedTuple
 
-from minivae.device import device_of
+from minivae.device import device_of, empty_like
 from minivae.kernels import launch
 from minivae.ops.arithmetic import spread, total, weight_of_mean
 from minivae.ops.shape import axis_of, copied, expand
 from minivae.ops.unary import AFFINE
 from minivae.sums import sum_over
 from minivae.tensor import op
-from minivae.work import elements, rows
+from minivae.work import Work, elements, rows
 
 Axes = int | tuple[int, ...] | None
 
@@ -38,21 +38,33 @@ def _left(shape: tuple[int, ...], axes: tuple[int, ...], keepdims: bool) -> tupl
 
 
 class _Plan(NamedTuple):
-    """How a shape is reduced: the axes, the others, the result's shape, and how many numbers are left and make one of them."""
+    """How a shape is reduced: the axes, the others, the result's shape, how many numbers are left and make one of them; and
+    for Rows the order of the axes, the order that undoes it, whether that is another than theirs, and a launch's work."""
 
     axes: tuple[int, ...]
     others: tuple[int, ...]
     left: tuple[int, ...]
-    count: int
-    reduced: int
+    sizes: tuple[int, int]
+    order: tuple[int, ...]
+    back: tuple[int, ...]
+    moved: bool
+    work: Work
+
+    @property
+    def reduced(self) -> int:
+        """How many numbers make one."""
+        return self.sizes[1]
 
 
 @lru_cache(maxsize=1024)
 def _plan(name: str, shape: tuple[int, ...], axis: Axes, keepdims: bool) -> _Plan:
     axes = axes_of(name, axis, len(shape))
     others = tuple(i for i in range(len(shape)) if i not in axes)
-    return _Plan(axes, others, _left(shape, axes, keepdims), math.prod(shape[i] for i in others),
-                 math.prod(shape[i] for i in axes))
+    sizes = math.prod(shape[i] for i in others), math.prod(shape[i] for i in axes)
+    order = others + axes
+    back = tuple(order.index(i) for i in range(len(shape)))
+    return _Plan(axes, others, _left(shape, axes, keepdims), sizes, order, back, list(order) != sorted(order),
+                 rows(*sizes))
 
 
 def _plan_of(name: str, x, axis: Axes, keepdims: bool) -> _Plan:
@@ -60,7 +72,7 @@ def _plan_of(name: str, x, axis: Axes, keepdims: bool) -> _Plan:
 
 
 def _require_some(name: str, shape: tuple[int, ...], plan: _Plan) -> None:
-    if plan.reduced == 0:
+    if plan.sizes[1] == 0:
         raise ValueError(f"{name}: no elements in shape {shape} along axes {plan.axes}")
 
 
@@ -71,8 +83,7 @@ def _scaled_sum(name: str, x, axis: Axes, keepdims: bool, mean: bool):
         _require_some(name, shape, plan)
     scale = weight_of_mean(plan.reduced, x.dtype) if mean else 1.0
     if not plan.others:
-        y = total(x, scale).reshape(plan.left)
-        return y, lambda dy, into: spread(dy, shape, scale)
+        return total(x, scale, plan.left), lambda dy, into: spread(dy, shape, scale)
     kept = _left(shape, plan.axes, True)
 
     def backward(dy, into):
@@ -108,10 +119,11 @@ def mean(needs, x, *, axis: Axes = None, keepdims: bool = False):
 
 
 class Rows:
-    """An array seen as a matrix whose rows are what is reduced: a view where the axes are the last ones, else a copy.
+    """An array seen as a matrix whose rows are what is reduced: as it is where the axes are the last ones, else a copy.
 
     Attributes:
-        x: (outer, reduced).
+        x: the rows' numbers, one row behind the other.
+        sizes: how many rows, and how long they are.
         left: the shape of the result.
         work: of a launch over the rows.
 
@@ -120,24 +132,24 @@ class Rows:
     """
 
     def __init__(self, name: str, x, axis: Axes, keepdims: bool = False):
-        plan = _plan_of(name, x, axis, keepdims)
+        self._plan = plan = _plan_of(name, x, axis, keepdims)
         _require_some(name, x.shape, plan)
-        self.shape, self.order, self.left = x.shape, plan.others + plan.axes, plan.left
-        self.moved = self.order != tuple(range(x.ndim))
-        self.sizes = plan.count, plan.reduced
-        self.x = (copied(x.transpose(self.order)) if self.moved else x).reshape(self.sizes)
-        self.work = rows(*self.sizes)
+        self.sizes, self.left, self.work = plan.sizes, plan.left, plan.work
+        self.x = self.rows_of(x)
 
     def empty(self):
         """An uninitialized array, a number a row, of the result's shape."""
         return device_of(self.x).empty(self.left, self.x.dtype)
 
-    def back(self, matrix):
-        """A matrix like x as an array like the one that x was made of."""
-        if not self.moved:
-            return matrix.reshape(self.shape)
-        there = matrix.reshape(tuple(self.shape[i] for i in self.order))
-        return copied(there.transpose(tuple(self.order.index(i) for i in range(len(self.order)))))
+    def rows_of(self, array):
+        """An array like the one that x was made of as one like x."""
+        if self._plan.moved:
+            return copied(array.transpose(self._plan.order))
+        return array if array.flags.c_contiguous else copied(array)
+
+    def back(self, array):
+        """An array like x as one like that which x was made of."""
+        return copied(array.transpose(self._plan.back)) if self._plan.moved else array
 
 
 @op
@@ -155,7 +167,7 @@ def var(needs, x, *, axis: Axes = None, keepdims: bool = False, ddof: int = 0):
     launch("variance_rows", r.work, r.x, middle, y, *r.sizes, scale)
 
     def backward(dy, into):
-        dx = device.empty(r.x.shape, dy.dtype)
+        dx = empty_like(r.x)
         launch("variance_rows_backward", r.work, dy, r.x, middle, dx, *r.sizes, 2 * scale)
         return r.back(dx)
 
@@ -187,7 +199,7 @@ def _by_rows(r: Rows, kernel: str):
     launch(kernel, r.work, r.x, y, *r.sizes)
 
     def backward(dy, into):
-        dx = device_of(dy).empty(r.x.shape, dy.dtype)
+        dx = empty_like(r.x)
         launch(f"{kernel}_backward", r.work, dy, r.x, y, dx, *r.sizes)
         return r.back(dx)
 

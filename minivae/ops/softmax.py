@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minivae.device import device_of
+from minivae.device import device_of, empty_like
 from minivae.kernels import launch
 from minivae.ops.reductions import Rows
 from minivae.ops.take import indices
@@ -30,13 +30,13 @@ def log_softmax(needs, x, *, axis: int = -1):
 
 
 def _softmax(name: str, x, axis: int, logarithm: int):
-    r, device = Rows(name, x, axis), device_of(x)
-    y = device.empty(r.x.shape, x.dtype)
+    r = Rows(name, x, axis)
+    y = empty_like(r.x)
     launch("softmax_forward", r.work, r.x, y, *r.sizes, logarithm)
 
     def backward(dy, into):
-        dy, dx = Rows(name, dy, axis).x, device.empty(y.shape, y.dtype)
-        launch("softmax_backward", r.work, dy, y, dx, *r.sizes, logarithm)
+        dx = empty_like(y)
+        launch("softmax_backward", r.work, r.rows_of(dy), y, dx, *r.sizes, logarithm)
         return r.back(dx)
 
     return r.back(y), backward

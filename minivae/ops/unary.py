@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from minivae.device import device_of
+from minivae.device import empty_like
 from minivae.kernels import launch
 from minivae.tensor import Tensor, op
 from minivae.work import elements
@@ -18,7 +18,7 @@ FROM_VALUE = frozenset({EXP, SQRT, TANH, SIGMOID, POWER_OF})      # whose slope 
 def apply_kind(kind: int, x, a: float = 0.0, b: float = 0.0):
     """(y, backward) of the function of that number with settings a and b, as an op's function returns them."""
     n = x.size
-    y, work = device_of(x).empty(x.shape, x.dtype), elements(n)
+    y, work = empty_like(x), elements(n)
     launch("unary", work, x, y, n, kind, a, b)
     saved = y if kind in FROM_VALUE else x
 

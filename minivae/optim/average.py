@@ -43,6 +43,7 @@ class Average:
         kept[...] = self.values
         self.values[...] = self.flat.values
         self.flat.values[...] = kept
+        self.flat.changed()
 
     @contextmanager
     def in_use(self) -> Iterator[None]:

@@ -62,6 +62,7 @@ class Optimizer:
             launch("squared_norm", blocks(parts), self.flat.grads, self._partial, self.flat.values.size)
         self.steps += 1
         self._update(parts, _or_infinity(self.limit), _or_infinity(self.clip))
+        self.flat.changed()
         self.flat.clear_grad()
 
     def _update(self, parts: int, limit: float, clip: float) -> None:
