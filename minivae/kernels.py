@@ -114,8 +114,11 @@ class Kernel:
             done = self._launch(grid, block, *args)
         except REFUSED:
             done = False
-        if not done:
-            self._launch(grid, block, *[proper(self.name, self.device, *pair) for pair in zip(args, self.checks, strict=True)])
+        if done:
+            return
+        args = [proper(self.name, self.device, *pair) for pair in zip(args, self.checks, strict=True)]
+        if not self._launch(grid, block, *args):
+            raise RuntimeError(f"kernel {self.name}: its arguments were refused, for no known reason; nothing ran")
 
 
 def is_array(value) -> bool:
