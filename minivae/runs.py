@@ -23,6 +23,7 @@ from minivae.device import Device
 from minivae.errors import MinivaeError, UsageError
 from minivae.files import replacing
 from minivae.models import ARCHITECTURES, VAE
+from minivae.models.conv import by_new_names
 
 PICTURES = ("source.png", "reconstructions.png", "samples.png", "grid.png", "transfer.png")
 KINDS = {"int": int, "int | None": int, "float": (int, float), "float | None": (int, float), "bool": bool,
@@ -210,7 +211,8 @@ class Run:
             raise MinivaeError(f"{self.folder / 'settings.toml'} is not what the checkpoint was trained with: {differ[0]} was "
                                f"{trained.get(differ[0])!r}; put that back")
         model = build(settings, tuple(facts["image_shape"]), device, facts.get("classes", 0))
-        model.load_state_dict({k: v for k, v in arrays.items() if not k.startswith("optimizer.")})
+        state = {k: v for k, v in arrays.items() if not k.startswith("optimizer.")}
+        model.load_state_dict(by_new_names(state) if settings.arch == "conv" else state)
         model.eval()
         return model, settings
 
