@@ -152,10 +152,21 @@ def _require_usable(node: Node) -> None:
 
 
 def _holds_arrays(closure: Callable) -> bool:
-    """Whether a backward pass may look at any numbers but the gradient's."""
-    held = [cell.cell_contents for cell in getattr(closure, "__closure__", None) or ()]
-    held += getattr(closure, "args", ())        # of a functools.partial
-    return any(hasattr(value, "dtype") and hasattr(value, "shape") for value in held)
+    """Whether a backward pass may look at any numbers but the gradient's: itself, or another that it calls."""
+    waiting, seen = [closure], set()
+    while waiting:
+        value = waiting.pop()
+        if hasattr(value, "dtype") and hasattr(value, "shape"):
+            return True
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, (tuple, list)):
+            waiting += value
+        elif callable(value):
+            waiting += [cell.cell_contents for cell in getattr(value, "__closure__", None) or ()]
+            waiting += [getattr(value, "func", None), *getattr(value, "args", ())]     # of a functools.partial
+    return False
 
 
 def leave(name: str, number: int, leaf, grad) -> None:
