@@ -24,11 +24,11 @@ from rich.table import Table  # noqa: E402
 
 from minivae import data  # noqa: E402
 from minivae.cli.options import OPTIMIZERS, RATES, device_option  # noqa: E402
-from minivae.cli.train import SMALL  # noqa: E402
 from minivae.data import Dataset  # noqa: E402
 from minivae.device import Device, select  # noqa: E402
 from minivae.errors import MinivaeError  # noqa: E402
 from minivae.files import replacing  # noqa: E402
+from minivae.fitting import SMALL  # noqa: E402
 from minivae.runs import Settings  # noqa: E402
 from minivae.training import Diverged, Epoch, Trainer  # noqa: E402
 

@@ -122,7 +122,7 @@ def proper(kernel: str, device: Device, value, check: Check):
     """An argument in the plain form that host_launch and cuda_launch take.
 
     Raises:
-        TypeError: an array of another dtype or on another device, or none.
+        TypeError: an array of another dtype or on another device, or none; no number.
         ValueError: an array that is not contiguous, not aligned, read-only or empty; a number out of range.
     """
     what = f"kernel {kernel}: argument {check.name}"
@@ -149,9 +149,12 @@ def _require_array(what: str, device: Device, value, check: Check) -> None:
 
 
 def _proper_scalar(what: str, value, check: Check) -> int | float:
-    if check.dtype not in LIMITS:
-        return check.scalar.ctypes(value).value     # in its precision: too large a number is infinite there
-    whole = int(value)
+    try:
+        if check.dtype not in LIMITS:
+            return check.scalar.ctypes(value).value     # in its precision: too large a number is infinite there
+        whole = int(value)
+    except (TypeError, ValueError, OverflowError):      # no number, NaN, infinity
+        raise TypeError(f"{what} must be a number of {check.dtype}, got {value!r}") from None
     least, most = LIMITS[check.dtype]
     if whole != value or not least <= whole <= most:
         raise ValueError(f"{what} = {value} does not fit {check.dtype}")

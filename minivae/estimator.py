@@ -227,7 +227,10 @@ class VAE:
             path: a folder that is not there yet, or empty.
             overwrite: take the place of the run that is there.
         """
-        model, settings, run = self.model, self.settings, Run(path)
+        model, settings = self.model, self.settings
+        if not os.fspath(path):
+            raise UsageError("the path is empty: name a folder")
+        run = Run(path)
         if not (overwrite and run.exists):
             Run.create(settings, path, "name a new folder, or replace a run with overwrite=True")
         try:

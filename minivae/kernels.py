@@ -139,8 +139,11 @@ class Kernel:
             done = self.launch(work, *args)
         except REFUSED:
             done = False
-        if not done:
-            self.launch(work, *[proper(self.name, self.device, *pair) for pair in zip(args, self.checks, strict=True)])
+        if done:
+            return
+        args = [proper(self.name, self.device, *pair) for pair in zip(args, self.checks, strict=True)]
+        if not self.launch(work, *args):
+            raise RuntimeError(f"kernel {self.name}: its arguments were refused, for no known reason; nothing ran")
 
 
 def is_array(value) -> bool:

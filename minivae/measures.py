@@ -38,7 +38,7 @@ class Subject:
         seed: of the pixels' and the codes' draws.
         limit: images, the first ones; None for all.
         labels: uint8 (images,), the images' classes, for models that tell them; None where there are none.
-        progress: told how many codes of samples_in_all have been decoded since it was told last.
+        progress: told how many codes have been decoded since it was told last, of count * samples.
     """
 
     model: VAE
@@ -53,11 +53,6 @@ class Subject:
     def count(self) -> int:
         """How many images are measured."""
         return min(self.images.count, self.limit or self.images.count)
-
-    @property
-    def samples_in_all(self) -> int:
-        """How many codes the likelihood takes."""
-        return self.count * self.samples
 
     def batches(self):
         """(images, example) of all that are measured, in evaluate.score()'s draw of the pixels."""

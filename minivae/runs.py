@@ -4,6 +4,7 @@ runs/<name>/
     settings.toml           what was asked for
     metrics.csv             a line an epoch
     checkpoint.safetensors  parameters, statistics, optimizer state
+    eval.json               what `minivae eval` has measured
     source.png reconstructions.png samples.png
     grid.png transfer.png   of a run with labels: draws, and test images, in every class
 """
@@ -22,6 +23,7 @@ from minivae.device import Device
 from minivae.errors import MinivaeError, UsageError
 from minivae.files import replacing
 from minivae.models import ARCHITECTURES, VAE
+from minivae.models.conv import by_new_names
 
 PICTURES = ("source.png", "reconstructions.png", "samples.png", "grid.png", "transfer.png")
 KINDS = {"int": int, "int | None": int, "float": (int, float), "float | None": (int, float), "bool": bool,
@@ -89,6 +91,7 @@ class Run:
         self.folder = Path(folder)
         self.checkpoint = self.folder / "checkpoint.safetensors"
         self.metrics = self.folder / "metrics.csv"
+        self.evaluation = self.folder / "eval.json"
 
     @classmethod
     def create(cls, settings: Settings, folder: str | os.PathLike | None = None,
@@ -104,8 +107,8 @@ class Run:
         """
         try:
             stem = f"{Path(settings.data).resolve().name}-{settings.arch}"
-            run = cls(folder) if folder else cls._numbered(Path("runs"), stem)
-            if folder:
+            run = cls._numbered(Path("runs"), stem) if folder is None else cls(folder)
+            if folder is not None:
                 run.folder.mkdir(parents=True, exist_ok=True)
                 if any(run.folder.iterdir()):
                     what = "a run" if run.exists else "other files"
@@ -116,7 +119,7 @@ class Run:
         return run
 
     def save(self, model: VAE, settings: Settings) -> None:
-        """Make this the folder of a trained model alone; what a training has written here beside it goes.
+        """Make this the folder of a trained model alone; what a training and an evaluation have written here beside it goes.
 
         Raises:
             MinivaeError: it cannot be written.
@@ -125,8 +128,8 @@ class Run:
                  "classes": model.classes}
         checkpoint.save(self.checkpoint, {k: model.device.to_host(v) for k, v in model.state_dict().items()}, facts)
         self._write(settings)
-        for name in ("metrics.csv", *PICTURES):
-            (self.folder / name).unlink(missing_ok=True)
+        for path in (self.metrics, self.evaluation, *(self.folder / name for name in PICTURES)):
+            path.unlink(missing_ok=True)
 
     def _write(self, settings: Settings) -> None:
         text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in asdict(settings).items() if value is not None)
@@ -208,7 +211,8 @@ class Run:
             raise MinivaeError(f"{self.folder / 'settings.toml'} is not what the checkpoint was trained with: {differ[0]} was "
                                f"{trained.get(differ[0])!r}; put that back")
         model = build(settings, tuple(facts["image_shape"]), device, facts.get("classes", 0))
-        model.load_state_dict({k: v for k, v in arrays.items() if not k.startswith("optimizer.")})
+        state = {k: v for k, v in arrays.items() if not k.startswith("optimizer.")}
+        model.load_state_dict(by_new_names(state) if settings.arch == "conv" else state)
         model.eval()
         return model, settings
 

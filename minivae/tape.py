@@ -165,12 +165,22 @@ def _require_usable(node: Node) -> None:
                            "cost anew, or assign after backward()")
 
 
-def _holds_arrays(closure: Callable, seen: tuple = ()) -> bool:
-    """Whether a backward pass may look at any numbers but the gradient's: itself, by a function or by an object it holds."""
-    held = [cell.cell_contents for cell in getattr(closure, "__closure__", None) or ()]
-    held += getattr(closure, "args", ())        # of a functools.partial
-    return any(_is_array(value) or any(map(_is_array, getattr(value, "__dict__", {}).values()))
-               or callable(value) and value not in seen and _holds_arrays(value, (*seen, closure)) for value in held)
+def _holds_arrays(closure: Callable) -> bool:
+    """Whether a backward pass may look at any numbers but the gradient's: itself, or another that it calls."""
+    waiting, seen = [closure], set()
+    while waiting:
+        value = waiting.pop()
+        if any(map(_is_array, (value, *getattr(value, "__dict__", {}).values()))):     # itself, or an object that has some
+            return True
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, (tuple, list)):
+            waiting += value
+        elif callable(value):
+            waiting += [cell.cell_contents for cell in getattr(value, "__closure__", None) or ()]
+            waiting += [getattr(value, "func", None), *getattr(value, "args", ())]     # of a functools.partial
+    return False
 
 
 def _is_array(value) -> bool:

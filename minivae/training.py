@@ -18,7 +18,7 @@ from minivae.evaluate import Score
 from minivae.fixed_point import Passes
 from minivae.kernels import launch
 from minivae.labels import classes_of
-from minivae.models import VAE, Weights
+from minivae.models import SEMI, VAE, Weights
 from minivae.nn import Flat
 from minivae.ops.batch import DeviceImages
 from minivae.ops.reparameterize import TRAIN, Noise
@@ -303,3 +303,10 @@ def _check_labels(settings: Settings) -> None:
     for name, value in (("label-weight", settings.label_weight), ("label-kl", settings.label_kl)):
         if value is not None and not 0 <= value < math.inf:
             raise UsageError(f"--{name} is {value:g}, but must be 0 (none) or a positive number")
+    if settings.semi not in SEMI:
+        raise UsageError(f"--semi is {settings.semi}, but must be one of {', '.join(SEMI)}")
+    for name in ("semi", "label_weight", "label_kl") if settings.labels is None else ():
+        value = getattr(settings, name)
+        if value != getattr(Settings, name):
+            raise UsageError(f"--{name.replace('_', '-')} is {value}, but there are no labels: give --labels (from Python, "
+                             "fit's y), or leave it out")

@@ -174,7 +174,10 @@ def test_save_and_load(vae, digits, tmp_path):
     (tmp_path / "mine" / "notes.txt").write_text("x")
     with pytest.raises(UsageError, match="already holds other files"):
         vae.save(tmp_path / "mine", overwrite=True)
-    (tmp_path / "run" / "metrics.csv").write_text("of another model")
+    for name in ("metrics.csv", "eval.json"):
+        (tmp_path / "run" / name).write_text("of another model")
+    with pytest.raises(UsageError, match="the path is empty"):
+        vae.save("")
     other = VAE(**{**SMALL, "code": 3}, device="cpu").fit(digits.train_images, progress=False)
     other.save(tmp_path / "run", overwrite=True)
     assert VAE.load(tmp_path / "run", "cpu").encode(digits.test_images).shape == (30, 3)

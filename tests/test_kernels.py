@@ -76,6 +76,17 @@ def test_scalars_must_fit_their_declared_type(device, arrays):
     for bad in ({"seed": 2**64}, {"seed": -1}, {"pixels": 2**31}, {"pixels": 2.5}):
         with pytest.raises(ValueError, match=f"argument {next(iter(bad))} = .* does not fit"):
             gather(**bad)
+    for bad in (None, "4", float("nan")):
+        with pytest.raises((TypeError, ValueError), match="kernel gather_batch: argument pixels "):
+            gather(pixels=bad)
+
+
+def test_a_refusal_without_a_reason_is_no_silence(device, arrays, monkeypatch):
+    """Where the quick checks refuse what the slow ones let pass, nothing has run: that must not go unnoticed."""
+    _add(arrays)
+    monkeypatch.setattr(device.kernels["add", np.dtype(np.float32)], "_launch", lambda *args: False)
+    with pytest.raises(RuntimeError, match="kernel add: its arguments were refused"):
+        _add(arrays)
 
 
 def test_read_only_output_is_refused(cpu):

@@ -112,7 +112,9 @@ def test_goes_on_where_it_was_saved(device, digits, tmp_path):
 @pytest.mark.parametrize(("settings", "words"), [
     ({"labels": 5}, "--labels is 5, but must be 0 or from 10"), ({"labels": 801}, "to 800"),
     ({"label_weight": -1.0}, "--label-weight is -1"), ({"label_kl": float("nan")}, "--label-kl is nan"),
-    ({"semi": "m3"}, "unknown semi-supervised model 'm3'")])
+    ({"semi": "m3"}, "--semi is m3, but must be one of shared, m2"), ({"labels": None, "semi": "m3"}, "--semi is m3"),
+    ({"labels": None, "semi": "m2", "label_weight": 500.0}, "--semi is m2, but there are no labels: give --labels"),
+    ({"labels": None}, "--label-weight is 30"), ({"labels": None, "label_weight": 500.0, "label_kl": 0.0}, "--label-kl is 0")])
 def test_impossible_settings_are_named(cpu, digits, settings, words):
     with pytest.raises(UsageError, match=words):
         Trainer(Settings(**{**SMALL, **settings}), digits, cpu)

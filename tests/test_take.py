@@ -9,7 +9,8 @@ from minivae.tensor import Tensor
 
 KEYS = [0, -1, slice(1, 3), (slice(None), 2), (..., 1), (None, 0), (slice(None, None, -2), slice(4, 0, -1)), [0, 2, 2], (slice(None), [1, 1, 0]),
         (..., [0, 3]), ([[0, 1], [2, 2]],), ([0, 1, 1], [2, 2, 2]), (slice(1, None), [0, 0], slice(None, 2)), (None, ..., [1, 1], slice(None)),
-        (slice(0, 0),), ([],), (slice(None), [0, -1], [1, 1]), (2, 0, -1), (..., 1, 2, 3)]
+        (slice(0, 0),), ([],), (slice(None), [0, -1], [1, 1]), (2, 0, -1), (..., 1, 2, 3),
+        (slice(None), np.array(1), slice(1, 3)), np.array(-1), ([], [])]
 
 
 @pytest.mark.parametrize("key", KEYS, ids=str)
@@ -51,9 +52,19 @@ def test_out_of_range(device):
         assert np.isnan(y[1]).all() and (y[0] == 0).all()
 
 
+def test_small_dtypes_count_from_the_end(device, rng):
+    """An axis may be longer than the index's dtype can say."""
+    x = rng.standard_normal((2, 300))
+    t, last = Tensor(device.from_host(x)), np.int8([-1, 5])
+    np.testing.assert_array_equal(ops.take(t, last, 1).numpy(), x[:, last])
+    np.testing.assert_array_equal(t[np.int8([-1, 0]), last].numpy(), x[np.int8([-1, 0]), last])
+
+
 def test_other_keys_are_refused(device):
+    """Masks hidden in lists too, and single numbers beside arrays, whatever they come as."""
     t = Tensor(device.zeros((3, 2), np.float32))
-    for key in (True, 1.5, "a", np.array([True, False, True]), (0, [1]), ([0], slice(None), [0])):
+    for key in (True, 1.5, "a", np.array([True, False, True]), (0, [1]), (np.array(0), [1]), ([0], slice(None), [0]),
+                ([True, False], [0, 1]), ([0.5], [1])):
         with pytest.raises(IndexError, match="index: "):
             t[key]
     with pytest.raises(IndexError):

@@ -286,6 +286,11 @@ def test_an_overwritten_number_that_backward_needs_is_noticed(device):
             y.backward()
         ops.sum(x * x).backward()
         np.testing.assert_allclose(_host(device, x), 2 * device.to_host(x.data))
+    x, w, b = _leaf(device, [[1.0, 2.0, 3.0]]), _leaf(device, [[1.0], [2.0], [3.0]]), _leaf(device, [0.0])
+    y = ops.sum(ops.linear(x, w, b))        # its backward pass holds no array, but another backward pass that does
+    x.assign(0.0)
+    with pytest.raises(RuntimeError, match="numbers that linear_with_bias needs were overwritten"):
+        y.backward()
     x = _leaf(device, [1.0, 2.0, 3.0])
     y = ops.sum(x + x)
     x.assign(0.0)

@@ -208,6 +208,22 @@ def test_runs_from_before_the_newer_settings(device, digits, tmp_path):
     assert run.load(device)[1] == Settings(**SMALL)
 
 
+def test_convolutional_runs_from_before_its_networks(cpu, tmp_path):
+    """Their checkpoints name the layers of all networks in a row."""
+    settings = Settings(arch="conv", hidden=(6,), code=3, channels=(2, 4))
+    run, model = Run.create(settings, tmp_path / "run"), runs.build(settings, (8, 8, 1), cpu)
+    run.save(model, settings)
+    arrays, facts = checkpoint.load(run.checkpoint)
+    older = {name.replace("encoder.down.", "down.").replace("encoder.dense.", "encoder.").replace("decoder.up.", "up.")
+             .replace("decoder.dense.", "decoder."): value for name, value in arrays.items()}
+    assert {"down.0.weight", "encoder.0.weight", "decoder.weight", "up.1.weight", "heads.weight"} <= older.keys()
+    checkpoint.save(run.checkpoint, older, facts)
+    state = run.load(cpu)[0].state_dict()
+    assert state.keys() == arrays.keys()
+    for name, value in arrays.items():
+        np.testing.assert_array_equal(state[name], value)
+
+
 def test_a_cost_that_is_not_finite_stops_the_run(device, digits, tmp_path):
     """The step, the likely cause and the checkpoint are named, and the checkpoint stays as it was."""
     settings = Settings(**SMALL)

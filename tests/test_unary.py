@@ -24,6 +24,7 @@ FUNCTIONS = {       # name: (ours, NumPy's, whether for positive numbers alone)
     "x / 3": (lambda x: x / 3, lambda x: x / 3, False), "2 / x": (lambda x: 2 / x, lambda x: 2 / x, True),
     "x ** 2": (lambda x: x**2, lambda x: x**2, False), "x ** 3": (lambda x: x**3, lambda x: x**3, False),
     "x ** -0.5": (lambda x: x**-0.5, lambda x: x**-0.5, True), "2 ** x": (lambda x: 2**x, lambda x: 2**x, False),
+    "0 ** x": (lambda x: 0.0**x, lambda x: 0.0**x, True),
     "maximum": (lambda x: ops.maximum(x, 0.25), lambda x: np.maximum(x, 0.25), False),
     "minimum": (lambda x: ops.minimum(0.25, x), lambda x: np.minimum(x, 0.25), False),
 }

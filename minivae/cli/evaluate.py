@@ -47,7 +47,7 @@ def eval(run: str, importance: int | None, data: str | None, split: str, limit: 
 
     trained = Run(run)
     trained.settings()      # before anything is written or announced
-    with replacing(file if file is not None else trained.folder / "eval.json") as out:
+    with replacing(file if file is not None else trained.evaluation) as out:
         where = announced(device, click.echo)
         kernels.prepare(where)
         model, settings = trained.load(where)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from minivae import ops
 from minivae.errors import UsageError
@@ -14,6 +14,9 @@ from minivae.tensor import Tensor
 CHANNELS = (64, 128)
 HIDDEN = (512,)
 CODE = 512
+
+# How names of parameters began before the layers stood in an Encoder and a Decoder, and how they do now.
+FORMERLY = {"down.": "encoder.down.", "encoder.": "encoder.dense.", "decoder.": "decoder.dense.", "up.": "decoder.up."}
 
 
 class Convolutional:
@@ -105,3 +108,11 @@ def _pooled(image_shape: tuple[int, int, int], pools: int) -> tuple[int, int]:
         raise UsageError(f"each of the {pools} --channels halves height and width, but images of {height} x {width} can be "
                          f"halved {most} times only: {fix}, or images whose height and width are multiples of {step}")
     return image_shape[0] // step, image_shape[1] // step
+
+
+def by_new_names(state: Mapping[str, object]) -> dict[str, object]:
+    """The state of a convolutional model, one that was saved by an older version by the names of this one."""
+    if not any(name.startswith("down.") for name in state):
+        return dict(state)
+    began = {name: next((old for old in FORMERLY if name.startswith(old)), "") for name in state}
+    return {FORMERLY.get(began[name], "") + name[len(began[name]):]: value for name, value in state.items()}

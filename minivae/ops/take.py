@@ -36,8 +36,14 @@ def indices(name: str, values, size: int, device: Device):
     least, most = (array.min(), array.max()) if array.size else (0, 0)
     if array.size and not -size <= least <= most < size:
         raise IndexError(f"{name}: {least} to {most} leave 0 to {size - 1}")
-    array = np.where(array < 0, array + size, array) if least < 0 else array
+    array = _from_front(array, size) if least < 0 else array
     return device.from_host(array if array.dtype == np.int32 else array.astype(np.int32))
+
+
+def _from_front(array: np.ndarray, size: int) -> np.ndarray:
+    """Indices of an axis of that size, those below 0 counted from its end, as int64: size may be too large for their own."""
+    array = array.astype(np.int64)
+    return np.where(array < 0, array + size, array)
 
 
 def take(x, index, axis: int = 0) -> Tensor:
@@ -99,6 +105,9 @@ def index(x, key) -> Tensor:
         if not (isinstance(k, (int, slice, np.integer, list, type(None), type(Ellipsis))) or hasattr(k, "dtype")) or isinstance(
                 k, (bool, np.bool_)) or getattr(getattr(k, "dtype", None), "kind", "i") not in "iu":
             raise IndexError(f"index: cannot take {k!r}: takes whole numbers and arrays of them, slices, ... and None")
+        if getattr(k, "ndim", 1) == 0 and not isinstance(k, (np.ndarray, np.generic)):
+            raise IndexError("index: a single number must be known on the host, not be an array on a GPU")
+    keys = [int(k) if isinstance(k, np.ndarray) and k.ndim == 0 else k for k in keys]
     if not several:
         return view_of(x, key=tuple(keys))
     if several != list(range(several[0], several[-1] + 1)) or any(isinstance(k, (int, np.integer)) for k in keys):
@@ -116,9 +125,21 @@ def _take_several(x: Tensor, arrays: list, axis: int) -> Tensor:
     if len(arrays) == 1:
         return take(x, arrays[0], axis)
     sizes = x.shape[axis:axis + len(arrays)]
-    found = np.broadcast_arrays(*(np.asarray(a) for a in arrays))
+    found = np.broadcast_arrays(*(_whole_numbers(a) for a in arrays))
     for a, size in zip(found, sizes, strict=True):
         if a.size and not -size <= a.min() <= a.max() < size:
             raise IndexError(f"index: {a.min()} to {a.max()} leave 0 to {size - 1}")
-    flat = np.ravel_multi_index([np.where(a < 0, a + size, a) for a, size in zip(found, sizes, strict=True)], sizes)
+    flat = np.ravel_multi_index([_from_front(a, size) for a, size in zip(found, sizes, strict=True)], sizes)
     return take(reshape(x, (*x.shape[:axis], math.prod(sizes), *x.shape[axis + len(arrays):])), flat, axis)
+
+
+def _whole_numbers(values) -> np.ndarray:
+    """An array or a list as an array of whole numbers.
+
+    Raises:
+        IndexError: it holds others, such as a mask's.
+    """
+    array = np.asarray(values)
+    if array.size and array.dtype.kind not in "iu":
+        raise IndexError(f"index: cannot take an array of {array.dtype}: takes arrays of whole numbers")
+    return array.astype(np.int64)

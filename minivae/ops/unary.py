@@ -67,8 +67,8 @@ def to_power(needs, x, *, exponent: float):
 
 @op
 def power_of(needs, x, *, base: float):
-    """base^x; a base below 0 has no gradient (NaN)."""
-    return apply_kind(POWER_OF, x, base, math.log(base) if base > 0 else -math.inf if base == 0 else math.nan)
+    """base^x; a base below 0 has no gradient (NaN), and where the base is 0 the slope at x >= 0 is 0."""
+    return apply_kind(POWER_OF, x, base, math.log(base) if base > 0 else 0.0 if base == 0 else math.nan)
 
 
 @op
