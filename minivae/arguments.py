@@ -96,7 +96,7 @@ def host_launch(entry, checks: list[Check], grids: Mapping) -> Callable[..., boo
 
 def cuda_launch(device: Device, function, checks: list[Check], grids: Mapping) -> Callable[..., bool]:
     """(work, *arguments) -> whether they were right, and the kernel was launched; `grids` gives a work's grid and block."""
-    known = {"type": type, "int": int, "float": float, "isinstance": isinstance, "ndarray": device.cupy.ndarray,
+    known = {"type": type, "int": int, "float": float, "isinstance": isinstance, "ndarray": device.array_type,
              "function": function, "grids": grids}
     conditions, passed = [], []
     for i, check in enumerate(checks):

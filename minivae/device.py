@@ -158,7 +158,7 @@ class CudaDevice:
         if index >= count:
             raise UsageError(f"there is no GPU {index}: CUDA sees {count}, numbered from 0; take --device "
                              f"{'cpu' if count == 0 else 'cuda:0'}")
-        self.index, self.name, self.kernels = index, f"cuda:{index}", {}
+        self.index, self.name, self.kernels, self.array_type = index, f"cuda:{index}", {}, cupy.ndarray
         # The first use of a GPU makes its context, the first kernel finds CuPy's headers, the first product loads its
         # library: what fails, fails here.
         driver_answer(lambda: cupy.cuda.Device(index).use())
@@ -168,7 +168,7 @@ class CudaDevice:
 
     def owns(self, array) -> bool:
         """Whether an array lives on this device."""
-        return isinstance(array, self.cupy.ndarray) and array.device.id == self.index
+        return isinstance(array, self.array_type) and array.device.id == self.index
 
     def empty(self, shape: tuple[int, ...], dtype):
         """An uninitialized C-contiguous array."""

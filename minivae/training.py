@@ -26,8 +26,8 @@ from minivae.optim import OPTIMIZERS, SCHEDULES, Average, make
 from minivae.runs import Run, Settings, build
 from minivae.work import blocks
 
-SAMPLED = evaluate.BATCH    # training images for the statistics behind an epoch's test cost: one batch, whose
-SAMPLED_PASSES = 1          # own moments are its fixed point after a single pass
+SAMPLED = evaluate.BATCH    # training images for the statistics behind an epoch's test cost: one batch, whose own moments
+SAMPLED_PASSES = 1          # are its fixed point after a single pass (nearly so for M2, which takes ten smaller ones)
 SAVE_EVERY = 20.0           # seconds between checkpoints, at an epoch's end
 LOOK_EVERY = 0.25           # seconds between looks at the cost so far
 TRAINED = "parameters"      # with the optimizer's state: the weights themselves where their average is the model
