@@ -1,11 +1,13 @@
 """Semi-supervised models against the same encoder trained on the labels alone: test errors over several label draws.
 
-    python bench/semi.py [--data digits] [--labels 100] [--draws 5] [--models shared,m2] [--json semi.json] [options of both]
+    python bench/semi.py [--data digits] [--labels COUNT] [--draws 5] [--models shared,m2] [--json semi.json] [options of both]
 
 A draw is a seed: of the labelled images' choice, the initial weights, the orders and the noise. The baseline is the
 encoder and the classifier alone, with batch norm, the same optimizer and its own number of steps, on the same labelled
-images; its fixed-point statistics are over those, the models' over all training images without their labels. SETTINGS are
-those of the models where --set says nothing else.
+images; its fixed-point statistics are over those, the models' over all training images without their labels. Where the
+models see images moved or mirrored (--consistency), a second baseline, "moved", is trained on labelled images that are
+moved and mirrored like that, anew at every step. DEFAULTS are what holds for a data set where nothing else is said, SETTINGS those of the models
+where --set says nothing else.
 """
 
 from __future__ import annotations
@@ -33,7 +35,11 @@ from minivae.runs import Settings, build
 from minivae.training import Trainer, check
 
 
-SETTINGS = {"hidden": (256, 128), "code": 32, "likelihood": "bernoulli", "epochs": 20}
+DEFAULTS = {"digits": {"labels": 100, "models": "shared,m2", "baseline_steps": 500, "baseline_rate": 3e-4},
+            "fashion-mnist": {"labels": 1000, "models": "shared", "baseline_steps": 1000, "baseline_rate": 1e-3}}
+SETTINGS = {"digits": {"hidden": (256, 128), "code": 32, "likelihood": "bernoulli", "epochs": 20},
+            "fashion-mnist": {"arch": "conv", "channels": (16, 32), "hidden": (128,), "code": 32, "likelihood": "bernoulli",
+                              "epochs": 2, "batch_size": 250, "ema": 0.99, "consistency": 300.0, "shift": 2, "mirror": True}}
 
 
 class Silence:
@@ -53,8 +59,13 @@ class Classifier(Module):
         return self.classifier(self.encoder(x))
 
 
-def baseline(settings: Settings, dataset: data.Dataset, device, steps: int, batch_size: int, learning_rate: float) -> float:
-    """The test error of the encoder and the classifier trained on the labelled images alone."""
+def baseline(settings: Settings, dataset: data.Dataset, device, steps: int, batch_size: int, learning_rate: float,
+             moved: bool) -> float:
+    """The test error of the encoder and the classifier trained on the labelled images alone.
+
+    Args:
+        moved: train on them moved and mirrored, as the settings say.
+    """
     model = build(settings, dataset.image_shape, device, classes_of(dataset.train_labels))
     alone = Classifier(model)
     optimizer = make(settings.optimizer, Flat(alone, device, model.dtype), learning_rate)
@@ -65,6 +76,9 @@ def baseline(settings: Settings, dataset: data.Dataset, device, steps: int, batc
     for step in range(steps):
         alone.train()
         x, example = shuffled.batch(step, Noise(settings.seed, step))
+        if moved:
+            x = ops.distort(x, example, Noise(settings.seed, step), image_shape=dataset.image_shape, shift=settings.shift,
+                            mirror=settings.mirror)
         ops.mean(ops.cross_entropy(alone(x), ops.take(labels, example))).backward()
         optimizer.lr = learning_rate * schedule.factor(step)
         optimizer.step()
@@ -88,19 +102,22 @@ def summary(errors: list[float]) -> str:
 
 
 def options(arguments: list[str]) -> argparse.Namespace:
+    first = argparse.ArgumentParser(add_help=False)
+    first.add_argument("--data", default="digits")
+    data_set = first.parse_known_args(arguments)[0].data
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="digits")
-    parser.add_argument("--labels", type=int, default=100)
+    parser.add_argument("--labels", type=int)
     parser.add_argument("--draws", type=int, default=5, help="seeds 0 to this - 1")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
-    parser.add_argument("--models", default="shared,m2", help="of models.SEMI; empty for the baseline alone")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
-                        help="a setting of the models, as in settings.toml")
-    parser.add_argument("--baseline-steps", type=int, default=500, help="0 for no baseline")
+    parser.add_argument("--models", help="of models.SEMI; empty for the baseline alone")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the models, as in settings.toml")
+    parser.add_argument("--baseline-steps", type=int, help="0 for no baseline")
     parser.add_argument("--baseline-batch", type=int, default=50)
-    parser.add_argument("--baseline-rate", type=float, default=3e-4)
+    parser.add_argument("--baseline-rate", type=float)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json", help="leave all numbers there")
+    parser.set_defaults(**DEFAULTS.get(data_set, DEFAULTS["digits"]))
     return parser.parse_args(arguments)
 
 
@@ -109,19 +126,18 @@ def main(arguments: list[str]) -> None:
     dataset, device = data.load(told.data), select(told.device)[0]
     own = {name: tuple(value) if isinstance(value, list) else value
            for name, value in tomllib.loads("\n".join(told.set)).items()}
-    settings = Settings(**{**SETTINGS, "data": told.data, "labels": told.labels, **own})
+    settings = Settings(**{**SETTINGS.get(told.data, SETTINGS["digits"]), "data": told.data, "labels": told.labels, **own})
     kernels.prepare(device)
-    report = {"settings": asdict(settings), "baseline": [], **{name: [] for name in told.models.split(",") if name}}
+    baselines = ["baseline", "moved"] if settings.consistency else ["baseline"]
+    report = {"settings": asdict(settings), **{name: [] for name in baselines if told.baseline_steps}, **{name: [] for name in told.models.split(",") if name}}
     for seed in range(told.first, told.first + told.draws):
         for name in list(report)[1:]:
             here, began = replace(settings, seed=seed), time.perf_counter()
-            if name != "baseline":
-                found = semi(replace(here, semi=name), dataset, device)
-            elif told.baseline_steps:
-                error = baseline(here, dataset, device, told.baseline_steps, told.baseline_batch, told.baseline_rate)
+            if name in baselines:
+                error = baseline(here, dataset, device, told.baseline_steps, told.baseline_batch, told.baseline_rate, name == "moved")
                 found = {"error": error, "seconds": time.perf_counter() - began}
             else:
-                continue
+                found = semi(replace(here, semi=name), dataset, device)
             report[name].append(found)
             print(f"draw {seed} {name:9} {' '.join(f'{key} {value:.4f}' for key, value in found.items())}", flush=True)
     for name in list(report)[1:]:

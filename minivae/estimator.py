@@ -42,7 +42,7 @@ class VAE:
         kl_warm_up: epochs over which beta rises from 0 at the start; None as for epochs.
         samples: see runs.Settings.
         semi: where fit gets labels, "shared" (classifier and codes share the encoder) or "m2" (the class is latent).
-        label_weight, label_kl: where fit gets labels, see models.Weights.
+        label_weight, label_kl, consistency, shift, mirror: where fit gets labels, see models.Weights.
         epochs, batch_size, learning_rate, schedule: None for what `minivae train` takes, by the number of images.
         optimizer: one that `minivae optimizers` lists.
         warm_up, rescale, clip, weight_decay, ema: see runs.Settings.
@@ -74,6 +74,9 @@ class VAE:
     semi: str = Settings.semi
     label_weight: float = Settings.label_weight
     label_kl: float | None = None
+    consistency: float = Settings.consistency
+    shift: int = Settings.shift
+    mirror: bool = Settings.mirror
     epochs: int | None = None
     batch_size: int | None = None
     optimizer: str = Settings.optimizer

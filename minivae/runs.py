@@ -49,6 +49,7 @@ class Settings:
         labels: how many training images have a label, 0 to all; None for a model that knows of no classes.
         semi: a key of models.SEMI, which model where there are labels.
         label_weight, label_kl: see models.Weights.
+        consistency, shift, mirror: likewise; consistency rises from 0 over the first epoch.
     """
 
     arch: str = "ff"
@@ -77,6 +78,9 @@ class Settings:
     semi: str = "shared"
     label_weight: float = 500.0
     label_kl: float | None = None
+    consistency: float = 0.0
+    shift: int = 0
+    mirror: bool = False
     seed: int = 0
 
 

@@ -70,8 +70,8 @@ class Draw:
 
 def cases() -> Iterator[Case]:
     """All of them; the arguments are drawn anew each time, and are the same each time."""
-    for of in (_arithmetic, _batch, _batch_norm, _batch_norm_pool, _binary, _compare, _conv, _conv_direct, _dropout,
-               _importance, _linear, _loss, _optimizer, _pool, _reductions, _reparameterize, _softmax, _take, _unary, _winograd,
+    for of in (_arithmetic, _batch, _batch_norm, _batch_norm_pool, _binary, _compare, _conv, _conv_direct, _distort,
+               _dropout, _importance, _linear, _loss, _optimizer, _pool, _reductions, _reparameterize, _softmax, _take, _unary, _winograd,
                _device):
         yield from of(Draw(SEED))
 
@@ -221,6 +221,13 @@ def _conv_direct(draw: Draw) -> Iterator[Case]:
                       Out((slabs, taps, outputs)), places, outputs, *sizes)
         yield _kernel("conv_direct_merge", _by(slabs, taps * outputs), elements(taps * outputs),
                       draw.normal(slabs, taps * outputs), Out((taps * outputs,)), slabs, taps * outputs)
+
+
+def _distort(draw: Draw) -> Iterator[Case]:
+    for images, height, width, channels in ((9, 7, 5, 3), (6, 8, 9, 1), (5, 6, 6, 8)):
+        shape = (images, height, width, channels)
+        yield _kernel("distort", _by(*shape), pixels(images * height * width, channels), draw.normal(*shape),
+                      draw.whole(1000, images, dtype=np.int32), Out(shape), *shape, 2, 1, 2**63 + 5, 3, 32)
 
 
 def _dropout(draw: Draw) -> Iterator[Case]:

@@ -113,7 +113,9 @@ class Trainer:
         s = self.settings
         warm_up = s.kl_warm_up * self.steps_an_epoch
         beta = s.beta * min(1.0, (number + 1) / warm_up) if warm_up else s.beta
-        return Weights(beta, s.free_bits, s.samples if number >= warm_up else 1, s.label_weight, s.label_kl)
+        consistency = s.consistency * min(1.0, (number + 1) / self.steps_an_epoch)
+        return Weights(beta, s.free_bits, s.samples if number >= warm_up else 1, s.label_weight, s.label_kl, consistency,
+                       s.shift, s.mirror)
 
     def train(self, listener: Listener) -> float:
         """All epochs. Returns the seconds that they took.
@@ -266,7 +268,7 @@ def check(settings: Settings, dataset: Dataset) -> None:
         raise UsageError(f"--learning-rate is {settings.learning_rate:g}, but must be a positive number, such as 0.001")
     _check_optimizer(settings)
     _check_cost(settings)
-    _check_labels(settings)
+    _check_labels(settings, dataset.image_shape)
 
 
 def _check_optimizer(settings: Settings) -> None:
@@ -299,8 +301,9 @@ def _check_cost(settings: Settings) -> None:
         raise UsageError(f"--kl-warm-up is {settings.kl_warm_up:g} epochs, but there are only {settings.epochs}")
 
 
-def _check_labels(settings: Settings) -> None:
-    for name, value in (("label-weight", settings.label_weight), ("label-kl", settings.label_kl)):
+def _check_labels(settings: Settings, image_shape: tuple[int, int, int]) -> None:
+    for name, value in (("label-weight", settings.label_weight), ("label-kl", settings.label_kl),
+                        ("consistency", settings.consistency)):
         if value is not None and not 0 <= value < math.inf:
             raise UsageError(f"--{name} is {value:g}, but must be 0 (none) or a positive number")
     if settings.semi not in SEMI:
@@ -310,3 +313,12 @@ def _check_labels(settings: Settings) -> None:
         if value != getattr(Settings, name):
             raise UsageError(f"--{name.replace('_', '-')} is {value}, but there are no labels: give --labels (from Python, "
                              "fit's y), or leave it out")
+    least = min(image_shape[:2])
+    if not 0 <= settings.shift < least:
+        raise UsageError(f"--shift is {settings.shift}, but images of {image_shape[0]} x {image_shape[1]} can be shifted by 0 to "
+                         f"{least - 1} pixels")
+    distorted = settings.shift > 0 or settings.mirror
+    if settings.consistency and (settings.labels is None or not distorted):
+        raise UsageError("--consistency asks a classifier to mind no --shift or --mirror: give one of them, and --labels")
+    if distorted and not settings.consistency:
+        raise UsageError("--shift and --mirror say what --consistency is about: give it, too, such as --consistency 300")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from gradients import check_model
 
-from minivae import fixed_point
+from minivae import fixed_point, ops
 from minivae.errors import UsageError
 from minivae.models import Weights, build
 from minivae.ops.reparameterize import Noise, standard_normal
@@ -179,6 +179,52 @@ def test_what_is_minimized_and_what_is_reported(device, rng, semi):
     assert totals[0] == pytest.approx(sum(_reported(device, costs[0])).mean(), rel=1e-12)
     assert totals[2] - totals[1] == pytest.approx(totals[1] - totals[0], rel=1e-9)
     assert len({round(total, 9) for total in totals}) == 5
+
+
+@pytest.mark.parametrize("semi", ["shared", "m2"])
+def test_cost_of_distorted_images_is_the_formula(device, rng, semi):
+    """What they add: for labelled images the label's cross-entropy, for the others that of the squared, normalized
+    prediction for the image itself; what is reported stays."""
+    model, noise = _model(device, semi), Noise(4, 2)
+    x, example, labels = _batch(device, rng, model)
+    plain, weights = Weights(label=2.5), Weights(label=2.5, consistency=0.7, shift=1, mirror=True)
+    one, two = (model.cost(x, example, noise, w, labels) for w in (plain, weights))
+    for a, b in zip(_reported(device, one), _reported(device, two), strict=True):
+        np.testing.assert_array_equal(a, b)
+    moved = ops.distort(x, example, noise, image_shape=model.image_shape, shift=1, mirror=True)
+    (_, q), (_, again) = (_features(device, model, device.to_host(images)) for images in (x, moved))
+    labels = device.to_host(labels)
+    target = 2.5 * labels + 0.7 * (1 - labels.sum(1, keepdims=True)) * q**2 / (q**2).sum(1, keepdims=True)
+    assert two.total.item() - one.total.item() == pytest.approx(-(target * np.log(again)).sum(1).mean(), rel=1e-9)
+
+
+@pytest.mark.parametrize("semi", ["shared", "m2"])
+@pytest.mark.parametrize("arch", ["ff", "conv"])
+def test_gradient_of_distorted_images(device, rng, semi, arch):
+    """Finite differences where all are labelled; elsewhere the targets get no gradient: the gradients are those of the
+    rest plus those of the cross-entropy with the targets as plain numbers."""
+    model, weights = _model(device, semi, arch), Weights(label=3.0, consistency=0.7, shift=1, mirror=True)
+    x, example, labels = _batch(device, rng, model, labelled=7)
+    check_model(model, x, example, rng, step=1e-7, labels=labels, weights=weights)
+    x, example, labels = _batch(device, rng, model)
+    noise, parameters = Noise(4, 2), list(model.parameters())
+
+    def gradients(*costs):
+        for p in parameters:
+            p.clear_grad()
+        for cost in costs:
+            cost.backward()
+        return [device.to_host(p.grad) for p in parameters]
+
+    whole = gradients(model.cost(x, example, noise, weights, labels).total)
+    q = device.to_host(ops.softmax(model.classifier(model.encoder(x))).data)**2
+    known = device.to_host(labels)
+    target = device.from_host(3 * known + 0.7 * (1 - known.sum(1, keepdims=True)) * q / q.sum(1, keepdims=True))
+    moved = ops.distort(x, example, noise, image_shape=model.image_shape, shift=1, mirror=True)
+    parts = gradients(model.cost(x, example, noise, Weights(label=3.0), labels).total,
+                      ops.mean(ops.cross_entropy(model.classifier(model.encoder(moved)), target)))
+    for one, two in zip(whole, parts, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("arch", ["ff", "conv"])

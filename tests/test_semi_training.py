@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minivae import apply, checkpoint, data, drawing, evaluate
+from minivae import apply, checkpoint, data, drawing, evaluate, ops
 from minivae.errors import UsageError
+from minivae.ops.reparameterize import Noise
 from minivae.runs import Run, Settings
 from minivae.training import Trainer
 
@@ -112,6 +113,10 @@ def test_goes_on_where_it_was_saved(device, digits, tmp_path):
 @pytest.mark.parametrize(("settings", "words"), [
     ({"labels": 5}, "--labels is 5, but must be 0 or from 10"), ({"labels": 801}, "to 800"),
     ({"label_weight": -1.0}, "--label-weight is -1"), ({"label_kl": float("nan")}, "--label-kl is nan"),
+    ({"consistency": -1.0}, "--consistency is -1"), ({"consistency": 1.0}, "--consistency asks a classifier to mind no --shift"),
+    ({"consistency": 1.0, "shift": 28}, "--shift is 28, but images of 28 x 28 can be shifted by 0 to 27"),
+    ({"consistency": 1.0, "mirror": True, "labels": None}, "or --mirror: give one of them, and --labels"),
+    ({"mirror": True}, "say what --consistency is about"), ({"shift": 2}, "say what --consistency is about"),
     ({"semi": "m3"}, "--semi is m3, but must be one of shared, m2"), ({"labels": None, "semi": "m3"}, "--semi is m3"),
     ({"labels": None, "semi": "m2", "label_weight": 500.0}, "--semi is m2, but there are no labels: give --labels"),
     ({"labels": None}, "--label-weight is 30"), ({"labels": None, "label_weight": 500.0, "label_kl": 0.0}, "--label-kl is 0")])
@@ -120,8 +125,24 @@ def test_impossible_settings_are_named(cpu, digits, settings, words):
         Trainer(Settings(**{**SMALL, **settings}), digits, cpu)
 
 
+def test_consistency_rises_over_the_first_epoch(cpu, digits):
+    """From a step's share to the whole, and stays; it makes predictions that moved images keep more often."""
+    settings = Settings(**SMALL, consistency=100.0, shift=2)
+    trainer = Trainer(settings, digits, cpu)
+    assert [trainer.weights(n).consistency for n in (0, 7, 15, 16, 60)] == [6.25, 50, 100, 100, 100]
+    assert trainer.weights(0)[-2:] == (2, False)
+    kept = []
+    for one in (trainer, Trainer(Settings(**SMALL), digits, cpu)):
+        one.train(Ears())
+        one.finish()
+        x, example = one.test_images.batch(0, 200)
+        moved = ops.distort(x, example, Noise(7, 7), image_shape=digits.image_shape, shift=2)
+        kept.append((one.model.classify(x).argmax(1) == one.model.classify(moved).argmax(1)).mean())
+    assert kept[0] > kept[1] + 0.05
+
+
 def test_settings_go_into_the_run_folder_and_come_back(tmp_path):
-    settings = Settings(**SMALL, label_kl=0.5, semi="m2")
+    settings = Settings(**SMALL, label_kl=0.5, consistency=3.0, shift=2, mirror=True, semi="m2")
     run = Run.create(settings, tmp_path / "run")
     assert run.settings() == settings and "labels = 100" in (run.folder / "settings.toml").read_text()
     assert json.dumps(run.settings().labels) == "100"

@@ -61,6 +61,11 @@ from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULE
               "cross-entropy.")
 @click.option("--label-kl", type=float, help="Factor of the KL of unlabelled images' predicted classes from the uniform "
               "distribution.  [default: shared 0, m2 1]")
+@click.option("--consistency", type=float, metavar="FACTOR", help="Of the cost of classes that change where an image is moved by "
+              "--shift pixels or mirrored; rises over the first epoch.  [default: 0]")
+@click.option("--shift", type=int, metavar="PIXELS", help="How far images are moved at most, each way, for --consistency.  "
+              "[default: 0]")
+@click.option("--mirror", is_flag=True, help="Mirror half of them left to right, for --consistency.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same run; of the labels' choice, too.")
 @device_option
 @click.option("--out", type=Name(), metavar="FOLDER", help="The run folder.  [default: runs/<data>-<arch>-<number>]")

@@ -15,6 +15,8 @@ from minivae.nn import Dense
 from minivae.ops.reparameterize import Noise, standard_normal
 from minivae.tensor import Tensor, no_grad
 
+SHARPENED = 2.0     # power of the predictions that are targets, made to sum to 1 again; the inverse of a temperature
+
 
 class ClassVAE(VAE):
     """What all VAEs of labelled and unlabelled images share.
@@ -22,6 +24,10 @@ class ClassVAE(VAE):
     The encoder also feeds a classifier; the decoder takes a code and a class. Labels are a matrix (rows, classes):
     one-hot where a row's label is known, zero where it is not. A labelled image has no cost of its class; a classifier
     learns from it by its cross-entropy, Weights.label times which is minimized beside the rest.
+
+    With Weights.consistency the classifier also sees every image moved and, with Weights.mirror, mirrored (ops.distort). There a
+    labelled image has its label still; for an unlabelled one the prediction for the image itself, sharpened, is the
+    target, to which no gradient goes (Xie et al. 2020, "Unsupervised data augmentation for consistency training").
 
     Args:
         classes: how many there are, >= 2.
@@ -138,6 +144,22 @@ class ClassVAE(VAE):
             total = total + ops.mean(class_kl) * factor
         return total + ops.mean(cross_entropy) * weights.label
 
+    def consistent(self, total: Tensor, x, example, noise: Noise, logits: Tensor, labels, weights: Weights) -> Tensor:
+        """What is minimized, and the cross-entropies of the distorted images, if any are asked for.
+
+        Args:
+            total: of one element.
+            x, example, noise, labels: as for cost().
+            logits: (rows, classes), of the images as they are.
+        """
+        if not weights.consistency:
+            return total
+        moved = ops.distort(x, example, noise, image_shape=self.image_shape, shift=weights.shift, mirror=weights.mirror)
+        with no_grad():
+            open_ = 1 - ops.sum(labels, axis=1, keepdims=True)
+            target = ops.softmax(logits * SHARPENED) * open_ * weights.consistency + ops.multiply(labels, weights.label)
+        return total + ops.mean(ops.cross_entropy(self.classifier(self.encoder(moved)), target))
+
     def unlabelled(self, count: int):
         """Labels of `count` rows none of which is known."""
         return self.device.zeros((count, self.classes), self.dtype)
@@ -168,4 +190,5 @@ class SemiSupervised(ClassVAE):
         reconstruction = self.likelihood(self.decode(z, open_ * ops.softmax(logits) + labels), x)
         total = self.total(objective(reconstruction, kl, heads, weights), self.class_kl(logits) * ops.reshape(open_, -1),
                            ops.cross_entropy(logits, labels), weights)
+        total = self.consistent(total, x, example, noise, logits, labels, weights)
         return Cost(total, reconstruction.data, kl.data)

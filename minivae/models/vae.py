@@ -48,6 +48,8 @@ class Weights(NamedTuple):
         free_bits: nats that the mean KL of each number of the code has for free (Kingma et al. 2016, appendix C.8).
         label: factor of the cross-entropy of a batch's labelled images, see semi.py.
         label_kl: factor of the KL divergence of predicted classes from the uniform distribution; None for the model's own.
+        consistency, shift, mirror: factor of the cost of predictions that a move by up to `shift` pixels, and a mirror, change,
+            see semi.py; 0 for none.
     """
 
     beta: float = 1.0
@@ -55,6 +57,9 @@ class Weights(NamedTuple):
     samples: int = 1
     label: float = 1.0
     label_kl: float | None = None
+    consistency: float = 0.0
+    shift: int = 0
+    mirror: bool = False
 
 
 class Cost(NamedTuple):

@@ -6,6 +6,7 @@ from minivae.ops.batch_norm_pool import batch_norm_pool2d
 from minivae.ops.binary import add, divide, maximum, minimum, multiply, power, subtract, where
 from minivae.ops.compare import equal, greater, greater_equal, less, less_equal, not_equal
 from minivae.ops.conv import conv2d, conv2d_transpose
+from minivae.ops.distort import distort
 from minivae.ops.dropout import dropout
 from minivae.ops.linear import linear
 from minivae.ops.loss import bernoulli, squared_error
@@ -34,8 +35,8 @@ from minivae.ops.unary import (
 )
 
 __all__ = ["abs", "add", "average_pool2d", "batch_norm", "batch_norm_pool2d", "bernoulli", "broadcast_to", "clip",
-           "concatenate", "conv2d", "conv2d_transpose", "cross_entropy", "divide", "dropout", "elu", "embedding", "equal",
-           "exp", "gelu", "greater", "greater_equal", "hard_tanh", "index", "leaky_relu", "less", "less_equal", "linear",
+           "concatenate", "conv2d", "conv2d_transpose", "cross_entropy", "distort", "divide", "dropout", "elu", "embedding",
+           "equal", "exp", "gelu", "greater", "greater_equal", "hard_tanh", "index", "leaky_relu", "less", "less_equal", "linear",
            "log", "log_softmax", "logsumexp", "matmul", "max", "max_pool2d", "maximum", "mean", "minimum", "multiply",
            "negative", "not_equal", "operators", "pad", "power", "relu", "reparameterize", "reshape", "sigmoid", "softmax",
            "softplus", "split", "sqrt", "squared_error", "stack", "subtract", "sum", "take", "tanh", "transpose",

@@ -1,0 +1,47 @@
+// distort.cu - images moved by a few pixels and mirrored at random, drawn by Philox and never stored: the input of a
+// classifier that should not mind (LeCun et al. 1998).  x and y are (images, height, width, channels).  What draw
+// (seed; step, stream) does to an example is in the words of the counter (0, example, step, stream).
+#include "portable.cuh"
+#include "math.cuh"
+#include "philox.cuh"
+#include "image.cuh"
+
+// Where the pixels of a distorted image come from: `down` rows below and `right` columns beside, of the mirrored image.
+struct Move {
+  int down, right;
+  bool mirrored;
+  DEVICE Move(uint32 example, int most, int mirror, uint64 seed, uint32 step, uint32 stream) {
+    const Words w = philox({0, example, step, stream}, (uint32)seed, (uint32)(seed >> 32));
+    const uint32 steps = 2 * (uint32)most + 1;
+    down = (int)__umulhi(w.a, steps) - most;
+    right = (int)__umulhi(w.b, steps) - most;
+    mirrored = mirror && w.c >> 31;
+  }
+};
+
+// y = x moved by up to `shift` pixels each way, 0 where nothing was; mirrored left to right in half of the draws where
+// `mirror` is not 0.
+// moves: 1 x, example -> 1 y
+extern "C" __global__ void distort(const real* __restrict__ x, const int* __restrict__ example, real* __restrict__ y,
+                                   int64 images, int height, int width, int channels, int shift, int mirror, uint64 seed,
+                                   uint32 step, uint32 stream) {
+  int64 before = -1;
+  Move move(0, 0, 0, 0, 0, 0);
+  for_places(images * height * width, height, width, [&](int64 place, int64 image, int row, int column) {
+    if (image != before) move = Move((uint32)example[image], shift, mirror, seed, step, stream);
+    before = image;
+    const int from = row + move.down, at = column + move.right;
+    const bool there = from >= 0 && from < height && at >= 0 && at < width;
+    const int64 source = (image * height + from) * width + (move.mirrored ? width - 1 - at : at);
+    for_channels(channels, [&](auto w, int c) {
+      constexpr int W = decltype(w)::value;
+      const In<W> in(x + (there ? source : 0) * channels + c);
+      Out<W> out(y + place * channels + c);
+      LANES(k) {      // read before it is taken or not: see choose in binary.cu
+        const real value = in[k];
+        out[k] = there ? value : (real)0;
+      }
+      out.store();
+    });
+  });
+}
