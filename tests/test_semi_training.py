@@ -113,9 +113,10 @@ def test_goes_on_where_it_was_saved(device, digits, tmp_path):
 @pytest.mark.parametrize(("settings", "words"), [
     ({"labels": 5}, "--labels is 5, but must be 0 or from 10"), ({"labels": 801}, "to 800"),
     ({"label_weight": -1.0}, "--label-weight is -1"), ({"label_kl": float("nan")}, "--label-kl is nan"),
-    ({"consistency": -1.0}, "--consistency is -1"), ({"consistency": 1.0}, "--consistency asks a classifier to mind no --shift"),
+    ({"consistency": -1.0}, "--consistency is -1"),
+    ({"consistency": 1.0}, "--consistency asks a classifier to mind no --shift"),
     ({"consistency": 1.0, "shift": 28}, "--shift is 28, but images of 28 x 28 can be shifted by 0 to 27"),
-    ({"consistency": 1.0, "mirror": True, "labels": None}, "or --mirror: give one of them, and --labels"),
+    ({"consistency": 1.0, "mirror": True, "labels": None, "label_weight": 500.0}, "--mirror: give one of them, and --labels"),
     ({"mirror": True}, "say what --consistency is about"), ({"shift": 2}, "say what --consistency is about"),
     ({"semi": "m3"}, "--semi is m3, but must be one of shared, m2"), ({"labels": None, "semi": "m3"}, "--semi is m3"),
     ({"labels": None, "semi": "m2", "label_weight": 500.0}, "--semi is m2, but there are no labels: give --labels"),
