@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 import minivae
-from minivae import apply, checkpoint, data, estimator, evaluate, pictures, report, training
+from minivae import apply, checkpoint, data, estimator, evaluate, fitting, pictures, report, training
 from minivae.cli import cli
 from minivae.errors import MinivaeError, UsageError
 from minivae.estimator import VAE
@@ -55,7 +55,8 @@ def _same(one, two):
 def test_a_fit_is_a_training(fast_device, digits):
     """Weights, history and score are those of a Trainer with these settings, bit for bit; a second fit gives them again."""
     vae = VAE(**SMALL, device=fast_device)
-    trainer = Trainer(Settings(**SMALL), digits, fast_device)
+    settings = fitting.settings_for({**SMALL, "data": "arrays"}, len(digits.train_images))
+    trainer = Trainer(settings, digits, fast_device)
     trainer.train(report.Silence())
     score, _ = trainer.finish()
     for _ in range(2):
@@ -65,7 +66,7 @@ def test_a_fit_is_a_training(fast_device, digits):
         assert [(e.train_cost, e.test) for e in vae.history] == [(e.train_cost, e.test) for e in trainer.history]
         assert vae.score(digits.test_images) == score
     assert vae.score(digits.test_images, seed=1) != score
-    assert vae.settings == Settings(**SMALL, data="arrays")
+    assert vae.settings == settings
 
 
 def test_defaults_are_those_of_the_command_line(digits, tmp_path, monkeypatch):

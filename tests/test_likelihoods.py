@@ -48,7 +48,8 @@ def test_learned_sigma_goes_to_the_root_of_the_mean_squared_error(cpu, rng):
 
 @pytest.mark.parametrize("settings", [{"likelihood": "gaussian"}, {"likelihood": "gaussian", "sigma": 0.2},
                                       {"likelihood": "bernoulli", "binarize": True}], ids=str)
-@pytest.mark.parametrize("weights", [Weights(), Weights(beta=0.25), Weights(beta=2, free_bits=0.9)], ids=str)
+@pytest.mark.parametrize("weights", [Weights(), Weights(beta=0.25), Weights(beta=2, free_bits=0.9)],
+                         ids=["plain", "beta", "free bits"])
 def test_gradient_of_the_whole_cost(device, rng, settings, weights):
     """Finite differences in float64 with respect to all parameters, sigma among them."""
     check_model(_small(device, **settings), *_batch(device, rng), rng, step=1e-6, weights=weights)

@@ -19,7 +19,8 @@ WHOLE, FEW_ELEMENTS = 2, 40     # so many of them, that have so few elements in 
 RELATIVE, ABSOLUTE = 1e-7, 1e-8
 WITHOUT_RULE = {"operators": "the module that gives Tensors their operators; rules draw those as form='operator'",
                 **dict.fromkeys(("equal", "greater", "greater_equal", "less", "less_equal", "not_equal"),
-                                "gives bool and has no gradient; see test_compare.py")}
+                                "gives bool and has no gradient; see test_compare.py"),
+                "distort": "moves images, of which nothing is differentiated; see test_distort.py"}
 
 
 def test_every_operation_has_a_rule():
