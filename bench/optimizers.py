@@ -29,8 +29,9 @@ from minivae.device import Device, select  # noqa: E402
 from minivae.errors import MinivaeError  # noqa: E402
 from minivae.files import replacing  # noqa: E402
 from minivae.fitting import SMALL  # noqa: E402
+from minivae.report import Silence  # noqa: E402
 from minivae.runs import Settings  # noqa: E402
-from minivae.training import Diverged, Epoch, Trainer  # noqa: E402
+from minivae.training import Diverged, Trainer  # noqa: E402
 
 ARCH, DATA = "ff", "digits"
 SHOWN = (1, 5, 10)      # epochs whose costs the table has, beside the last
@@ -45,32 +46,19 @@ class Curve(NamedTuple):
     seconds: float      # of training alone
 
 
-class Listener:
-    """Keeps what a trainer says of its epochs."""
-
-    def __init__(self):
-        self.epochs: list[Epoch] = []
-
-    def progress(self, images: int, cost: float) -> None:
-        pass
-
-    def epoch(self, epoch: Epoch) -> None:
-        self.epochs.append(epoch)
-
-
 def curve(optimizer: str, epochs: int, seed: int, dataset: Dataset, device: Device) -> Curve:
     """Train with that optimizer at the rate that `minivae train` takes for it."""
     rate = RATES[optimizer]
     batch_size = min(SMALL[ARCH]["batch_size"], len(dataset.train_images))
     settings = Settings(arch=ARCH, data=DATA, epochs=epochs, batch_size=batch_size, optimizer=optimizer, learning_rate=rate,
                         schedule="constant", seed=seed)
-    listener = Listener()
+    trainer = Trainer(settings, dataset, device)
     try:
-        Trainer(settings, dataset, device).train(listener)
+        trainer.train(Silence())
     except Diverged:
         pass            # the curve ends there
-    costs = [float(epoch.test.total) for epoch in listener.epochs]
-    return Curve(optimizer, rate, costs, listener.epochs[-1].seconds if costs else 0.0)
+    costs = [float(epoch.test.total) for epoch in trainer.history]
+    return Curve(optimizer, rate, costs, trainer.history[-1].seconds if costs else 0.0)
 
 
 def ranked(curves: list[Curve]) -> list[Curve]:

@@ -31,8 +31,9 @@ from minivae.nn import Flat, Module
 from minivae.ops.batch import DeviceImages
 from minivae.optim import SCHEDULES, make
 from minivae.ops.reparameterize import Noise
+from minivae.report import Silence
 from minivae.runs import Settings, build
-from minivae.training import Trainer, check
+from minivae.training import Trainer
 
 
 DEFAULTS = {"digits": {"labels": 100, "models": "shared,m2", "baseline_steps": 500, "baseline_rate": 3e-4},
@@ -40,13 +41,6 @@ DEFAULTS = {"digits": {"labels": 100, "models": "shared,m2", "baseline_steps": 5
 SETTINGS = {"digits": {"hidden": (256, 128), "code": 32, "likelihood": "bernoulli", "epochs": 20},
             "fashion-mnist": {"arch": "conv", "channels": (16, 32), "hidden": (128,), "code": 32, "likelihood": "bernoulli",
                               "epochs": 2, "batch_size": 250, "ema": 0.99, "consistency": 300.0, "shift": 2, "mirror": True}}
-
-
-class Silence:
-    """Hears how a training goes and keeps it to itself."""
-
-    def progress(self, images, cost): ...
-    def epoch(self, epoch): ...
 
 
 class Classifier(Module):
@@ -89,7 +83,6 @@ def baseline(settings: Settings, dataset: data.Dataset, device, steps: int, batc
 
 def semi(settings: Settings, dataset: data.Dataset, device) -> dict:
     """Train one; returns its test error and costs, and the seconds that training took."""
-    check(settings, dataset)
     trainer = Trainer(settings, dataset, device)
     seconds = trainer.train(Silence())
     return {**trainer.finish()[0]._asdict(), "seconds": seconds}

@@ -15,6 +15,7 @@ from minivae.models import LIKELIHOODS
 from minivae.nn import batch_norms
 from minivae.ops.batch import DeviceImages
 from minivae.ops.reparameterize import SAMPLE, Noise, standard_normal
+from minivae.report import Silence
 from minivae.runs import Run, Settings
 from minivae.training import Trainer
 
@@ -22,19 +23,6 @@ SMALL = {"ff": {"hidden": (24, 12), "code": 6}, "conv": {"hidden": (16,), "code"
 BATCH, STEPS = 16, 4
 WHOLE, COST, GRADIENT = 1e-9, 1e-5, 1e-4        # the tolerances named above
 ARCHS = pytest.mark.parametrize("arch", SMALL)
-
-
-class Ears:
-    """Remembers the epochs of a training."""
-
-    def __init__(self):
-        self.epochs = []
-
-    def progress(self, images, cost):
-        pass
-
-    def epoch(self, epoch):
-        self.epochs.append(epoch)
 
 
 @pytest.fixture
@@ -69,16 +57,15 @@ def test_a_whole_training_is_the_cpus(simt, cpu, images, in_float64, arch, likel
     """An epoch of four steps, its test cost, and the fixed-point statistics over all images with their cost."""
     rate, found = 1e-4 if optimizer == "nesterov" else 1e-3, []
     for where in (cpu, simt):
-        ears = Ears()
         trainer = Trainer(_settings(arch, optimizer=optimizer, likelihood=likelihood, learning_rate=rate), images, where)
         # The gradient of the code's shift is exactly zero at the start, and Adam would divide rounding by rounding.
         shift = trainer.model.heads.norm.beta
         shift.data[...] = where.from_host(np.linspace(-0.5, 0.5, shift.data.size))
-        trainer.train(ears)
+        trainer.train(Silence())
         score, passes = trainer.finish()
         arrays = [trainer.flat.values, *trainer.optimizer.state.values(),
                   *(bn.moments for _, bn in batch_norms(trainer.model))]
-        found.append((ears.epochs[0], score, passes.count, [where.to_host(array) for array in arrays]))
+        found.append((trainer.history[0], score, passes.count, [where.to_host(array) for array in arrays]))
     (epoch, score, passes, arrays), (gpu_epoch, gpu_score, gpu_passes, gpu_arrays) = found
     assert gpu_epoch.step == epoch.step == STEPS and gpu_passes == passes
     assert gpu_epoch.train_cost == pytest.approx(epoch.train_cost, rel=WHOLE)
@@ -136,7 +123,7 @@ def test_a_run_goes_on_the_other_device(simt, cpu, images, tmp_path, arch, train
     settings = _settings(arch)
     run = Run.create(settings, tmp_path / "run")
     trainer = Trainer(settings, images, here, run)
-    trainer.train(Ears())
+    trainer.train(Silence())
     trainer.finish()
     models = {here: run.load(here)[0], there: run.load(there)[0]}
     states = [{name: where.to_host(value) for name, value in models[where].state_dict().items()} for where in (here, there)]

@@ -10,6 +10,7 @@ from PIL import Image
 from minivae import apply, checkpoint, data, drawing, evaluate, ops
 from minivae.errors import UsageError
 from minivae.ops.reparameterize import Noise
+from minivae.report import Silence
 from minivae.runs import Run, Settings
 from minivae.training import Trainer
 
@@ -29,32 +30,21 @@ def digits():
                         whole.test_labels[:200])
 
 
-class Ears:
-    def __init__(self):
-        self.epochs = []
-
-    def progress(self, images, cost):
-        pass
-
-    def epoch(self, epoch):
-        self.epochs.append(epoch)
-
-
 @pytest.mark.parametrize("semi", ["shared", "m2"])
 def test_a_run_learns_and_leaves_everything(device, digits, tmp_path, semi):
     """Cost and error fall; the folder holds the error of every epoch and the pictures of styles; the checkpoint gives the
     same model with the same error."""
     settings = Settings(**SMALL, semi=semi)
-    run, ears = Run.create(settings, tmp_path / "run"), Ears()
+    run = Run.create(settings, tmp_path / "run")
     trainer = Trainer(settings, digits, device, run)
-    trainer.train(ears)
+    trainer.train(Silence())
     score, _ = trainer.finish()
     drawing.all_of(run, trainer.model, digits, settings.seed)
-    assert ears.epochs[-1].train_cost < ears.epochs[0].train_cost
+    assert trainer.history[-1].train_cost < trainer.history[0].train_cost
     assert score.error < 0.5 and score.error == (apply.classify(trainer.model, digits.test_images).argmax(1)
                                                  != digits.test_labels).mean()
     with run.metrics.open() as file:
-        assert float(list(csv.DictReader(file))[-1]["test_error"]) == pytest.approx(ears.epochs[-1].test.error)
+        assert float(list(csv.DictReader(file))[-1]["test_error"]) == pytest.approx(trainer.history[-1].test.error)
     for name in ("source", "reconstructions", "samples", "grid", "transfer"):
         assert np.asarray(Image.open(run.folder / f"{name}.png")).std() > 20
     model, found = Run(run.folder).load(device)
@@ -66,9 +56,9 @@ def test_a_run_learns_and_leaves_everything(device, digits, tmp_path, semi):
 @pytest.mark.parametrize("semi", ["shared", "m2"])
 def test_no_labels_and_all(device, digits, labels, semi):
     """Both limits train; with all labels the error is small."""
-    trainer, ears = Trainer(Settings(**{**SMALL, "labels": labels, "semi": semi}), digits, device), Ears()
-    trainer.train(ears)
-    assert ears.epochs[-1].train_cost < ears.epochs[0].train_cost
+    trainer = Trainer(Settings(**{**SMALL, "labels": labels, "semi": semi}), digits, device)
+    trainer.train(Silence())
+    assert trainer.history[-1].train_cost < trainer.history[0].train_cost
     assert labels == 0 or trainer.finish()[0].error < 0.25
 
 
@@ -134,7 +124,7 @@ def test_consistency_rises_over_the_first_epoch(cpu, digits):
     assert trainer.weights(0)[-2:] == (2, False)
     kept = []
     for one in (trainer, Trainer(Settings(**SMALL), digits, cpu)):
-        one.train(Ears())
+        one.train(Silence())
         one.finish()
         x, example = one.test_images.batch(0, 200)
         moved = ops.distort(x, example, Noise(7, 7), image_shape=digits.image_shape, shift=2)

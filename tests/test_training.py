@@ -11,6 +11,7 @@ from minivae.cli.options import RATES
 from minivae.errors import MinivaeError, UsageError
 from minivae.nn import Flat
 from minivae.optim import OPTIMIZERS
+from minivae.report import Silence
 from minivae.runs import Run, Settings
 from minivae.training import Diverged, Trainer
 
@@ -31,23 +32,10 @@ def digits():
                         whole.test_labels[:100])
 
 
-class Ears:
-    """Remembers what a training says."""
-
-    def __init__(self):
-        self.epochs = []
-
-    def progress(self, images, cost):
-        pass
-
-    def epoch(self, epoch):
-        self.epochs.append(epoch)
-
-
 def _trained(settings, digits, device, run=None):
-    trainer, ears = Trainer(settings, digits, device, run), Ears()
-    trainer.train(ears)
-    return trainer, ears.epochs
+    trainer = Trainer(settings, digits, device, run)
+    trainer.train(Silence())
+    return trainer, trainer.history
 
 
 def test_a_run_learns_and_leaves_everything(device, digits, tmp_path):
@@ -242,7 +230,7 @@ def test_a_cost_that_is_not_finite_stops_the_run(device, digits, tmp_path):
         patch.setattr(Trainer, "step", step)
         with pytest.raises(Diverged, match=r"not finite at step 12 \(epoch 2\).*0.001 is probably too large, try "
                                            r"--learning-rate 0.0001; the last good checkpoint stays in .*run") as caught:
-            fresh.train(Ears())
+            fresh.train(Silence())
     assert caught.value.exit_code == 1
     assert checkpoint.load(run.checkpoint)[1]["epoch"] == 1 and len(run.checkpoint.read_bytes()) == len(before)
 
