@@ -33,29 +33,6 @@ DEVICE real unit(real pixel) { return pixel; }
 DEVICE bool white(uint8 pixel, uint32 drawn) { return drawn * 255 < (uint32)pixel << 24; }
 DEVICE bool white(real pixel, uint32 drawn) { return (real)drawn < pixel * (real)(1 << 24); }
 
-// W pixels of an image, from number p on, each 1 with its value's probability (to 2^-24) and else 0.  Four neighbours
-// share a Philox call, as in Noise.
-template <int W, class Pixels, class To>
-DEVICE void binarize(const NoiseKey& key, uint32 example, int64 p, const Pixels& pixel, To& to) {
-  constexpr int QUADS = W < 4 ? 1 : W / 4;
-  uint32 word[4 * QUADS];
-  UNROLL for (int q = 0; q < QUADS; ++q) {
-    const Words w = philox({(uint32)p / 4 + q, example, key.step, key.stream}, (uint32)key.seed, (uint32)(key.seed >> 32));
-    word[4 * q] = w.a; word[4 * q + 1] = w.b; word[4 * q + 2] = w.c; word[4 * q + 3] = w.d;
-  }
-  LANES(k) {
-    uint32 drawn;
-    if constexpr (W < 4) {       // selections, not an index known only at run time, as in Noise
-      const int lane = (int)(p + k) & 3;
-      const uint32 low = lane & 1 ? word[1] : word[0], high = lane & 1 ? word[3] : word[2];
-      drawn = lane < 2 ? low : high;
-    } else {
-      drawn = word[k];
-    }
-    to[k] = white(pixel[k], drawn >> 8) ? (real)1 : (real)0;
-  }
-}
-
 // Which images rows have; see gather_batch.
 struct Order {
   int64 count, begin, start, first;
@@ -78,8 +55,12 @@ DEVICE void gather(const Pixel* images, real* x, int* example, int64 rows, int p
       constexpr int W = decltype(w)::value;
       const In<W, Pixel> from(image + p);
       Out<W> to(x + r * pixels + p);
-      if (binary) binarize<W>(key, number, p, from, to);
-      else LANES(k) to[k] = unit(from[k]);
+      if (binary) {     // each pixel 1 with its value's probability (to 2^-24) and else 0
+        const Uniform<W> draw(key, number, p);
+        LANES(k) to[k] = white(from[k], draw.word[k] >> 8) ? (real)1 : (real)0;
+      } else {
+        LANES(k) to[k] = unit(from[k]);
+      }
       to.store();
     });
   }

@@ -10,8 +10,8 @@
 struct Move {
   int down, right;
   bool mirrored;
-  DEVICE Move(uint32 example, int most, int mirror, uint64 seed, uint32 step, uint32 stream) {
-    const Words w = philox({0, example, step, stream}, (uint32)seed, (uint32)(seed >> 32));
+  DEVICE Move(const NoiseKey& key, uint32 example, int most, int mirror) {
+    const Words w = words_of(key, example, 0);
     const uint32 steps = 2 * (uint32)most + 1;
     down = (int)__umulhi(w.a, steps) - most;
     right = (int)__umulhi(w.b, steps) - most;
@@ -26,9 +26,10 @@ extern "C" __global__ void distort(const real* __restrict__ x, const int* __rest
                                    int64 images, int height, int width, int channels, int shift, int mirror, uint64 seed,
                                    uint32 step, uint32 stream) {
   int64 before = -1;
-  Move move(0, 0, 0, 0, 0, 0);
+  const NoiseKey key = {seed, step, stream};
+  Move move(key, 0, 0, 0);
   for_places(images * height * width, height, width, [&](int64 place, int64 image, int row, int column) {
-    if (image != before) move = Move((uint32)example[image], shift, mirror, seed, step, stream);
+    if (image != before) move = Move(key, (uint32)example[image], shift, mirror);
     before = image;
     const int from = row + move.down, at = column + move.right;
     const bool there = from >= 0 && from < height && at >= 0 && at < width;

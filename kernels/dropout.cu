@@ -6,28 +6,6 @@
 #include "math.cuh"
 #include "philox.cuh"
 
-// The random words of elements first .. first + W - 1 of an example.
-template <int W> struct Uniform {
-  uint32 word[W];
-  DEVICE Uniform(const NoiseKey& key, uint32 example, int64 first) {
-    if constexpr (W < 4) {
-      const Words w = of(key, example, first / 4);
-      LANES(k) {
-        const int lane = (int)(first + k) & 3;
-        word[k] = lane < 2 ? (lane == 0 ? w.a : w.b) : (lane == 2 ? w.c : w.d);
-      }
-    } else {
-      UNROLL for (int q = 0; q < W / 4; ++q) {
-        const Words w = of(key, example, first / 4 + q);
-        word[4 * q] = w.a; word[4 * q + 1] = w.b; word[4 * q + 2] = w.c; word[4 * q + 3] = w.d;
-      }
-    }
-  }
-  static DEVICE Words of(const NoiseKey& key, uint32 example, int64 quad) {
-    return philox({(uint32)quad, example, key.step, key.stream}, (uint32)key.seed, (uint32)(key.seed >> 32));
-  }
-};
-
 // y = scale * x where it is kept, else 0: its own backward pass.
 // moves: 1 x, example -> 1 y
 extern "C" __global__ void dropout(const real* __restrict__ x, const int* __restrict__ example, real* __restrict__ y,

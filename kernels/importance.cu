@@ -16,7 +16,7 @@ struct NoiseOfSamples {
   DEVICE NoiseOfSamples(const NoiseKey& key, uint32 example, uint32 quad) {
     uint32 word[4][WIDTH];
     UNROLL for (int k = 0; k < WIDTH; ++k) {
-      const Words w = philox({quad, example, key.step + k, key.stream}, (uint32)key.seed, (uint32)(key.seed >> 32));
+      const Words w = words_of({key.seed, key.step + k, key.stream}, example, quad);
       word[0][k] = w.a; word[1][k] = w.b; word[2][k] = w.c; word[3][k] = w.d;
     }
     UNROLL for (int pair = 0; pair < 4; pair += 2)

@@ -28,6 +28,30 @@ DEVICE Pair box_muller(uint32 radius_word, uint32 angle_word) {
 // Which draw of a run: noise is keyed by (seed; step, example, element) and never stored.
 struct NoiseKey { uint64 seed; uint32 step, stream; };
 
+// The four words of elements 4 quad .. 4 quad + 3 of an example.
+DEVICE Words words_of(const NoiseKey& key, uint32 example, uint32 quad) {
+  return philox({quad, example, key.step, key.stream}, (uint32)key.seed, (uint32)(key.seed >> 32));
+}
+
+// The random words of elements first .. first + W - 1 of an example.
+template <int W> struct Uniform {
+  uint32 word[W];
+  DEVICE Uniform(const NoiseKey& key, uint32 example, int64 first) {
+    if constexpr (W < 4) {
+      const Words w = words_of(key, example, (uint32)(first / 4));
+      LANES(k) {      // selections, not an index: one known only at run time would put the words into memory
+        const int lane = (int)(first + k) & 3;
+        word[k] = lane < 2 ? (lane == 0 ? w.a : w.b) : (lane == 2 ? w.c : w.d);
+      }
+    } else {
+      UNROLL for (int q = 0; q < W / 4; ++q) {
+        const Words w = words_of(key, example, (uint32)(first / 4 + q));
+        word[4 * q] = w.a; word[4 * q + 1] = w.b; word[4 * q + 2] = w.c; word[4 * q + 3] = w.d;
+      }
+    }
+  }
+};
+
 // The noise of elements first .. first + W - 1 of an example.  Four neighbours share a Philox call:
 // a thread that owns a whole pack makes it once.
 template <int W> struct Noise {
@@ -37,8 +61,7 @@ template <int W> struct Noise {
     uint32 radius_word[2 * QUADS], angle_word[2 * QUADS];
     float even[2 * QUADS], odd[2 * QUADS];
     UNROLL for (int q = 0; q < QUADS; ++q) {
-      const Words w = philox({(uint32)first / 4 + q, example, key.step, key.stream},
-                             (uint32)key.seed, (uint32)(key.seed >> 32));
+      const Words w = words_of(key, example, (uint32)first / 4 + q);
       radius_word[2 * q] = w.a; angle_word[2 * q] = w.b;
       radius_word[2 * q + 1] = w.c; angle_word[2 * q + 1] = w.d;
     }
