@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -132,16 +132,18 @@ class ClassVAE(VAE):
         """KL(q || uniform) of the predicted classes q = softmax(logits), (rows,), in nats."""
         return ops.sum(ops.softmax(logits) * ops.log_softmax(logits), axis=1) + math.log(self.classes)
 
-    def total(self, reconstruction_and_kl: Tensor, class_kl: Tensor, cross_entropy: Tensor, weights: Weights) -> Tensor:
+    def total(self, reconstruction_and_kl: Tensor, class_kl: Callable[[], Tensor], cross_entropy: Tensor,
+              weights: Weights) -> Tensor:
         """What is minimized: the first plus the mean of the class's KL and of the cross-entropy, weighted.
 
         Args:
             reconstruction_and_kl: of one element.
-            class_kl, cross_entropy: (rows,), each 0 where it does not count.
+            class_kl: gives (rows,), 0 where it does not count; not asked where its factor is 0.
+            cross_entropy: (rows,), 0 where it does not count.
         """
         factor, total = self.label_kl if weights.label_kl is None else weights.label_kl, reconstruction_and_kl
         if factor:
-            total = total + ops.mean(class_kl) * factor
+            total = total + ops.mean(class_kl()) * factor
         return total + ops.mean(cross_entropy) * weights.label
 
     def consistent(self, total: Tensor, x, example, noise: Noise, logits: Tensor, labels, weights: Weights) -> Tensor:
@@ -188,7 +190,7 @@ class SemiSupervised(ClassVAE):
         open_ = 1 - ops.sum(labels, axis=1, keepdims=True)
         z, kl = ops.reparameterize(heads, example=example, noise=noise)
         reconstruction = self.likelihood(self.decode(z, open_ * ops.softmax(logits) + labels), x)
-        total = self.total(objective(reconstruction, kl, heads, weights), self.class_kl(logits) * ops.reshape(open_, -1),
-                           ops.cross_entropy(logits, labels), weights)
+        total = self.total(objective(reconstruction, kl, heads, weights),
+                           lambda: self.class_kl(logits) * ops.reshape(open_, -1), ops.cross_entropy(logits, labels), weights)
         total = self.consistent(total, x, example, noise, logits, labels, weights)
         return Cost(total, reconstruction.data, kl.data)
