@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from minivae import ops
 from minivae.ops.reparameterize import Noise
+from minivae.ops.shape import repeat_rows
 from minivae.tensor import Tensor
 
 
@@ -32,8 +33,7 @@ def draw(heads: Tensor, example, samples: int, noise: Noise) -> Drawn:
         example: int32 array (rows,), each row's index in its data set.
         noise: which draw; see ops.reparameterize.
     """
-    rows, width = heads.shape
-    many = ops.reshape(ops.broadcast_to(ops.reshape(heads, (rows, 1, width)), (rows, samples, width)), (rows * samples, width))
+    many = repeat_rows(heads, samples)
     z, kl = ops.reparameterize(many, example=example, noise=noise)
     mu, rho = ops.split(many, 2, axis=-1)
     sigma = ops.softplus(rho)

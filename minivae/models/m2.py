@@ -12,6 +12,7 @@ from minivae.models.semi import ClassVAE
 from minivae.models.vae import Cost, Networks, Place, Weights, objective
 from minivae.nn import Dense
 from minivae.ops.reparameterize import Noise
+from minivae.ops.shape import repeat_rows
 from minivae.tensor import Tensor
 
 
@@ -52,7 +53,7 @@ class M2(ClassVAE):
         # Row image * classes + class from here on.
         y = ops.reshape(ops.broadcast_to(ops.reshape(self.every, (1, classes, classes)), (count, classes, classes)),
                         (count * classes, classes))
-        heads = self.heads_of(self._under_each(features), y)
+        heads = self.heads_of(repeat_rows(features, classes), y)
         z, kl = ops.reparameterize(heads, example=example, noise=noise)
         reconstruction, kl = (ops.sum(ops.reshape(part, (count, classes)) * share, axis=1)
                               for part in (self.likelihood(self.decode(z, y), x), kl))
@@ -63,9 +64,3 @@ class M2(ClassVAE):
                            ops.cross_entropy(logits, labels), weights)
         total = self.consistent(total, x, example, noise, logits, labels, weights)
         return Cost(total, reconstruction.data, (kl + class_kl).data)
-
-    def _under_each(self, features: Tensor) -> Tensor:
-        """(rows, width) -> (rows * classes, width), each row so many times."""
-        count, width = features.shape
-        spread = ops.broadcast_to(ops.reshape(features, (count, 1, width)), (count, self.classes, width))
-        return ops.reshape(spread, (count * self.classes, width))

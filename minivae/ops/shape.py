@@ -90,6 +90,12 @@ def broadcast_to(x, shape: tuple[int, ...]) -> Tensor:
     return _broadcast_to(x, shape=tuple(shape))
 
 
+def repeat_rows(x, times: int) -> Tensor:
+    """x (rows, cols) as (rows * times, cols), each row so many times, one below the other."""
+    rows, cols = x.shape
+    return reshape(broadcast_to(reshape(x, (rows, 1, cols)), (rows, times, cols)), (rows * times, cols))
+
+
 @op
 def _broadcast_to(needs, x, *, shape):
     extra = len(shape) - x.ndim
