@@ -13,13 +13,12 @@ from typing import NamedTuple
 import numpy as np
 
 from minivae.device import Device
+from minivae.evaluate import BATCH
 from minivae.models import VAE
 from minivae.ops.batch import DeviceImages
 from minivae.ops.importance import GROUP, draw, log_mean, merge
 from minivae.ops.reparameterize import EVALUATE, IMPORTANCE, Noise
 from minivae.tensor import no_grad
-
-BATCH = 1000        # images that are encoded at a time
 
 
 class Estimate(NamedTuple):

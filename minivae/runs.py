@@ -18,6 +18,8 @@ import tomllib
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+import numpy as np
+
 from minivae import __version__, checkpoint, models
 from minivae.device import Device
 from minivae.errors import MinivaeError, UsageError
@@ -25,6 +27,7 @@ from minivae.files import replacing
 from minivae.models import ARCHITECTURES, VAE
 from minivae.models.conv import by_new_names
 
+OPTIMIZER = "optimizer."        # begins the names of an optimizer's arrays in a checkpoint
 PICTURES = ("source.png", "reconstructions.png", "samples.png", "grid.png", "transfer.png")
 KINDS = {"int": int, "int | None": int, "float": (int, float), "float | None": (int, float), "bool": bool,
          "str": str, "tuple[int, ...]": tuple}      # of the settings' fields
@@ -215,10 +218,15 @@ class Run:
             raise MinivaeError(f"{self.folder / 'settings.toml'} is not what the checkpoint was trained with: {differ[0]} was "
                                f"{trained.get(differ[0])!r}; put that back")
         model = build(settings, tuple(facts["image_shape"]), device, facts.get("classes", 0))
-        state = {k: v for k, v in arrays.items() if not k.startswith("optimizer.")}
-        model.load_state_dict(by_new_names(state) if settings.arch == "conv" else state)
+        model.load_state_dict(model_state(arrays, settings.arch))
         model.eval()
         return model, settings
+
+
+def model_state(arrays: dict[str, np.ndarray], arch: str) -> dict[str, np.ndarray]:
+    """The model's part of a checkpoint's arrays, by the names of this version; the rest is the optimizer's."""
+    state = {name: value for name, value in arrays.items() if not name.startswith(OPTIMIZER)}
+    return by_new_names(state) if arch == "conv" else state
 
 
 def _with_tuples(found: dict) -> dict:

@@ -23,7 +23,7 @@ from minivae.nn import Flat
 from minivae.ops.batch import DeviceImages
 from minivae.ops.reparameterize import TRAIN, Noise
 from minivae.optim import OPTIMIZERS, SCHEDULES, Average, make
-from minivae.runs import Run, Settings, build
+from minivae.runs import OPTIMIZER, Run, Settings, build, model_state
 from minivae.work import blocks
 
 SAMPLED = evaluate.BATCH    # training images for the statistics behind an epoch's test cost: one batch, whose own moments
@@ -178,11 +178,11 @@ class Trainer:
         """
         if "optimizer" not in facts:
             raise MinivaeError("the checkpoint holds a model, but no state of a training: go on from one that a training wrote")
-        own = {k.removeprefix("optimizer."): v for k, v in arrays.items() if k.startswith("optimizer.")}
+        own = {k.removeprefix(OPTIMIZER): v for k, v in arrays.items() if k.startswith(OPTIMIZER)}
         trained = own.pop(TRAINED, None)
         if (trained is None) != (self.average is None):
             raise MinivaeError("the checkpoint was saved with another --ema: take the settings that it was saved with")
-        self.model.load_state_dict({k: v for k, v in arrays.items() if not k.startswith("optimizer.")})
+        self.model.load_state_dict(model_state(arrays, self.settings.arch))
         self.optimizer.restore(own, facts["optimizer"])
         self.schedule.restore(facts["schedule"])
         if self.average:
@@ -237,7 +237,7 @@ class Trainer:
     def _save(self, epoch: int, test: Score | None) -> None:
         """To be called where the model has the parameters that are kept; see evaluated()."""
         state = {**self.optimizer.state, **({TRAINED: self.average.values} if self.average else {})}
-        arrays = {**self.model.state_dict(), **{f"optimizer.{k}": v for k, v in state.items()}}
+        arrays = {**self.model.state_dict(), **{f"{OPTIMIZER}{k}": v for k, v in state.items()}}
         facts = {"minivae": __version__, "settings": asdict(self.settings), "image_shape": self.dataset.image_shape,
                  "classes": self.classes,
                  "epoch": epoch, "step": self.optimizer.steps, "optimizer": self.optimizer.facts(),

@@ -196,20 +196,40 @@ def test_runs_from_before_the_newer_settings(device, digits, tmp_path):
     assert run.load(device)[1] == Settings(**SMALL)
 
 
+def _by_older_names(arrays):
+    return {name.replace("encoder.down.", "down.").replace("encoder.dense.", "encoder.").replace("decoder.up.", "up.")
+            .replace("decoder.dense.", "decoder."): value for name, value in arrays.items()}
+
+
 def test_convolutional_runs_from_before_its_networks(cpu, tmp_path):
     """Their checkpoints name the layers of all networks in a row."""
     settings = Settings(arch="conv", hidden=(6,), code=3, channels=(2, 4))
     run, model = Run.create(settings, tmp_path / "run"), runs.build(settings, (8, 8, 1), cpu)
     run.save(model, settings)
     arrays, facts = checkpoint.load(run.checkpoint)
-    older = {name.replace("encoder.down.", "down.").replace("encoder.dense.", "encoder.").replace("decoder.up.", "up.")
-             .replace("decoder.dense.", "decoder."): value for name, value in arrays.items()}
+    older = _by_older_names(arrays)
     assert {"down.0.weight", "encoder.0.weight", "decoder.weight", "up.1.weight", "heads.weight"} <= older.keys()
     checkpoint.save(run.checkpoint, older, facts)
     state = run.load(cpu)[0].state_dict()
     assert state.keys() == arrays.keys()
     for name, value in arrays.items():
         np.testing.assert_array_equal(state[name], value)
+
+
+def test_goes_on_from_a_convolutional_run_from_before_its_networks(cpu, digits, tmp_path):
+    """Its older names are understood there, too: parameters and the optimizer's state are the run's bits."""
+    small = data.Dataset("tiny", digits.train_images[:40, 2:26:3, 2:26:3], digits.train_labels[:40],
+                         digits.test_images[:10, 2:26:3, 2:26:3], digits.test_labels[:10])
+    settings = Settings(arch="conv", hidden=(6,), code=3, channels=(2, 4), epochs=1, batch_size=20)
+    run = Run.create(settings, tmp_path / "run")
+    trained, again = Trainer(settings, small, cpu, run), Trainer(settings, small, cpu)
+    trained.train(Silence())
+    trained.finish()
+    arrays, facts = checkpoint.load(run.checkpoint)
+    assert again.restore(_by_older_names(arrays), facts) == 2
+    np.testing.assert_array_equal(again.flat.values, trained.flat.values)
+    for name, value in trained.optimizer.state.items():
+        np.testing.assert_array_equal(again.optimizer.state[name], value)
 
 
 def test_a_cost_that_is_not_finite_stops_the_run(device, digits, tmp_path):
