@@ -11,12 +11,13 @@ from functools import partial
 import numpy as np
 
 from minivae import __version__, data, kernels, trace
+from minivae.checks import check
 from minivae.device import Device
 from minivae.models import ARCHITECTURES
 from minivae.replay import Products
 from minivae.runs import Settings
 from minivae.timing import STEPS, Part, spread, time_all
-from minivae.training import Trainer, check
+from minivae.training import Trainer
 
 DATA = "digits"
 BATCH_SIZES = {"ff": 1000, "conv": 128}

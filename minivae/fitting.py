@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from minivae import kernels, training
+from minivae import kernels
+from minivae.checks import check
 from minivae.data import Dataset
 from minivae.device import Device, announced
 from minivae.errors import UsageError
@@ -79,7 +80,7 @@ def prepare(told: Mapping[str, object], dataset: Dataset, device: str | Device, 
         MinivaeError: the device does not work.
     """
     settings = settings_for({"data": dataset.name, **told}, len(dataset.train_images))
-    training.check(settings, dataset)
+    check(settings, dataset)
     where = announced(device, say)
     kernels.prepare(where)
     return Trainer(settings, dataset, where)

@@ -11,18 +11,19 @@ from typing import Protocol
 import numpy as np
 
 from minivae import __version__, batches, checkpoint, evaluate
+from minivae.checks import check
 from minivae.data import Dataset
 from minivae.device import Device
-from minivae.errors import MinivaeError, UsageError
+from minivae.errors import MinivaeError
 from minivae.evaluate import Score
 from minivae.fixed_point import Passes
 from minivae.kernels import launch
 from minivae.labels import classes_of
-from minivae.models import SEMI, VAE, Weights
+from minivae.models import VAE, Weights
 from minivae.nn import Flat
 from minivae.ops.batch import DeviceImages
 from minivae.ops.reparameterize import TRAIN, Noise
-from minivae.optim import OPTIMIZERS, SCHEDULES, Average, make
+from minivae.optim import SCHEDULES, Average, make
 from minivae.runs import OPTIMIZER, Run, Settings, build, model_state
 from minivae.work import blocks
 
@@ -244,81 +245,3 @@ class Trainer:
                  "schedule": self.schedule.facts(), "test_cost": test and test._asdict()}
         checkpoint.save(self.run.checkpoint, {k: self.device.to_host(v) for k, v in arrays.items()}, facts)
         self.saved_epoch = epoch
-
-
-def check(settings: Settings, dataset: Dataset) -> None:
-    """Refuse settings that cannot work, before anything is written.
-
-    Raises:
-        UsageError: names the setting, what is wrong with it and what would do.
-    """
-    count = len(dataset.train_images)
-    if count < 2:
-        raise UsageError(f"there are too few training images in {settings.data}: {count}, but batch norm needs at least 2")
-    for name, least in (("epochs", 1), ("batch_size", 2), ("code", 1), ("seed", 0)):
-        value = getattr(settings, name)
-        if value < least:
-            raise UsageError(f"--{name.replace('_', '-')} is {value}, but must be at least {least}")
-    if settings.seed >= 2**64:
-        raise UsageError(f"--seed is {settings.seed}, but must be below 2^64")
-    if settings.batch_size > count:
-        raise UsageError(f"--batch-size is {settings.batch_size}, but there are {count} training images in "
-                         f"{settings.data}; take at most {count}")
-    if not 0 < settings.learning_rate < math.inf:
-        raise UsageError(f"--learning-rate is {settings.learning_rate:g}, but must be a positive number, such as 0.001")
-    _check_optimizer(settings)
-    _check_cost(settings)
-    _check_labels(settings, dataset.image_shape)
-
-
-def _check_optimizer(settings: Settings) -> None:
-    for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
-        value = getattr(settings, name)
-        if value not in known:
-            raise UsageError(f"--{name} is {value}, but must be one of {', '.join(known)}")
-    for name, none in (("rescale", "no rescaling"), ("clip", "no clipping"), ("weight_decay", "no decay"),
-                       ("warm_up", "no warm-up")):
-        value = getattr(settings, name)
-        if value is not None and not 0 <= value < math.inf:
-            raise UsageError(f"--{name.replace('_', '-')} is {value:g}, but must be 0 ({none}) or a positive number")
-    if settings.warm_up > settings.epochs:
-        raise UsageError(f"--warm-up is {settings.warm_up:g} epochs, but there are only {settings.epochs}")
-    if not 0 <= settings.ema < 1:
-        raise UsageError(f"--ema is {settings.ema:g}, but must be 0 (no average) or a decay below 1, such as 0.999")
-
-
-def _check_cost(settings: Settings) -> None:
-    for name, none in (("beta", "no KL"), ("kl_warm_up", "no warm-up"), ("free_bits", "none")):
-        value = getattr(settings, name)
-        if not 0 <= value < math.inf:
-            raise UsageError(f"--{name.replace('_', '-')} is {value:g}, but must be 0 ({none}) or a positive number")
-    if settings.samples < 1:
-        raise UsageError(f"--samples is {settings.samples}, but must be at least 1")
-    if settings.samples > 1 and (settings.beta != 1 or settings.free_bits or settings.labels is not None):
-        raise UsageError(f"--samples {settings.samples} minimizes the importance-weighted bound, which knows no --beta, "
-                         "--free-bits or --labels: leave those out, or --samples")
-    if settings.kl_warm_up > settings.epochs:
-        raise UsageError(f"--kl-warm-up is {settings.kl_warm_up:g} epochs, but there are only {settings.epochs}")
-
-
-def _check_labels(settings: Settings, image_shape: tuple[int, int, int]) -> None:
-    for name, value in (("label-weight", settings.label_weight), ("label-kl", settings.label_kl),
-                        ("consistency", settings.consistency)):
-        if value is not None and not 0 <= value < math.inf:
-            raise UsageError(f"--{name} is {value:g}, but must be 0 (none) or a positive number")
-    if settings.semi not in SEMI:
-        raise UsageError(f"--semi is {settings.semi}, but must be one of {', '.join(SEMI)}")
-    for name in ("semi", "label_weight", "label_kl") if settings.labels is None else ():
-        value = getattr(settings, name)
-        if value != getattr(Settings, name):
-            raise UsageError(f"--{name.replace('_', '-')} is {value}, but there are no labels: give --labels (from Python, "
-                             "fit's y), or leave it out")
-    least = min(image_shape[:2])
-    if not 0 <= settings.shift < least:
-        raise UsageError(f"--shift is {settings.shift}, but images of {image_shape[0]} x {image_shape[1]} can be shifted by 0 to "
-                         f"{least - 1} pixels")
-    distorted = settings.shift > 0 or settings.mirror
-    if settings.consistency and (settings.labels is None or not distorted):
-        raise UsageError("--consistency asks a classifier to mind no --shift or --mirror: give one of them, and --labels")
-    if distorted and not settings.consistency:
-        raise UsageError("--shift and --mirror say what --consistency is about: give it, too, such as --consistency 300")
