@@ -10,8 +10,8 @@ import emulator
 import numpy as np
 import pytest
 import strict_cupy
+from digit_sets import some_digits
 
-from minivae import data
 from minivae import device as devices
 from minivae.errors import MinivaeError
 
@@ -107,9 +107,7 @@ def fast_device(request):
 @pytest.fixture(scope="session")
 def few_digits():
     """64 of the digits to train on, 8 to test with."""
-    whole = data.load("digits")
-    return data.Dataset("digits", whole.train_images[:64], whole.train_labels[:64], whole.test_images[:8],
-                        whole.test_labels[:8])
+    return some_digits(64, 8)
 
 
 @pytest.fixture

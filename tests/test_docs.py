@@ -1,13 +1,16 @@
-"""The code in docs/autodiff.md runs as it stands there, and prints what it says."""
+"""The code in docs/autodiff.md runs as it stands there, and prints what it says; that of the README runs."""
 
 import re
 from pathlib import Path
 
 import pytest
 
+import minivae
 from minivae import device as devices
+from minivae.estimator import VAE
 
-PAGE = Path(__file__).parent.parent / "docs" / "autodiff.md"
+ROOT = Path(__file__).parent.parent
+PAGE, README = ROOT / "docs" / "autodiff.md", ROOT / "README.md"
 BLOCK = re.compile(r"^```(python|cuda)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SAYS = re.compile(r"^ *print\(.*\) +# (.*)$", re.MULTILINE)
 
@@ -53,3 +56,15 @@ def test_the_walk(device, request, monkeypatch, tmp_path, count):
     namespace = {"__name__": "walk"}
     for blocks in list(sections().values())[:count]:
         run(blocks, namespace, tmp_path)
+
+
+def test_what_the_readme_says_runs(tmp_path, monkeypatch):
+    """The section's code from top to bottom, with fewer epochs; comments name the shapes that come out."""
+    code, = re.findall(r"^## From Python\n.*?^```python\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
+    assert "epochs=20" in code
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(compile(code.replace("epochs=20", "epochs=1, hidden=(16,), device='cpu'"), "README.md", "exec"), names)
+    assert names["codes"].shape == (1000, 384) and names["images"].shape == (100, 28, 28, 1)
+    assert names["classes"].shape == (1000,)
+    assert minivae.VAE is VAE

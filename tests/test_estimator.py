@@ -1,36 +1,29 @@
 """minivae.VAE: arrays in, arrays out, the same numbers as the library and the command line give, and errors in words."""
 
-import re
-import sys
 import types
 from dataclasses import fields
-from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from digit_sets import some_digits
 from PIL import Image
 
-import minivae
-from minivae import apply, checkpoint, data, estimator, evaluate, fitting, pictures, report, training
+from minivae import apply, checkpoint, data, estimator, evaluate, fitting, pictures, report
 from minivae.cli import cli
 from minivae.errors import MinivaeError, UsageError
 from minivae.estimator import VAE
-from minivae.labels import choose
 from minivae.ops.batch import DeviceImages
 from minivae.runs import Run, Settings
 from minivae.training import Diverged, Trainer
 
 SMALL = {"hidden": (24, 12), "code": 6, "epochs": 2, "batch_size": 20}
-README = Path(__file__).parent.parent / "README.md"
 
 
 @pytest.fixture(scope="module")
 def digits():
     """100 of the digits to train on, 30 to test with; labels in both."""
-    whole = data.load("digits")
-    return data.Dataset("digits", whole.train_images[:100], whole.train_labels[:100], whole.test_images[:30],
-                        whole.test_labels[:30])
+    return some_digits(100, 30)
 
 
 @pytest.fixture(scope="module")
@@ -262,14 +255,6 @@ def test_all_labels_are_those_of_the_command_line(digits, cpu, semi):
     assert vae.history[0].test.error is None and trainer.history[0].test.error is not None
 
 
-def test_only_known_labels_are_chosen():
-    labels = np.array([1, -1, 0, 1, -1, 0, 0])
-    _same(choose(labels, 5, seed=0), np.array([0, 2, 3, 5, 6]))
-    assert (labels[choose(labels, 4, seed=0)] >= 0).all()
-    with pytest.raises(UsageError, match=r"to 5 \(all\)"):
-        choose(labels, 6, seed=0)
-
-
 # ---- what goes wrong ----
 
 X = np.zeros((10, 28, 28), np.uint8)
@@ -367,52 +352,3 @@ def test_a_failed_fit_changes_nothing(digits):
 def test_every_setting_is_an_argument():
     """But for the data and the number of labels, which fit's arrays say."""
     assert {f.name for f in fields(VAE)} - set(estimator.OWN) == {f.name for f in fields(Settings)} - {"data", "labels"}
-
-
-# ---- what one sees ----
-
-def test_progress(digits, capsys):
-    """The lines of the command line; without validation no test cost; none at all with progress=False."""
-    VAE(**SMALL, device="cpu").fit(digits.train_images, validation=digits.test_images)
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("device: cpu (") and lines[1].endswith("parameters on 100 images of arrays")
-    assert len(lines) == 6 and re.match(r"test cost \d+\.\d\d = .* nats/image, trained in", lines[5])
-    VAE(**SMALL, device="cpu").fit(digits.train_images)
-    lines = capsys.readouterr().out.splitlines()
-    assert re.fullmatch(r" +2/2 +\d+\.\d\d +- +[\d,]+", lines[4]) and lines[5].startswith("trained in")
-    VAE(**SMALL, device="cpu").fit(digits.train_images, progress=False)
-    assert capsys.readouterr() == ("", "")
-
-
-def test_the_bar_in_a_notebook(digits, monkeypatch, capsys):
-    """Drawn anew in its place below the cell, gone at the end; the lines are printed beside it."""
-    seen = []
-
-    class Handle:
-        def update(self, what, raw=False):
-            seen.append(what if raw else what._repr_mimebundle_((), ())["text/plain"])
-
-    def display(what, display_id):
-        assert display_id
-        return Handle()
-
-    monkeypatch.setitem(sys.modules, "IPython", types.ModuleType("IPython"))
-    monkeypatch.setitem(sys.modules, "IPython.display", types.SimpleNamespace(display=display))
-    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
-    monkeypatch.setattr(training, "LOOK_EVERY", 0.0)
-    VAE(**SMALL, device="cpu").fit(digits.train_images)
-    assert len(seen) == 11 and seen[-1] == {"text/plain": ""}
-    assert all("epoch 1/2" in shown and "cost" in shown for shown in seen[:5]) and "epoch 2/2" in seen[9]
-    assert len(capsys.readouterr().out.splitlines()) == 6
-
-
-def test_what_the_readme_says_runs(tmp_path, monkeypatch):
-    """The section's code from top to bottom, with fewer epochs; comments name the shapes that come out."""
-    code, = re.findall(r"^## From Python\n.*?^```python\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
-    assert "epochs=20" in code
-    monkeypatch.chdir(tmp_path)
-    names = {}
-    exec(compile(code.replace("epochs=20", "epochs=1, hidden=(16,), device='cpu'"), "README.md", "exec"), names)
-    assert names["codes"].shape == (1000, 384) and names["images"].shape == (100, 28, 28, 1)
-    assert names["classes"].shape == (1000,)
-    assert minivae.VAE is VAE

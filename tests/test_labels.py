@@ -44,3 +44,11 @@ def test_the_matrix(device):
     """One-hot rows, then zeros."""
     np.testing.assert_array_equal(device.to_host(matrix(np.array([2, 0]), 3, 3, device, np.float32)),
                                   [[0, 0, 1], [1, 0, 0], [0, 0, 0]])
+
+
+def test_only_known_labels_are_chosen():
+    labels = np.array([1, -1, 0, 1, -1, 0, 0])
+    np.testing.assert_array_equal(choose(labels, 5, seed=0), np.array([0, 2, 3, 5, 6]), strict=True)
+    assert (labels[choose(labels, 4, seed=0)] >= 0).all()
+    with pytest.raises(UsageError, match=r"to 5 \(all\)"):
+        choose(labels, 6, seed=0)

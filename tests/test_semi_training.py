@@ -5,9 +5,10 @@ import json
 
 import numpy as np
 import pytest
+from digit_sets import some_digits
 from PIL import Image
 
-from minivae import apply, checkpoint, data, drawing, evaluate, ops
+from minivae import apply, checkpoint, drawing, evaluate, ops
 from minivae.errors import UsageError
 from minivae.ops.reparameterize import Noise
 from minivae.report import Silence
@@ -25,9 +26,7 @@ def device(fast_device):
 
 @pytest.fixture(scope="module")
 def digits():
-    whole = data.load("digits")
-    return data.Dataset("digits", whole.train_images[:800], whole.train_labels[:800], whole.test_images[:200],
-                        whole.test_labels[:200])
+    return some_digits(800, 200)
 
 
 @pytest.mark.parametrize("semi", ["shared", "m2"])

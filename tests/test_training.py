@@ -5,6 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from digit_sets import some_digits
 
 from minivae import checkpoint, data, drawing, evaluate, runs, training
 from minivae.cli.options import RATES
@@ -27,9 +28,7 @@ def device(fast_device):
 @pytest.fixture(scope="module")
 def digits():
     """A tenth of the digits."""
-    whole = data.load("digits")
-    return data.Dataset("digits", whole.train_images[:400], whole.train_labels[:400], whole.test_images[:100],
-                        whole.test_labels[:100])
+    return some_digits(400, 100)
 
 
 def _trained(settings, digits, device, run=None):
