@@ -10,7 +10,7 @@ import emulator
 import numpy as np
 import pytest
 import strict_cupy
-from digit_sets import some_digits
+from data_sets import some_digits
 
 from minivae import device as devices
 from minivae.errors import MinivaeError

@@ -5,8 +5,9 @@ import re
 
 import numpy as np
 import pytest
+from command_line import minivae
+from data_sets import idx
 from PIL import Image
-from test_cli import _idx, minivae
 
 from minivae import data
 
@@ -51,7 +52,7 @@ def test_classify(run, tmp_path):
     path, _ = run
     images = data.load("digits").test_images[:3]
     Image.fromarray(images[0, ..., 0]).save(tmp_path / "one.png")
-    _idx(tmp_path / "three", images[..., 0])
+    (tmp_path / "three").write_bytes(idx(images[..., 0]))
     code, out, err = minivae("classify", path, "one.png", "three", "--json", "c.json", "--device", "cpu", cwd=tmp_path)
     assert (code, err) == (0, "")
     lines = [line.split() for line in out.splitlines()]

@@ -6,7 +6,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from digit_sets import some_digits
+from data_sets import some_digits
 from PIL import Image
 
 from minivae import apply, checkpoint, data, estimator, evaluate, fitting, pictures, report

@@ -4,21 +4,18 @@ import gzip
 
 import numpy as np
 import pytest
+from data_sets import idx
 from PIL import Image
 
 from minivae.errors import MinivaeError, UsageError
 from minivae.images import read
 
 
-def _idx(array):
-    return bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape) + array.tobytes()
-
-
 def test_pictures_and_idx_files(tmp_path, rng):
     """In the order of the files; of many in one file each has its number; colour becomes grey where the model is grey."""
     many, one = rng.integers(0, 256, (3, 4, 5), np.uint8), rng.integers(0, 256, (4, 5), np.uint8)
-    (tmp_path / "many").write_bytes(_idx(many))
-    (tmp_path / "many.gz").write_bytes(gzip.compress(_idx(many[:1])))
+    (tmp_path / "many").write_bytes(idx(many))
+    (tmp_path / "many.gz").write_bytes(gzip.compress(idx(many[:1])))
     Image.fromarray(one).save(tmp_path / "one.png")
     Image.fromarray(np.stack([one] * 3, -1)).save(tmp_path / "colour.png")
     names, images = read([tmp_path / name for name in ("one.png", "many", "many.gz", "colour.png")], (4, 5, 1))
@@ -31,10 +28,10 @@ def test_pictures_and_idx_files(tmp_path, rng):
 
 @pytest.mark.parametrize(("content", "words"), [
     (None, "cannot be read .No such file"), (b"hello", "is no picture that can be read"), (b"", "is no picture"),
-    (_idx(np.zeros((2, 4, 6), np.uint8)), r"holds images of 4 x 6 x 1 \(height, width, channels\), but the model takes "
+    (idx(np.zeros((2, 4, 6), np.uint8)), r"holds images of 4 x 6 x 1 \(height, width, channels\), but the model takes "
                                             "4 x 5 x 1"),
-    (_idx(np.zeros(4, np.uint8)), "holds 1-dimensional data, but images have 3"),
-    (_idx(np.zeros((2, 4, 5), np.uint8))[:-1], "replace it")])
+    (idx(np.zeros(4, np.uint8)), "holds 1-dimensional data, but images have 3"),
+    (idx(np.zeros((2, 4, 5), np.uint8))[:-1], "replace it")])
 def test_files_that_are_none(tmp_path, content, words):
     if content is not None:
         (tmp_path / "x").write_bytes(content)

@@ -5,7 +5,7 @@ import sys
 import types
 
 import pytest
-from digit_sets import some_digits
+from data_sets import some_digits
 
 from minivae import training
 from minivae.estimator import VAE

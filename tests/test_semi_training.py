@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from digit_sets import some_digits
+from data_sets import some_digits
 from PIL import Image
 
 from minivae import apply, checkpoint, drawing, evaluate, ops

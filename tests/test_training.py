@@ -5,7 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from digit_sets import some_digits
+from data_sets import some_digits
 
 from minivae import checkpoint, data, drawing, evaluate, runs, training
 from minivae.cli.options import RATES
