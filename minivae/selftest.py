@@ -15,7 +15,8 @@ import numpy as np
 from minivae.device import Device
 from minivae.errors import MinivaeError
 from minivae.gpu_errors import diagnose
-from minivae.selftest_cases import Case, cases
+from minivae.selftest_case import Case
+from minivae.selftest_cases import cases
 
 TF32 = 5e-3     # allowed of products where CUPY_TF32=1 has them round their factors to 10 bits
 

@@ -6,104 +6,26 @@ A kernel without a case fails a test: add one beside its like.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 
 from minivae.device import Device
-from minivae.kernels import launch
 from minivae.ops.batch_norm import ACTIVATIONS, EPSILON
-from minivae.sources import signature_of
-from minivae.work import Work, blocks, columns, elements, pixels, rows
+from minivae.selftest_case import Case, Draw, Out, by, kernel
+from minivae.work import blocks, columns, elements, pixels, rows
 
 SEED = 20
-EXACT, ROUNDING = 0.0, 5e-6     # allowed: kernels that only move numbers, and float32 beside float64 (CPUs: to 5e-7)
-
-
-class Case(NamedTuple):
-    """Something to run.
-
-    Attributes:
-        name: the kernel's, or what the device does.
-        shape: in words.
-        run: (device, dtype) to the outputs on the host.
-        allowed: the largest relative error of a right result.
-    """
-
-    name: str
-    shape: str
-    run: Callable[[Device, np.dtype], list[np.ndarray]]
-    allowed: float = ROUNDING
-
-
-class Out(NamedTuple):
-    """An output that the kernel does not read, of real numbers unless a dtype is named."""
-
-    shape: tuple[int, ...]
-    dtype: type | None = None
-
-
-class Draw:
-    """Random arrays, always the same: numbers that float32 holds exactly, as float64."""
-
-    def __init__(self, seed: int):
-        self._rng = np.random.default_rng(seed)
-
-    def normal(self, *shape: int) -> np.ndarray:
-        """From N(0, 1)."""
-        return self._rng.standard_normal(shape, np.float32).astype(np.float64)
-
-    def positive(self, *shape: int) -> np.ndarray:
-        """From 0.5 to 1.5."""
-        return (self._rng.random(shape, np.float32) + np.float32(0.5)).astype(np.float64)
-
-    def unit(self, *shape: int) -> np.ndarray:
-        """From 0 to 1."""
-        return self._rng.random(shape, np.float32).astype(np.float64)
-
-    def whole(self, below: int, *shape: int, dtype) -> np.ndarray:
-        """Whole numbers from 0 to below - 1."""
-        return self._rng.integers(0, below, shape, dtype)
+EXACT = 0.0     # allowed of kernels that only move numbers
 
 
 def cases() -> Iterator[Case]:
     """All of them; the arguments are drawn anew each time, and are the same each time."""
     for of in (_arithmetic, _batch, _batch_norm, _batch_norm_pool, _binary, _compare, _conv, _conv_direct, _distort,
-               _dropout, _importance, _linear, _loss, _optimizer, _pool, _reductions, _reparameterize, _softmax, _take, _unary, _winograd,
-               _device):
+               _dropout, _importance, _linear, _loss, _optimizer, _pool, _reductions, _reparameterize, _softmax, _take, _unary,
+               _winograd, _device):
         yield from of(Draw(SEED))
-
-
-def _kernel(name: str, shape: str, work: Work, *arguments, allowed: float = ROUNDING, total: bool = False) -> Case:
-    """The launch of a kernel: its outputs are the arrays that its source does not declare const.
-
-    Args:
-        arguments: NumPy arrays (float64 for real ones), Out for outputs that are not read, and scalars.
-        total: compare the sums of the outputs; where each block leaves a part, which one has what is the device's own.
-    """
-    return Case(name, shape, partial(_launch, name, work, arguments, total), allowed)
-
-
-def _launch(name: str, work: Work, arguments: tuple, total: bool, device: Device, dtype) -> list[np.ndarray]:
-    given = [_to_device(a, device, dtype) for a in arguments]
-    launch(name, work, *given)
-    outputs = [device.to_host(a) for a, p in zip(given, signature_of(name), strict=True) if p.pointer and not p.const]
-    return [np.sum(output, keepdims=True, dtype=np.float64) for output in outputs] if total else outputs
-
-
-def _to_device(argument, device: Device, dtype):
-    if isinstance(argument, Out):
-        unwritten = np.dtype(argument.dtype or dtype)
-        argument = np.full(argument.shape, np.nan if unwritten.kind == "f" else 99, unwritten)
-    elif not isinstance(argument, np.ndarray):
-        return argument
-    return device.from_host(argument.astype(dtype) if argument.dtype.kind == "f" else argument)
-
-
-def _by(*sizes: int) -> str:
-    return "x".join(map(str, sizes))
 
 
 # ---- one function a kernel file ----
@@ -111,11 +33,11 @@ def _by(*sizes: int) -> str:
 def _arithmetic(draw: Draw) -> Iterator[Case]:
     for n in (1003, 4096):
         a, b = draw.positive(n), draw.positive(n)
-        yield _kernel("add", f"{n}", elements(n), a, b, Out((n,)), n)
-        yield _kernel("fill", f"{n}", elements(n), a[:1], Out((n,)), n, 0.5)
-        yield _kernel("sum", f"{n}", blocks(1), a, Out((1,)), n, 1 / 1024)
-        yield _kernel("sum", f"{n}", blocks(3), a, Out((3,)), n, 1.0, total=True)
-        yield _kernel("keep_score", f"{n}", blocks(1), a, b, np.array([2.0, 3.0, -1.0]), n, 7)
+        yield kernel("add", f"{n}", elements(n), a, b, Out((n,)), n)
+        yield kernel("fill", f"{n}", elements(n), a[:1], Out((n,)), n, 0.5)
+        yield kernel("sum", f"{n}", blocks(1), a, Out((1,)), n, 1 / 1024)
+        yield kernel("sum", f"{n}", blocks(3), a, Out((3,)), n, 1.0, total=True)
+        yield kernel("keep_score", f"{n}", blocks(1), a, b, np.array([2.0, 3.0, -1.0]), n, 7)
 
 
 def _batch(draw: Draw) -> Iterator[Case]:
@@ -123,67 +45,67 @@ def _batch(draw: Draw) -> Iterator[Case]:
         images = draw.whole(256, count, width, dtype=np.uint8)
         for name, kept in (("gather_batch", images), ("gather_batch_real", draw.unit(count, width))):
             for shuffle in (0, 1):
-                yield _kernel(name, _by(size, width), rows(size, width), kept, Out((size, width)), Out((size,), np.int32),
-                              count - 3, size, width, 3, 11, 2**40 + 3, 5, shuffle, 7, shuffle, 2**63 + 5, 3, 16)
+                yield kernel(name, by(size, width), rows(size, width), kept, Out((size, width)), Out((size,), np.int32),
+                             count - 3, size, width, 3, 11, 2**40 + 3, 5, shuffle, 7, shuffle, 2**63 + 5, 3, 16)
 
 
 def _batch_norm(draw: Draw) -> Iterator[Case]:
     for count, cols, cut, fixed in ((37, 13, 0, 0), (150, 64, 0, 0), (150, 13, 3, 0), (211, 64, 3, 0), (37, 64, 1, 1)):
-        shape, across = _by(count, cols), columns(cols, max(cut, 1))
+        shape, across = by(count, cols), columns(cols, max(cut, 1))
         x, dy = draw.normal(count, cols), draw.normal(count, cols)
         gamma, beta = draw.positive(cols), draw.normal(cols)
         moments = np.stack([0.1 * draw.normal(cols), draw.positive(cols)]).astype(np.float32).astype(np.float64)
         partial_moments = np.tile(moments, (max(cut, 1), 1, 1))
         sums = draw.normal(max(cut, 1), 2, cols)
         if cut > 1:
-            yield _kernel("batch_norm_moments", shape, across, x, Out((cut, 2, cols)), count, cols)
+            yield kernel("batch_norm_moments", shape, across, x, Out((cut, 2, cols)), count, cols)
         if not fixed:
-            yield _kernel("batch_norm_merge", shape, columns(cols, 1), x, partial_moments, moments, count, cols, cut, 100)
+            yield kernel("batch_norm_merge", shape, columns(cols, 1), x, partial_moments, moments, count, cols, cut, 100)
         for act in ACTIVATIONS.values():
-            yield _kernel("batch_norm_forward", shape, across, x, partial_moments, gamma, beta, Out((count, cols)),
-                          Out((2, cols)), count, cols, cut, EPSILON, act, fixed)
+            yield kernel("batch_norm_forward", shape, across, x, partial_moments, gamma, beta, Out((count, cols)),
+                         Out((2, cols)), count, cols, cut, EPSILON, act, fixed)
             if cut:
-                yield _kernel("batch_norm_backward_sums", shape, across, dy, x, moments, gamma, beta, Out((cut, 2, cols)),
-                              count, cols, EPSILON, act, fixed)
-            yield _kernel("batch_norm_backward", shape, across, dy, x, moments, gamma, beta, sums, Out((count, cols)),
-                          Out((cols,)), Out((cols,)), count, cols, cut, EPSILON, act, fixed)
+                yield kernel("batch_norm_backward_sums", shape, across, dy, x, moments, gamma, beta, Out((cut, 2, cols)),
+                             count, cols, EPSILON, act, fixed)
+            yield kernel("batch_norm_backward", shape, across, dy, x, moments, gamma, beta, sums, Out((count, cols)),
+                         Out((cols,)), Out((cols,)), count, cols, cut, EPSILON, act, fixed)
 
 
 def _batch_norm_pool(draw: Draw) -> Iterator[Case]:
     for images, height, width, cols, size, cut, fixed in ((2, 3, 4, 5, 3, 2, 0), (2, 4, 4, 16, 2, 2, 0), (1, 2, 2, 64, 2, 1, 1)):
-        shape, across = _by(images, height * size, width * size, cols), columns(cols, cut)
+        shape, across = by(images, height * size, width * size, cols), columns(cols, cut)
         windows, count = images * height * width, images * height * width * size * size
         x, dy, gamma, beta = draw.normal(count, cols), draw.normal(windows, cols), draw.positive(cols), draw.normal(cols)
         moments = np.stack([0.1 * draw.normal(cols), draw.positive(cols)]).astype(np.float32).astype(np.float64)
         xhat, chosen = draw.normal(windows, cols), draw.whole(size * size, windows, cols, dtype=np.uint8)
         small = Out((windows, cols))
         for act in ACTIVATIONS.values():
-            yield _kernel("batch_norm_pool_forward", shape, across, x, np.tile(moments, (cut, 1, 1)), gamma, beta, small, small,
-                          Out((windows, cols), np.uint8), Out((2, cols)), count, cols, cut, width, size, EPSILON, act, fixed)
-            yield _kernel("batch_norm_pool_backward_sums", shape, across, dy, xhat, gamma, beta, Out((cut, 2, cols)), windows,
-                          cols, act)
-            yield _kernel("batch_norm_pool_backward", shape, across, dy, xhat, chosen, x, moments, gamma, beta,
-                          draw.normal(cut, 2, cols), Out((count, cols)), Out((cols,)), Out((cols,)), count, cols, cut, width,
-                          size, EPSILON, act, fixed)
+            yield kernel("batch_norm_pool_forward", shape, across, x, np.tile(moments, (cut, 1, 1)), gamma, beta, small, small,
+                         Out((windows, cols), np.uint8), Out((2, cols)), count, cols, cut, width, size, EPSILON, act, fixed)
+            yield kernel("batch_norm_pool_backward_sums", shape, across, dy, xhat, gamma, beta, Out((cut, 2, cols)), windows,
+                         cols, act)
+            yield kernel("batch_norm_pool_backward", shape, across, dy, xhat, chosen, x, moments, gamma, beta,
+                         draw.normal(cut, 2, cols), Out((count, cols)), Out((cols,)), Out((cols,)), count, cols, cut, width,
+                         size, EPSILON, act, fixed)
 
 
 def _binary(draw: Draw) -> Iterator[Case]:
     for n, count, cols in ((1003, 7, 13), (4096, 8, 64)):
         a, b, mask = draw.positive(n), draw.positive(n), draw.whole(2, n, dtype=np.uint8)
         for kind in range(7):
-            yield _kernel("binary", f"{n}", elements(n), a, b, Out((n,)), n, kind)
-            yield _kernel("binary_backward", f"{n}", elements(n), draw.normal(n), a, b, Out((n,)), Out((n,)), n, 1, 1, kind)
+            yield kernel("binary", f"{n}", elements(n), a, b, Out((n,)), n, kind)
+            yield kernel("binary_backward", f"{n}", elements(n), draw.normal(n), a, b, Out((n,)), Out((n,)), n, 1, 1, kind)
             # (count, cols) by a row, by a column and by both at once
             for sizes, steps in (((count, cols), (0, 0, cols, 0, 0, 0, 1, 1)), ((count, cols), (0, 0, cols, 0, 0, 1, 1, 0)),
                                  ((count, 1), (0, 0, 1, 0, 0, 0, 0, 1))):
-                shape = _by(count, cols)
+                shape = by(count, cols)
                 operands = (draw.positive(*sizes), draw.positive(max(count, cols)), Out((count, cols)))
                 where = (count, cols, 1, count, *steps)
-                yield _kernel("binary_broadcast", shape, rows(count, cols), *operands, *where, kind)
-                yield _kernel("binary_broadcast_backward", shape, rows(count, cols), draw.normal(count, cols), *operands,
-                              Out((count, cols)), *where, 1, 1, kind)
-        yield _kernel("choose", f"{n}", elements(n), mask, a, b, Out((n,)), n, allowed=EXACT)
-        yield _kernel("choose_backward", f"{n}", elements(n), mask, a, Out((n,)), Out((n,)), n, allowed=EXACT)
+                yield kernel("binary_broadcast", shape, rows(count, cols), *operands, *where, kind)
+                yield kernel("binary_broadcast_backward", shape, rows(count, cols), draw.normal(count, cols), *operands,
+                             Out((count, cols)), *where, 1, 1, kind)
+        yield kernel("choose", f"{n}", elements(n), mask, a, b, Out((n,)), n, allowed=EXACT)
+        yield kernel("choose_backward", f"{n}", elements(n), mask, a, Out((n,)), Out((n,)), n, allowed=EXACT)
 
 
 def _compare(draw: Draw) -> Iterator[Case]:
@@ -191,83 +113,83 @@ def _compare(draw: Draw) -> Iterator[Case]:
         a, b = (draw.whole(3, n, dtype=np.int32).astype(np.float64) for _ in range(2))      # every third pair is equal
         for kind in range(6):
             out = Out((n,), np.uint8)
-            yield _kernel("compare", f"{n}", elements(n), a, b, out, n, kind, allowed=EXACT)
-            yield _kernel("compare_number", f"{n}", elements(n), a, out, n, 1.0, kind, allowed=EXACT)
-            yield _kernel("compare_broadcast", _by(count, cols), rows(count, cols), a[:count * cols], b[:cols],
-                          Out((count, cols), np.uint8), count, cols, 1, count, 0, 0, cols, 0, 0, 0, 1, 1, kind, allowed=EXACT)
+            yield kernel("compare", f"{n}", elements(n), a, b, out, n, kind, allowed=EXACT)
+            yield kernel("compare_number", f"{n}", elements(n), a, out, n, 1.0, kind, allowed=EXACT)
+            yield kernel("compare_broadcast", by(count, cols), rows(count, cols), a[:count * cols], b[:cols],
+                         Out((count, cols), np.uint8), count, cols, 1, count, 0, 0, cols, 0, 0, 0, 1, 1, kind, allowed=EXACT)
 
 
 def _conv(draw: Draw) -> Iterator[Case]:
     for images, height, width, channels, stride in ((3, 7, 5, 3, 2), (2, 8, 8, 16, 1)):
         high, wide = ((size + 2 - 3) // stride + 1 for size in (height, width))
-        shape, count = _by(images, height, width, channels), images * high * wide
+        shape, count = by(images, height, width, channels), images * high * wide
         sizes = (height, width, channels, 3, 3, stride, 1, high, wide)
         taps = 9 * channels
-        yield _kernel("im2col", shape, pixels(count, 3 * channels), draw.normal(images, height, width, channels),
-                      Out((count, taps)), count, *sizes, allowed=EXACT)
+        yield kernel("im2col", shape, pixels(count, 3 * channels), draw.normal(images, height, width, channels),
+                     Out((count, taps)), count, *sizes, allowed=EXACT)
         count = images * height * width
-        yield _kernel("col2im", shape, pixels(count, channels), draw.normal(images * high * wide, taps),
-                      Out((images, height, width, channels)), count, *sizes)
+        yield kernel("col2im", shape, pixels(count, channels), draw.normal(images * high * wide, taps),
+                     Out((images, height, width, channels)), count, *sizes)
 
 
 def _conv_direct(draw: Draw) -> Iterator[Case]:
     for images, height, width, channels, outputs, stride in ((3, 7, 5, 3, 5, 2), (4, 8, 8, 1, 64, 1)):
         high, wide = ((size + 2 - 3) // stride + 1 for size in (height, width))
-        shape, places, taps, slabs = _by(images, height, width, channels), images * high * wide, 9 * channels, 3
+        shape, places, taps, slabs = by(images, height, width, channels), images * high * wide, 9 * channels, 3
         x, sizes = draw.normal(images, height, width, channels), (height, width, channels, 3, 3, stride, 1, high, wide)
-        yield _kernel("conv_direct_forward", shape, pixels(places, outputs), x, draw.normal(taps, outputs),
-                      Out((places, outputs)), places, outputs, *sizes)
-        yield _kernel("conv_direct_weights", shape, columns(outputs, slabs), x, draw.normal(places, outputs),
-                      Out((slabs, taps, outputs)), places, outputs, *sizes)
-        yield _kernel("conv_direct_merge", _by(slabs, taps * outputs), elements(taps * outputs),
-                      draw.normal(slabs, taps * outputs), Out((taps * outputs,)), slabs, taps * outputs)
+        yield kernel("conv_direct_forward", shape, pixels(places, outputs), x, draw.normal(taps, outputs),
+                     Out((places, outputs)), places, outputs, *sizes)
+        yield kernel("conv_direct_weights", shape, columns(outputs, slabs), x, draw.normal(places, outputs),
+                     Out((slabs, taps, outputs)), places, outputs, *sizes)
+        yield kernel("conv_direct_merge", by(slabs, taps * outputs), elements(taps * outputs),
+                     draw.normal(slabs, taps * outputs), Out((taps * outputs,)), slabs, taps * outputs)
 
 
 def _distort(draw: Draw) -> Iterator[Case]:
     for images, height, width, channels in ((9, 7, 5, 3), (6, 8, 9, 1), (5, 6, 6, 8)):
         shape = (images, height, width, channels)
-        yield _kernel("distort", _by(*shape), pixels(images * height * width, channels), draw.normal(*shape),
-                      draw.whole(1000, images, dtype=np.int32), Out(shape), *shape, 2, 1, 2**63 + 5, 3, 32)
+        yield kernel("distort", by(*shape), pixels(images * height * width, channels), draw.normal(*shape),
+                     draw.whole(1000, images, dtype=np.int32), Out(shape), *shape, 2, 1, 2**63 + 5, 3, 32)
 
 
 def _dropout(draw: Draw) -> Iterator[Case]:
     for count, cols in ((9, 35), (16, 64)):
-        yield _kernel("dropout", _by(count, cols), rows(count, cols), draw.normal(count, cols),
-                      draw.whole(1000, count, dtype=np.int32), Out((count, cols)), count, cols, 3 << 30, 1.25,
-                      2**63 + 5, 3, 300)
+        yield kernel("dropout", by(count, cols), rows(count, cols), draw.normal(count, cols),
+                     draw.whole(1000, count, dtype=np.int32), Out((count, cols)), count, cols, 3 << 30, 1.25,
+                     2**63 + 5, 3, 300)
 
 
 def _linear(draw: Draw) -> Iterator[Case]:
     for count, cols in ((9, 35), (16, 64)):
         bias, y = draw.positive(cols), draw.positive(count, cols)
-        yield _kernel("add_bias", _by(count, cols), rows(count, cols), bias, y, count, cols)
+        yield kernel("add_bias", by(count, cols), rows(count, cols), bias, y, count, cols)
 
 
 def _importance(draw: Draw) -> Iterator[Case]:
     for images, samples, codes in ((3, 301, 13), (2, 512, 8)):
-        shape, drawn = _by(images, samples, codes), images * samples
+        shape, drawn = by(images, samples, codes), images * samples
         heads, example = draw.normal(images, 2 * codes), draw.whole(1000, images, dtype=np.int32)
-        yield _kernel("importance_sample", shape, elements(drawn * codes), heads, example, Out((drawn, codes)), Out((drawn,)),
-                      images, samples, codes, 2**63 + 5, 3, 3)
+        yield kernel("importance_sample", shape, elements(drawn * codes), heads, example, Out((drawn, codes)), Out((drawn,)),
+                     images, samples, codes, 2**63 + 5, 3, 3)
         work, state = rows(images, 256), np.abs(draw.normal(images, 4))
         cost, ratio = draw.normal(drawn), draw.normal(drawn)
         # One state after the other: what rounding left out of a sum is not the same number in another precision.
         for seen in (0, 256):
-            yield _kernel("importance_merge", shape, work, cost, ratio, state.copy(), images, samples, seen)
+            yield kernel("importance_merge", shape, work, cost, ratio, state.copy(), images, samples, seen)
 
 
 def _loss(draw: Draw) -> Iterator[Case]:
     for count, width, repeat in ((9, 35, 3), (16, 784, 4)):
-        shape, work = _by(count, width), rows(count, width)
+        shape, work = by(count, width), rows(count, width)
         y, x = draw.normal(count, width), draw.unit(count, width)
         for name in ("squared_error", "bernoulli"):
-            yield _kernel(name, shape, work, y, x, Out((count,)), Out((count, width)), count, width, 1, 0.125)
-            yield _kernel(name, f"{shape}, {repeat} rows to one of x", work, y, x[:count // repeat], Out((count,)),
-                          Out((count, width)), count, width, repeat, 0.125)
-            yield _kernel(f"{name}_value", shape, work, y, x, Out((count,)), count, width, 1)
-            yield _kernel(f"{name}_value", f"{shape}, {repeat} rows to one of x", work, y, x[:count // repeat], Out((count,)),
-                          count, width, repeat)
-        yield _kernel("rescale_rows", shape, work, y, draw.positive(count), count, width, 0.125)
+            yield kernel(name, shape, work, y, x, Out((count,)), Out((count, width)), count, width, 1, 0.125)
+            yield kernel(name, f"{shape}, {repeat} rows to one of x", work, y, x[:count // repeat], Out((count,)),
+                         Out((count, width)), count, width, repeat, 0.125)
+            yield kernel(f"{name}_value", shape, work, y, x, Out((count,)), count, width, 1)
+            yield kernel(f"{name}_value", f"{shape}, {repeat} rows to one of x", work, y, x[:count // repeat], Out((count,)),
+                         count, width, repeat)
+        yield kernel("rescale_rows", shape, work, y, draw.positive(count), count, width, 0.125)
 
 
 def _optimizer(draw: Draw) -> Iterator[Case]:
@@ -277,8 +199,8 @@ def _optimizer(draw: Draw) -> Iterator[Case]:
         square = (average**2 + draw.positive(n)).astype(np.float32).astype(np.float64)
         change, norms = draw.positive(n), 10 * draw.positive(parts)
         around = n, parts, 2.0, 0.05, 0.01      # limit, clip, weight decay
-        yield _kernel("squared_norm", shape, blocks(parts), g, Out((parts,)), n, total=True)
-        yield _kernel("moving_average", shape, elements(n), average, p, n, 0.125)
+        yield kernel("squared_norm", shape, blocks(parts), g, Out((parts,)), n, total=True)
+        yield kernel("moving_average", shape, elements(n), average, p, n, 0.125)
         betas, rates = (0.9, 0.1, 0.999, 0.001), (0.1, 0.02, 1.25, 0.01)
         for name, state, numbers in (
                 ("sgd", (), (0.1,)), ("sgd_momentum", (m,), (0.1, 0.9)), ("sgd_nesterov", (m,), (0.1, 0.9)),
@@ -291,111 +213,111 @@ def _optimizer(draw: Draw) -> Iterator[Case]:
                 ("amsgrad", (m, square, change), (*betas, 1e-8, 0.1, 1.25)),
                 ("adamax", (m, change), (0.9, 0.1, 0.999, 1e-8, 0.1)),
                 ("lion", (m,), (0.1, *betas, 0.01))):
-            yield _kernel(name, shape, elements(n), p, g, *state, norms, *around, *numbers)
+            yield kernel(name, shape, elements(n), p, g, *state, norms, *around, *numbers)
         cut = n // 32 * 16      # two tensors, the second of two pieces
         pieces = np.array([(0, 16, 0, 1), (16, cut, 1, 3), (cut, n, 1, 3)], np.int64)
-        yield _kernel("lamb_means", shape, blocks(3), p, g, m, square, pieces, norms, Out((3, 2)), parts, 2.0, 0.05, *betas,
-                      1e-3, 1.5, 1.25, 0.01)
-        yield _kernel("lamb_update", shape, blocks(3), p, m, square, pieces, 10 * draw.positive(3, 2), 0.1, 1e-3, 1.5, 1.25,
-                      0.01)
+        yield kernel("lamb_means", shape, blocks(3), p, g, m, square, pieces, norms, Out((3, 2)), parts, 2.0, 0.05, *betas,
+                     1e-3, 1.5, 1.25, 0.01)
+        yield kernel("lamb_update", shape, blocks(3), p, m, square, pieces, 10 * draw.positive(3, 2), 0.1, 1e-3, 1.5, 1.25,
+                     0.01)
 
 
 def _pool(draw: Draw) -> Iterator[Case]:
     for images, height, width, channels, size in ((2, 3, 4, 5, 3), (2, 4, 4, 16, 2)):
-        shape, count = _by(images, height * size, width * size, channels), images * height * width
+        shape, count = by(images, height * size, width * size, channels), images * height * width
         work, sizes = pixels(count, channels), (count, width, channels, size)
         small, large = (images, height, width, channels), (images, height * size, width * size, channels)
-        yield _kernel("max_pool", shape, work, draw.normal(*large), Out(small), Out(small, np.uint8), *sizes, allowed=EXACT)
-        yield _kernel("max_pool_backward", shape, work, draw.normal(*small), draw.whole(size * size, *small, dtype=np.uint8),
-                      Out(large), *sizes, allowed=EXACT)
-        yield _kernel("average_pool", shape, work, draw.normal(*large), Out(small), *sizes)
-        yield _kernel("average_pool_backward", shape, work, draw.normal(*small), Out(large), *sizes)
-        yield _kernel("upsample", shape, work, draw.normal(*small), Out(large), *sizes, allowed=EXACT)
-        yield _kernel("upsample_backward", shape, work, draw.normal(*large), Out(small), *sizes, allowed=EXACT)
+        yield kernel("max_pool", shape, work, draw.normal(*large), Out(small), Out(small, np.uint8), *sizes, allowed=EXACT)
+        yield kernel("max_pool_backward", shape, work, draw.normal(*small), draw.whole(size * size, *small, dtype=np.uint8),
+                     Out(large), *sizes, allowed=EXACT)
+        yield kernel("average_pool", shape, work, draw.normal(*large), Out(small), *sizes)
+        yield kernel("average_pool_backward", shape, work, draw.normal(*small), Out(large), *sizes)
+        yield kernel("upsample", shape, work, draw.normal(*small), Out(large), *sizes, allowed=EXACT)
+        yield kernel("upsample_backward", shape, work, draw.normal(*large), Out(small), *sizes, allowed=EXACT)
 
 
 def _reductions(draw: Draw) -> Iterator[Case]:
     for count, reduced, cols, parts, part in ((5, 133, 13, 3, 64), (4, 256, 64, 4, 64)):
         x = draw.normal(count, reduced)
-        yield _kernel("sum_rows", _by(count, reduced), rows(count * parts, part), draw.positive(count, reduced),
-                      Out((count, parts)), count, parts, part, reduced, 0.5)
-        yield _kernel("sum_columns", _by(count, reduced, cols), pixels(count * parts, cols),
-                      draw.positive(count, reduced, cols), Out((count, parts, cols)), count, parts, part, reduced, cols, 0.5)
-        shape, work, sizes, a_row = _by(count, reduced), rows(count, reduced), (count, reduced), Out((count,))
+        yield kernel("sum_rows", by(count, reduced), rows(count * parts, part), draw.positive(count, reduced),
+                     Out((count, parts)), count, parts, part, reduced, 0.5)
+        yield kernel("sum_columns", by(count, reduced, cols), pixels(count * parts, cols),
+                     draw.positive(count, reduced, cols), Out((count, parts, cols)), count, parts, part, reduced, cols, 0.5)
+        shape, work, sizes, a_row = by(count, reduced), rows(count, reduced), (count, reduced), Out((count,))
         most, dy = x.max(1), draw.normal(count)
-        yield _kernel("max_rows", shape, work, x, a_row, *sizes, allowed=EXACT)
-        yield _kernel("max_rows_backward", shape, work, dy, x, most, Out(x.shape), *sizes, allowed=EXACT)
-        yield _kernel("variance_rows", shape, work, draw.positive(count, reduced), a_row, a_row, *sizes, 1 / 64)
-        yield _kernel("variance_rows_backward", shape, work, dy, x, draw.normal(count), Out(x.shape), *sizes, 1 / 64)
-        yield _kernel("logsumexp_rows", shape, work, x, a_row, *sizes)
-        yield _kernel("logsumexp_rows_backward", shape, work, dy, x, most, Out(x.shape), *sizes)
+        yield kernel("max_rows", shape, work, x, a_row, *sizes, allowed=EXACT)
+        yield kernel("max_rows_backward", shape, work, dy, x, most, Out(x.shape), *sizes, allowed=EXACT)
+        yield kernel("variance_rows", shape, work, draw.positive(count, reduced), a_row, a_row, *sizes, 1 / 64)
+        yield kernel("variance_rows_backward", shape, work, dy, x, draw.normal(count), Out(x.shape), *sizes, 1 / 64)
+        yield kernel("logsumexp_rows", shape, work, x, a_row, *sizes)
+        yield kernel("logsumexp_rows_backward", shape, work, dy, x, most, Out(x.shape), *sizes)
 
 
 def _reparameterize(draw: Draw) -> Iterator[Case]:
     for count, codes, draws in ((9, 13, 3), (16, 64, 1)):
-        shape, work = _by(count, codes), rows(count, codes)
+        shape, work = by(count, codes), rows(count, codes)
         noise = (2**63 + 5, 3, 1)
         heads, example = draw.normal(count, 2 * codes), draw.whole(1000, count // draws, dtype=np.int32)
-        yield _kernel("reparameterize_forward", shape, work, heads, example, Out((count, codes)), Out((count,)), count,
-                      codes, draws, *noise)
-        yield _kernel("reparameterize_backward", shape, work, draw.normal(count, codes), draw.normal(count), heads, example,
-                      Out((count, 2 * codes)), count, codes, draws, *noise)
-        yield _kernel("standard_normal", shape, work, Out((count, codes)), count, codes, 7, *noise)
+        yield kernel("reparameterize_forward", shape, work, heads, example, Out((count, codes)), Out((count,)), count,
+                     codes, draws, *noise)
+        yield kernel("reparameterize_backward", shape, work, draw.normal(count, codes), draw.normal(count), heads, example,
+                     Out((count, 2 * codes)), count, codes, draws, *noise)
+        yield kernel("standard_normal", shape, work, Out((count, codes)), count, codes, 7, *noise)
     for n in (33, 256):
-        yield _kernel("philox_words", _by(n, 4), elements(n), draw.whole(2**32, n, 4, dtype=np.uint32),
-                      draw.whole(2**32, n, 2, dtype=np.uint32), Out((n, 4), np.uint32), n, allowed=EXACT)
+        yield kernel("philox_words", by(n, 4), elements(n), draw.whole(2**32, n, 4, dtype=np.uint32),
+                     draw.whole(2**32, n, 2, dtype=np.uint32), Out((n, 4), np.uint32), n, allowed=EXACT)
 
 
 def _softmax(draw: Draw) -> Iterator[Case]:
     for count, cols in ((9, 35), (16, 784)):
-        shape, work, sizes, out, a_row = _by(count, cols), rows(count, cols), (count, cols), Out((count, cols)), Out((count,))
+        shape, work, sizes, out, a_row = by(count, cols), rows(count, cols), (count, cols), Out((count, cols)), Out((count,))
         x, dy, p, dcost = draw.normal(count, cols), draw.normal(count, cols), draw.unit(count, cols), draw.positive(count)
         label, every = draw.whole(cols, count, dtype=np.int32), 8 * draw.positive(count)
         for logarithm in (0, 1):
-            yield _kernel("softmax_forward", shape, work, x, out, *sizes, logarithm)
-            yield _kernel("softmax_backward", shape, work, dy, p, out, *sizes, logarithm)
-        yield _kernel("cross_entropy_labels", shape, work, x, label, a_row, a_row, *sizes)
-        yield _kernel("cross_entropy_labels_backward", shape, work, dcost, x, label, every, out, *sizes)
-        yield _kernel("cross_entropy", shape, work, x, p, a_row, a_row, a_row, *sizes)
-        yield _kernel("cross_entropy_backward", shape, work, dcost, x, p, every, every, out, *sizes)
+            yield kernel("softmax_forward", shape, work, x, out, *sizes, logarithm)
+            yield kernel("softmax_backward", shape, work, dy, p, out, *sizes, logarithm)
+        yield kernel("cross_entropy_labels", shape, work, x, label, a_row, a_row, *sizes)
+        yield kernel("cross_entropy_labels_backward", shape, work, dcost, x, label, every, out, *sizes)
+        yield kernel("cross_entropy", shape, work, x, p, a_row, a_row, a_row, *sizes)
+        yield kernel("cross_entropy_backward", shape, work, dcost, x, p, every, every, out, *sizes)
 
 
 def _take(draw: Draw) -> Iterator[Case]:
     for outer, size, count, inner in ((3, 7, 11, 5), (2, 8, 16, 64)):
-        shape, sizes = _by(outer, size, inner), (outer, size, count, inner)
+        shape, sizes = by(outer, size, inner), (outer, size, count, inner)
         chosen = draw.whole(size, count, dtype=np.int32)
-        yield _kernel("take", shape, pixels(outer * count, inner), draw.normal(outer, size, inner), chosen,
-                      Out((outer, count, inner)), *sizes, allowed=EXACT)
-        yield _kernel("take_backward", shape, pixels(outer * size, inner), draw.normal(outer, count, inner), chosen,
-                      Out((outer, size, inner)), *sizes)
+        yield kernel("take", shape, pixels(outer * count, inner), draw.normal(outer, size, inner), chosen,
+                     Out((outer, count, inner)), *sizes, allowed=EXACT)
+        yield kernel("take_backward", shape, pixels(outer * size, inner), draw.normal(outer, count, inner), chosen,
+                     Out((outer, size, inner)), *sizes)
 
 
 def _unary(draw: Draw) -> Iterator[Case]:
     for n in (1003, 4096):
         for kind in range(19):
             x = draw.positive(n)
-            yield _kernel("unary", f"{n}", elements(n), x, Out((n,)), n, kind, 0.75, 1.25)
-            yield _kernel("unary_backward", f"{n}", elements(n), draw.normal(n), x, Out((n,)), n, kind, 0.75, 1.25)
+            yield kernel("unary", f"{n}", elements(n), x, Out((n,)), n, kind, 0.75, 1.25)
+            yield kernel("unary_backward", f"{n}", elements(n), draw.normal(n), x, Out((n,)), n, kind, 0.75, 1.25)
 
 
 def _winograd(draw: Draw) -> Iterator[Case]:
     for images, height, width, channels, pad in ((3, 5, 4, 3, 1), (2, 8, 8, 16, 1), (2, 6, 7, 8, 0)):
-        shape, pairs = _by(images, height, width, channels), channels * channels
+        shape, pairs = by(images, height, width, channels), channels * channels
         out_high, out_wide = height + 2 * pad - 2, width + 2 * pad - 2
         high, wide = -(-out_high // 4), -(-out_wide // 4)
         tiles, cells = images * high * wide, images * (high + 1) * (wide + 1)
         image, out, tiled = (images, height, width, channels), (images, out_high, out_wide, channels), (36, tiles, channels)
         apart = tiles * channels
         from_image, from_out = (apart, high, wide, height, width, channels, pad), (apart, high, wide, out_high, out_wide, channels)
-        yield _kernel("winograd_weights", _by(3, 3, pairs), elements(pairs), draw.normal(9, pairs), Out((36, pairs)), pairs)
-        yield _kernel("winograd_weights_backward", _by(36, pairs), elements(pairs), draw.normal(36, pairs), Out((9, pairs)),
-                      pairs)
-        yield _kernel("winograd_input", shape, pixels(tiles, channels), draw.normal(*image), Out(tiled), tiles, *from_image)
-        yield _kernel("winograd_input_backward", shape, pixels(cells, channels), draw.normal(*tiled), Out(image), cells,
-                      *from_image)
-        yield _kernel("winograd_output", shape, pixels(tiles, channels), draw.normal(*tiled), Out(out), tiles, *from_out)
-        yield _kernel("winograd_output_backward", shape, pixels(tiles, channels), draw.normal(*out), Out(tiled), tiles,
-                      *from_out)
+        yield kernel("winograd_weights", by(3, 3, pairs), elements(pairs), draw.normal(9, pairs), Out((36, pairs)), pairs)
+        yield kernel("winograd_weights_backward", by(36, pairs), elements(pairs), draw.normal(36, pairs), Out((9, pairs)),
+                     pairs)
+        yield kernel("winograd_input", shape, pixels(tiles, channels), draw.normal(*image), Out(tiled), tiles, *from_image)
+        yield kernel("winograd_input_backward", shape, pixels(cells, channels), draw.normal(*tiled), Out(image), cells,
+                     *from_image)
+        yield kernel("winograd_output", shape, pixels(tiles, channels), draw.normal(*tiled), Out(out), tiles, *from_out)
+        yield kernel("winograd_output_backward", shape, pixels(tiles, channels), draw.normal(*out), Out(tiled), tiles,
+                     *from_out)
 
 
 # ---- what a device does itself ----
@@ -403,12 +325,12 @@ def _winograd(draw: Draw) -> Iterator[Case]:
 def _device(draw: Draw) -> Iterator[Case]:
     for m, k, n in ((37, 29, 13), (128, 64, 96)):
         a, b, c, batch = draw.normal(m, k), draw.normal(k, n), draw.normal(m, n), draw.normal(16, m, k)
-        yield Case("matmul", f"{_by(m, k)} by {_by(k, n)}", partial(_matmul, a, b))
-        yield Case("matmul, transposed", f"{_by(k, m)} by {_by(n, k)}", partial(_matmul, a.T, b.T, transposed=True))
-        yield Case("matmul, of a batch", f"{_by(16, m, k)} by {_by(16, k, n)}",
+        yield Case("matmul", f"{by(m, k)} by {by(k, n)}", partial(_matmul, a, b))
+        yield Case("matmul, transposed", f"{by(k, m)} by {by(n, k)}", partial(_matmul, a.T, b.T, transposed=True))
+        yield Case("matmul, of a batch", f"{by(16, m, k)} by {by(16, k, n)}",
                    partial(_matmul, batch, draw.normal(16, k, n)))
-        yield Case("matmul, accumulated", f"{_by(m, k)} by {_by(k, n)}", partial(_matmul, a, b, onto=c))
-        yield Case("copy, transposed", _by(16, m, k), partial(_copy, batch), EXACT)
+        yield Case("matmul, accumulated", f"{by(m, k)} by {by(k, n)}", partial(_matmul, a, b, onto=c))
+        yield Case("copy, transposed", by(16, m, k), partial(_copy, batch), EXACT)
 
 
 def _matmul(a, b, device: Device, dtype, *, transposed: bool = False, onto=None) -> list[np.ndarray]:

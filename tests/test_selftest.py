@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minivae import kernels, selftest, selftest_cases
+from minivae import kernels, selftest, selftest_case, selftest_cases
 from minivae.device import CpuDevice
 from minivae.selftest import difference
 
@@ -45,7 +45,7 @@ def test_the_noise_is_the_same_in_both_builds(cpu):
 @pytest.mark.parametrize("kernel", sorted(KERNELS))
 def test_a_wrong_kernel_is_caught(cpu, monkeypatch, kernel):
     """One number of one output off by 0.1% of the largest, or one whole number by one: each output in turn."""
-    right = selftest_cases._launch
+    right = selftest_case._launch
     outputs = sum(p.pointer and not p.const for p in kernels.signature_of(kernel))
     for wrong in range(outputs):
         def launch(name, work, arguments, total, device, dtype, wrong=wrong):
@@ -56,7 +56,7 @@ def test_a_wrong_kernel_is_caught(cpu, monkeypatch, kernel):
             return found
 
         with monkeypatch.context() as patch:
-            patch.setattr(selftest_cases, "_launch", launch)
+            patch.setattr(selftest_case, "_launch", launch)
             patch.setattr(selftest, "cases", lambda: (c for c in selftest_cases.cases() if c.name in (kernel, "add", "sum")))
             results = _run(cpu, cpu)
         assert [name for name, result in results.items() if not result.ok] == [kernel]
@@ -79,21 +79,21 @@ def test_wrong_products_are_caught(cpu, monkeypatch):
 
 def test_what_is_not_written_is_caught(cpu, monkeypatch):
     """A kernel that does nothing leaves the outputs at NaN."""
-    right = selftest_cases.launch
-    monkeypatch.setattr(selftest_cases, "launch", lambda name, *args: None if name == "add" else right(name, *args))
+    right = selftest_case.launch
+    monkeypatch.setattr(selftest_case, "launch", lambda name, *args: None if name == "add" else right(name, *args))
     results = _run(cpu, cpu)
     assert results["add"].error == float("inf") and not results["add"].ok and results["fill"].ok
 
 
 def test_a_kernel_that_raises_leaves_the_others(cpu, monkeypatch):
-    right = selftest_cases.launch
+    right = selftest_case.launch
 
     def launch(name, *args):
         if name == "adam":
             raise MemoryError("no room\nfor it")
         right(name, *args)
 
-    monkeypatch.setattr(selftest_cases, "launch", launch)
+    monkeypatch.setattr(selftest_case, "launch", launch)
     results = _run(cpu, cpu)
     assert [r.name for r in results.values() if not r.ok] == ["adam"] and results["adam"].failure == "no room for it"
 
@@ -117,7 +117,7 @@ def test_products_in_tf32_are_allowed_their_rounding(monkeypatch):
 
     matmul, add = (next(c for c in selftest_cases.cases() if c.name == name) for name in ("matmul", "add"))
     monkeypatch.delenv("CUPY_TF32", raising=False)
-    assert selftest._allowed(matmul, Gpu) == selftest_cases.ROUNDING
+    assert selftest._allowed(matmul, Gpu) == selftest_case.ROUNDING
     monkeypatch.setenv("CUPY_TF32", "1")
-    assert selftest._allowed(matmul, Gpu) == selftest.TF32 and selftest._allowed(add, Gpu) == selftest_cases.ROUNDING
-    assert selftest._allowed(matmul, CpuDevice) == selftest_cases.ROUNDING
+    assert selftest._allowed(matmul, Gpu) == selftest.TF32 and selftest._allowed(add, Gpu) == selftest_case.ROUNDING
+    assert selftest._allowed(matmul, CpuDevice) == selftest_case.ROUNDING
