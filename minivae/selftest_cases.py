@@ -22,8 +22,8 @@ EXACT = 0.0     # allowed of kernels that only move numbers
 
 def cases() -> Iterator[Case]:
     """All of them; the arguments are drawn anew each time, and are the same each time."""
-    for of in (_arithmetic, _batch, _batch_norm, _batch_norm_pool, _binary, _compare, _conv, _conv_direct, _distort,
-               _dropout, _importance, _linear, _loss, _optimizer, _pool, _reductions, _reparameterize, _softmax, _take, _unary,
+    for of in (_arithmetic, _batch, _batch_norm, _batch_norm_joint, _batch_norm_pool, _binary, _compare, _conv, _conv_direct,
+               _distort, _dropout, _importance, _linear, _loss, _optimizer, _pool, _reductions, _reparameterize, _softmax, _take, _unary,
                _winograd, _device):
         yield from of(Draw(SEED))
 
@@ -69,6 +69,15 @@ def _batch_norm(draw: Draw) -> Iterator[Case]:
                              count, cols, EPSILON, act, fixed)
             yield kernel("batch_norm_backward", shape, across, dy, x, moments, gamma, beta, sums, Out((count, cols)),
                          Out((cols,)), Out((cols,)), count, cols, cut, EPSILON, act, fixed)
+
+
+def _batch_norm_joint(draw: Draw) -> Iterator[Case]:
+    for count, cols, cut, size in ((37, 13, 0, 3), (211, 64, 3, 2)):
+        shape, across, x = by(count, cols), columns(cols, 1), draw.normal(count, cols)
+        partial = np.stack([0.1 * draw.normal(max(cut, 1), cols), draw.positive(max(cut, 1), cols)], 1)
+        yield kernel("batch_norm_summary", shape, across, x, partial, Out((3, cols)), count, cols, cut)
+        summaries = np.stack([draw.normal(size, cols), 0.1 * draw.normal(size, cols), draw.positive(size, cols)], 1)
+        yield kernel("batch_norm_join", by(size, cols), across, x, summaries, Out((1, 2, cols)), cols, 10, size)
 
 
 def _batch_norm_pool(draw: Draw) -> Iterator[Case]:

@@ -60,7 +60,7 @@ class M2(ClassVAE):
         # KL(one-hot || uniform) = log classes
         known = ops.reshape(known, -1)
         class_kl = self.class_kl(logits) * (1 - known) + known * math.log(classes)
-        total = self.total(objective(reconstruction, kl, heads, weights, share), lambda: class_kl,
+        total = self.total(objective(reconstruction, kl, heads, weights, self.group, share), lambda: class_kl,
                            ops.cross_entropy(logits, labels), weights)
         total = self.consistent(total, x, example, noise, logits, labels, weights)
         return Cost(total, reconstruction.data, (kl + class_kl).data)

@@ -190,7 +190,7 @@ class SemiSupervised(ClassVAE):
         open_ = 1 - ops.sum(labels, axis=1, keepdims=True)
         z, kl = ops.reparameterize(heads, example=example, noise=noise)
         reconstruction = self.likelihood(self.decode(z, open_ * ops.softmax(logits) + labels), x)
-        total = self.total(objective(reconstruction, kl, heads, weights),
+        total = self.total(objective(reconstruction, kl, heads, weights, self.group),
                            lambda: self.class_kl(logits) * ops.reshape(open_, -1), ops.cross_entropy(logits, labels), weights)
         total = self.consistent(total, x, example, noise, logits, labels, weights)
         return Cost(total, reconstruction.data, kl.data)

@@ -10,9 +10,10 @@ import numpy as np
 from minivae import ops
 from minivae.device import Device
 from minivae.errors import UsageError
+from minivae.group import Group
 from minivae.models import importance_weighted
 from minivae.models.likelihoods import Likelihood
-from minivae.nn import Dense, Module
+from minivae.nn import Dense, Joint, Module
 from minivae.ops.reparameterize import Noise, standard_normal
 from minivae.tensor import Tensor, no_grad
 
@@ -76,7 +77,7 @@ class Cost(NamedTuple):
     kl: object
 
 
-class VAE(Module):
+class VAE(Joint):
     """An encoder, heads, a decoder, and the cost between them.
 
     The two heads are one product: mu in the first half of its columns, rho in the second, sigma = softplus(rho).
@@ -144,7 +145,7 @@ class VAE(Module):
             return self._importance_weighted(heads, x, example, noise, weights.samples)
         z, kl = ops.reparameterize(heads, example=example, noise=noise)
         reconstruction = self.reconstruction(z, x)
-        return Cost(objective(reconstruction, kl, heads, weights), reconstruction.data, kl.data)
+        return Cost(objective(reconstruction, kl, heads, weights, self.group), reconstruction.data, kl.data)
 
     def _importance_weighted(self, heads: Tensor, x, example, noise: Noise, samples: int) -> Cost:
         drawn = importance_weighted.draw(heads, example, samples, noise)
@@ -169,12 +170,14 @@ class VAE(Module):
         return np.clip(values, 0, 1).astype(np.float32)
 
 
-def objective(reconstruction: Tensor, kl: Tensor, heads: Tensor, weights: Weights, share: Tensor | None = None) -> Tensor:
+def objective(reconstruction: Tensor, kl: Tensor, heads: Tensor, weights: Weights, group: Group,
+              share: Tensor | None = None) -> Tensor:
     """mean(reconstruction) + beta * KL; with free bits sum_l max(mean KL_l, free_bits) in place of the KL.
 
     Args:
         reconstruction, kl: (rows,).
         heads: (rows * n, 2 * code), what the KL is of.
+        group: the processes that have the batch's rows.
         share: (rows, n), how much each of a row's n codes counts; None for one that counts whole.
     """
     if weights.free_bits:
@@ -182,7 +185,7 @@ def objective(reconstruction: Tensor, kl: Tensor, heads: Tensor, weights: Weight
         if share is not None:
             every = ops.reshape(every, (*share.shape, -1)) * ops.reshape(share, (*share.shape, 1))
             every = ops.sum(every, axis=1)
-        reached = ops.maximum(ops.mean(every, axis=0), weights.free_bits)
+        reached = ops.maximum(ops.batch_mean(every, group), weights.free_bits)
         return ops.mean(reconstruction) + ops.sum(reached) * weights.beta
     return ops.mean(ops.add(reconstruction, kl if weights.beta == 1 else kl * weights.beta))
 

@@ -8,13 +8,14 @@ from minivae import ops
 from minivae.device import Device, device_of
 from minivae.errors import MinivaeError
 from minivae.nn.initial import glorot
+from minivae.nn.joint import Joint
 from minivae.nn.module import Buffer, Module, Parameter
 from minivae.ops.batch_norm import merge_moments
 from minivae.tensor import Tensor
 
 
-class BatchNorm(Module):
-    """Batch norm over all rows, then an activation; gamma starts at 1, beta at 0.
+class BatchNorm(Joint):
+    """Batch norm over all rows of the batch, then an activation; gamma starts at 1, beta at 0.
 
     In training it uses the batch's own mean and variance; otherwise `moments`, the fixed-point
     statistics that fixed_point.py computes.
@@ -51,8 +52,9 @@ class BatchNorm(Module):
         if fixed is None and not self.training:
             raise MinivaeError("batch norm has no fixed-point statistics yet: compute them over the training data first")
         if self.pool > 1:
-            return ops.batch_norm_pool2d(x, self.gamma, self.beta, activation=self.activation, size=self.pool, fixed=fixed)
-        return ops.batch_norm(x, self.gamma, self.beta, activation=self.activation, fixed=fixed)
+            return ops.batch_norm_pool2d(x, self.gamma, self.beta, activation=self.activation, size=self.pool, fixed=fixed,
+                                         group=self.group)
+        return ops.batch_norm(x, self.gamma, self.beta, activation=self.activation, fixed=fixed, group=self.group)
 
 
 class Dense(Module):

@@ -8,6 +8,7 @@ from minivae.ops.compare import equal, greater, greater_equal, less, less_equal,
 from minivae.ops.conv import conv2d, conv2d_transpose
 from minivae.ops.distort import distort
 from minivae.ops.dropout import dropout
+from minivae.ops.joint import batch_mean
 from minivae.ops.linear import linear
 from minivae.ops.loss import bernoulli, squared_error
 from minivae.ops.matmul import matmul
@@ -34,7 +35,7 @@ from minivae.ops.unary import (
     tanh,
 )
 
-__all__ = ["abs", "add", "average_pool2d", "batch_norm", "batch_norm_pool2d", "bernoulli", "broadcast_to", "clip",
+__all__ = ["abs", "add", "average_pool2d", "batch_mean", "batch_norm", "batch_norm_pool2d", "bernoulli", "broadcast_to", "clip",
            "concatenate", "conv2d", "conv2d_transpose", "cross_entropy", "distort", "divide", "dropout", "elu", "embedding",
            "equal", "exp", "gelu", "greater", "greater_equal", "hard_tanh", "index", "leaky_relu", "less", "less_equal", "linear",
            "log", "log_softmax", "logsumexp", "matmul", "max", "max_pool2d", "maximum", "mean", "minimum", "multiply",

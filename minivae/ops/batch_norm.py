@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from minivae.device import device_of
+from minivae.group import ALONE, Group
 from minivae.kernels import launch
+from minivae.ops.batch_norm_joint import joint_moments, joint_sums
 from minivae.tensor import op, place_for
 from minivae.work import columns, slabs
 
@@ -38,7 +40,8 @@ def merge_moments(running, seen: int, x) -> None:
 
 
 @op
-def batch_norm(needs, x, gamma, beta, *, activation: str = "identity", fixed=None, epsilon: float = EPSILON):
+def batch_norm(needs, x, gamma, beta, *, activation: str = "identity", fixed=None, epsilon: float = EPSILON,
+               group: Group = ALONE):
     """act(gamma (x - mean) / sqrt(variance + epsilon) + beta), moments over all rows (Ioffe & Szegedy 2015).
 
     Args:
@@ -46,6 +49,8 @@ def batch_norm(needs, x, gamma, beta, *, activation: str = "identity", fixed=Non
         gamma, beta: (channels,).
         activation: a key of ACTIVATIONS.
         fixed: (2, channels), mean and variance to use instead of the batch's own; no gradient goes there.
+        group: the processes over whose rows the moments are; x are this one's of the batch in work. The gradients of gamma
+            and beta are then parts whose sum over the processes is the whole.
 
     Returns:
         y: of x's shape.
@@ -58,16 +63,21 @@ def batch_norm(needs, x, gamma, beta, *, activation: str = "identity", fixed=Non
     (rows, cols), device = x.shape, device_of(x)
     act, given = activation_number(activation), int(fixed is not None)
     partial, cut = _partial_moments(x) if fixed is None else (fixed, 1)
+    joint, part = fixed is None and group.size > 1, 1.0
+    if joint:
+        partial, cut, part = joint_moments(x, partial, cut, group), 1, group.part
     used, y = device.empty((2, cols), x.dtype), device.empty(x.shape, x.dtype)
     across = columns(cols, max(1, slabs(device, rows, cols)))
     launch("batch_norm_forward", across, x, partial, gamma, beta, y, used, rows, cols, cut, epsilon, act, given)
 
     def backward(dy, into):
         dy = dy.reshape(x.shape)
-        cut, sums = slabs(device, rows, cols), x
+        cut, sums = slabs(device, rows, cols) or int(joint), x
         if cut:
             sums = device.empty((cut, 2, cols), x.dtype)
             launch("batch_norm_backward_sums", across, dy, x, used, gamma, beta, sums, rows, cols, epsilon, act, given)
+        if joint:
+            sums, cut = joint_sums(sums, group, part), 1
         dx = dy         # in place: a third of the bytes, and they are in the cache
         dgamma, dbeta = place_for(gamma, into[1]), place_for(beta, into[2])
         launch("batch_norm_backward", across, dy, x, used, gamma, beta, sums, dx, dgamma, dbeta,

@@ -1,0 +1,57 @@
+"""The processes that train one model together: who they are, which part of a batch each has, how they add up numbers.
+
+Whoever takes part has a Group. That of a process on its own, ALONE, computes nothing and copies nothing; mpi.py has that of
+several. Every process must make the same calls in the same order: a sum waits for all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+class Group:
+    """A process on its own; what a group of several overrides says what the others do.
+
+    Attributes:
+        rank: this process's number, from 0.
+        size: how many there are.
+        rows: of the whole batch that is in work, see take().
+    """
+
+    rank, size, rows = 0, 1, 0
+
+    def share(self, count: int, rank: int | None = None) -> tuple[int, int]:
+        """(begin, end) of this process's contiguous part of `count` things, or of another's; parts differ by 1 at most."""
+        rank = self.rank if rank is None else rank
+        return count * rank // self.size, count * (rank + 1) // self.size     # as share_of() in kernels/portable.cuh
+
+    def take(self, rows: int) -> tuple[int, int]:
+        """share() of the rows of a batch, which is in work from now on: layers take its statistics over all its rows."""
+        self.rows = rows
+        return self.share(rows)
+
+    @property
+    def part(self) -> float:
+        """How much of the batch in work is this process's: from 0 to 1."""
+        begin, end = self.share(self.rows)
+        return (end - begin) / self.rows
+
+    def sum(self, array) -> None:
+        """Put the sum of every process's array, of one shape, in place of this one: the same bits in all of them."""
+
+    def gather(self, array):
+        """Every process's array, of one shape, in the order of their numbers: (size, *shape)."""
+        return array.reshape(1, *array.shape)
+
+    def exchange(self, value: Any) -> list:
+        """What every process gives, in the order of their numbers; values on the host that pickle takes."""
+        return [value]
+
+    def first(self, work: Callable[[], Any]) -> Any:
+        """The result of `work`, which one process a machine does before the others begin: what it leaves on the disk is there
+        for them."""
+        return work()
+
+
+ALONE = Group()
