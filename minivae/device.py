@@ -3,10 +3,12 @@
 A Device makes arrays, moves them, and multiplies matrices. On a CPU arrays are NumPy's and products
 run on our own thread pool; on a GPU arrays are CuPy's and products cuBLAS's.
 
-What minivae uses of CuPy, all of it here and in kernels.py: empty, zeros, asarray, asnumpy, matmul, add, ndarray,
+What minivae uses of CuPy, all of it here, in kernels.py and in nccl.py: empty, zeros, asarray, asnumpy, matmul, add, ndarray,
 RawModule, get_default_memory_pool, cuda.Device, cuda.Event, cuda.get_current_stream, cuda.get_elapsed_time,
-cuda.runtime.getDeviceCount, cuda.runtime.getDeviceProperties, lib.stride_tricks.as_strided. Of arrays the rest of minivae
-uses shape, dtype, size, ndim, views (slices, reshape, transpose, T), and to move data copy, fill, [...] = and sum.
+cuda.nccl.available, cuda.nccl.get_unique_id, cuda.nccl.NcclCommunicator, cuda.nccl.NCCL_FLOAT32, cuda.nccl.NCCL_FLOAT64,
+cuda.nccl.NCCL_SUM, cuda.runtime.getDeviceCount, cuda.runtime.getDeviceProperties, lib.stride_tricks.as_strided. Of arrays the
+rest of minivae uses shape, dtype, size, ndim, views (slices, reshape, transpose, T), and to move data copy, fill, [...] = and
+sum.
 The tests run all of it without a GPU over tests/strict_cupy, which has these names and no others.
 `minivae kernels` looks at what cuda.nvrtc compiles; `minivae doctor` also asks cuda.runtime.runtimeGetVersion and
 cuda.nvrtc.getVersion, through gpu_probe.py.
@@ -22,10 +24,12 @@ from functools import cache, cached_property
 import numpy as np
 
 from minivae import gpu_probe
+from minivae.collectives import OnHost, ThroughHost
 from minivae.errors import MinivaeError, UsageError
-from minivae.gpu_errors import GpuError, install
+from minivae.gpu_errors import GpuError, install, install_nccl
 from minivae.host import Host, address
 from minivae.memory import FEW, MemoryPool
+from minivae.nccl import Nccl
 from minivae.system import default_threads, has_nvidia_driver, processor_name
 from minivae.trace import recorded
 
@@ -118,6 +122,10 @@ class CpuDevice:
     def milliseconds(self, began: float, ended: float) -> float:
         """The time between two marks."""
         return (ended - began) * 1e3
+
+    def collectives(self, world) -> OnHost:
+        """How arrays here are added up and gathered over the processes of an mpi.World."""
+        return OnHost(world, self)
 
     def address_of(self, array: np.ndarray) -> int:
         """The address of an array's first element."""
@@ -221,6 +229,16 @@ class CudaDevice:
         """The time between two marks; waits for the second."""
         ended.synchronize()
         return self.cupy.cuda.get_elapsed_time(began, ended)
+
+    def collectives(self, world) -> Nccl | ThroughHost:
+        """How arrays here are added up and gathered over the processes of an mpi.World; all of them must come here.
+
+        Raises:
+            GpuError: NCCL does not work.
+        """
+        if all(world.exchange(self.cupy.cuda.nccl.available)):
+            return driver_answer(lambda: Nccl(world, self))
+        return ThroughHost(world, self, f"NCCL is missing, which is faster: {install_nccl()}")
 
     def address_of(self, array) -> int:
         """The address of an array's first element."""
@@ -346,11 +364,13 @@ def gpu(index: int) -> CudaDevice:
     return _gpus[index]
 
 
-def select(name: str = "auto") -> tuple[Device, str]:
+def select(name: str = "auto", place: int = 0) -> tuple[Device, str]:
     """The device of that name, and why it was taken.
 
     Args:
         name: "auto" (a working GPU, else the CPU), "cpu", "cuda" or "cuda:N".
+        place: which GPU is meant where the name gives no number, counted on from the first after the last: a process's
+            number among those of its machine.
 
     Raises:
         UsageError: an unknown name or a GPU that is not there.
@@ -362,7 +382,7 @@ def select(name: str = "auto") -> tuple[Device, str]:
         return cpu(), "no NVIDIA driver"
     if name == "auto":
         try:
-            return gpu(0), "a GPU works"
+            return gpu(_at(place)), "a GPU works"
         except GpuError as error:
             return cpu(), f"no working GPU: {error.diagnosis}"
         except MinivaeError as error:
@@ -370,12 +390,17 @@ def select(name: str = "auto") -> tuple[Device, str]:
     kind, _, index = name.partition(":")
     if kind != "cuda" or not (index.isdigit() or name == "cuda"):
         raise UsageError(f"unknown device {name!r}: take auto, cpu, cuda or cuda:N (cuda:0 is the first GPU)")
-    return gpu(int(index or 0)), "as asked"
+    return gpu(int(index) if index else _at(place)), "as asked"
 
 
-def announced(device: str | Device, say: Callable[[str], None]) -> Device:
+def _at(place: int) -> int:
+    """The number of the GPU for a place; each process may see only its own."""
+    return place % max(1, driver_answer(_import_cupy().cuda.runtime.getDeviceCount)) if place else 0
+
+
+def announced(device: str | Device, say: Callable[[str], None], place: int = 0) -> Device:
     """The device, or the one of that name (see select); tells `say` which it is, and why where the name left it open."""
-    where, why = select(device) if isinstance(device, str) else (device, "")
+    where, why = select(device, place) if isinstance(device, str) else (device, "")
     say(f"device: {where.describe()}; {why}" if device == "auto" else f"device: {where.describe()}")
     return where
 

@@ -53,6 +53,11 @@ def install(upgrade: bool = False) -> str:
     return f"{command} '{PACKAGES[min(speaks[0], max(PACKAGES))]}{EXTRA}'"
 
 
+def install_nccl() -> str:
+    """The command that installs NCCL for the CuPy that is there."""
+    return f"{pip()} install nvidia-nccl-cu{12 if PACKAGES[12] in gpu_probe.cupy_packages() else 13}"
+
+
 def no_driver() -> Diagnosis:
     """There is no driver's library."""
     return Diagnosis("no NVIDIA driver", "install NVIDIA's driver until nvidia-smi shows the GPU; in a container, start it "

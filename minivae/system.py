@@ -18,19 +18,32 @@ def kernel_folder() -> Path:
     return installed if installed.is_dir() else Path(__file__).parent.parent / "kernels"
 
 
+def processors() -> set[int]:
+    """The numbers of the processors that this process may run on."""
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
+
+
 def default_threads() -> int:
-    """$MINIVAE_THREADS or $OMP_NUM_THREADS, else the processors this process may run on.
+    """threads_asked(), else the processors this process may run on.
 
     Raises:
         UsageError: MINIVAE_THREADS is no number of threads.
     """
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(threads_asked() or len(processors()), MOST_THREADS)
+
+
+def threads_asked() -> int | None:
+    """$MINIVAE_THREADS or $OMP_NUM_THREADS, None where neither says a number.
+
+    Raises:
+        UsageError: MINIVAE_THREADS is no number of threads.
+    """
     asked = os.environ.get("MINIVAE_THREADS", "").strip()
     if asked and not _positive(asked):
         raise UsageError(f"MINIVAE_THREADS is {asked}, but must be a number of threads, 1 or more; unset it for one on each of "
-                         f"{count} processors")
+                         f"{len(processors())} processors")
     others = os.environ.get("OMP_NUM_THREADS", "")      # may hold what concerns others only, such as a list
-    return min(int(asked or (others if _positive(others) else count)), MOST_THREADS)
+    return int(asked or others) if asked or _positive(others) else None
 
 
 def _positive(number: str) -> bool:

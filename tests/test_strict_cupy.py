@@ -5,24 +5,30 @@ docstrings, in Cython's notation.
 """
 
 import ast
+import ctypes
 import inspect
 import re
+from functools import cache
+from importlib import import_module
 from operator import attrgetter
 from pathlib import Path
 
 import cupy
+import cupy_backends.cuda.libs
 import pytest
 import strict_cupy
-from strict_cupy import cuda, raw
+from strict_cupy import cuda, nccl, raw
 from strict_cupy.array import REFUSED
 
 import minivae
-from minivae import device, kernels
+from minivae import compiler, device, kernels
+from minivae import nccl as sums
 
 CLASSES = {"ndarray": strict_cupy.ndarray, "RawModule": strict_cupy.RawModule, "RawKernel": raw.RawKernel,
            "cuda.MemoryPool": type(strict_cupy.get_default_memory_pool()), "cuda.Device": cuda.Device,
-           "cuda.Event": cuda.Event, "cuda.Stream": cuda.Stream, "cuda.Graph": cuda.Graph}
-PLACES = {"": strict_cupy.__all__, "cuda.": cuda.__all__, "cuda.runtime.": vars(cuda.runtime),
+           "cuda.Event": cuda.Event, "cuda.Stream": cuda.Stream, "cuda.Graph": cuda.Graph,
+           "cuda.nccl.NcclCommunicator": nccl.NcclCommunicator}
+PLACES = {"": strict_cupy.__all__, "cuda.": cuda.__all__, "cuda.nccl.": nccl.__all__, "cuda.runtime.": vars(cuda.runtime),
           "lib.stride_tricks.": vars(strict_cupy.lib.stride_tricks)}
 # What the stand-in's classes have under CuPy's names: all that is public, and Python's special methods.
 PYTHONS_OWN = {*dir(object), "__module__", "__dict__", "__weakref__", "__annotations__"}
@@ -34,7 +40,21 @@ NAMES = sorted({*(f"{place}{name}" for place, names in PLACES.items() for name i
 PROTOCOLS = ("__new__", "__enter__", "__exit__", "__getitem__", "__setitem__", "__array_function__", "__array_ufunc__")
 
 
+@cache
+def _real_nccl():
+    """CuPy's side of NCCL, which cannot be imported without NCCL's library: one that has its names and nothing else, under its
+    name, will do to ask what the functions take."""
+    path = next(Path(cupy_backends.cuda.libs.__path__[0]).glob("nccl.*"))
+    names = sorted({name.decode() for name in re.findall(rb"\bnccl[A-Z]\w+", path.read_bytes())})
+    source = "".join(f'extern "C" void {name}() {{}}\n' for name in names)
+    flags = ("-shared", "-fPIC", "-Wl,-soname,libnccl.so.2")
+    ctypes.CDLL(str(compiler.build("nccl_names", source, flags=flags)), ctypes.RTLD_GLOBAL)
+    return import_module("cupy_backends.cuda.libs.nccl")
+
+
 def _real(name: str):
+    if name.startswith("cuda.nccl."):
+        return attrgetter(name.removeprefix("cuda.nccl."))(_real_nccl())
     name = "cuda.graph.Graph" + name[10:] if name.startswith("cuda.Graph") else name
     return attrgetter(name)(cupy)
 
@@ -132,6 +152,12 @@ def test_an_invented_parameter_would_be_seen(ours, wrong):
     assert misfit is None if wrong is None else wrong in misfit
 
 
+def test_the_numbers_of_nccls_types_are_its_own():
+    for name in nccl.__all__:
+        if name.startswith("NCCL_"):
+            assert getattr(nccl, name) == getattr(_real_nccl(), name)
+
+
 def test_an_invented_name_would_be_seen():
     with pytest.raises(AttributeError):
         _real("cuda.Device.use_all")
@@ -155,9 +181,9 @@ def _chains(path: Path) -> set[str]:
 
 
 def test_the_stand_in_has_all_that_minivae_uses():
-    """Every name of CuPy in the two modules that may use it; and the list in device.py's docstring is that list."""
-    used = _chains(Path(device.__file__)) | _chains(Path(kernels.__file__))
-    assert {"RawModule", "cuda.Device", "cuda.runtime.getDeviceCount"} <= used
+    """Every name of CuPy in the three modules that may use it; and the list in device.py's docstring is that list."""
+    used = set().union(*(_chains(Path(module.__file__)) for module in (device, kernels, sums)))
+    assert {"RawModule", "cuda.Device", "cuda.nccl.NcclCommunicator", "cuda.runtime.getDeviceCount"} <= used
     for name in used - {"__version__"}:
         assert name in NAMES, f"the stand-in lacks cupy.{name}"
     listed = re.search(r"What minivae uses of CuPy.*?: (.*?)\. Of arrays", " ".join(device.__doc__.split()))[1]
@@ -165,12 +191,12 @@ def test_the_stand_in_has_all_that_minivae_uses():
 
 
 def test_no_other_module_knows_cupy():
-    """One imports it, two use it; the probe of doctor's asks what it is given for versions."""
+    """One imports it, three use it; the probe of doctor's asks what it is given for versions."""
     for path in Path(minivae.__file__).parent.rglob("*.py"):
         tree = ast.parse(path.read_text())
         modules = [name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names] + [
             node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
         assert path.name == "device.py" or not any(name.split(".")[0] == "cupy" for name in modules), path
-        if path.name not in ("device.py", "kernels.py"):
+        if path.name not in ("device.py", "kernels.py", "nccl.py"):
             asked = {"cuda.runtime", "cuda.nvrtc.getVersion"} if path.name == "gpu_probe.py" else set()
             assert _chains(path) <= asked, path

@@ -9,6 +9,7 @@ or refused: everything of cupy.ndarray that array.py names neither raises.
     raw.py       RawModule: marshals arguments as cupy/cuda/function.pyx does, launches through the emulator
     memory.py    the memory pool, with CuPy's way of splitting and keeping blocks
     cuda.py      devices, events, streams
+    nccl.py      sums and gathers over processes
     ledger.py    what was done: launches, products, copies
 
 tests/test_strict_cupy.py holds all of it against the installed CuPy.
@@ -16,11 +17,13 @@ tests/test_strict_cupy.py holds all of it against the installed CuPy.
 
 from cupy import __version__
 
-from strict_cupy import cuda, lib
+from strict_cupy import cuda, lib, nccl
 from strict_cupy.array import asarray, asnumpy, empty, ndarray, zeros
 from strict_cupy.memory import get_default_memory_pool
 from strict_cupy.products import add, matmul
 from strict_cupy.raw import RawModule
+
+cuda.nccl = nccl
 
 __all__ = ["RawModule", "__version__", "add", "asarray", "asnumpy", "cuda", "empty", "get_default_memory_pool", "lib",
            "matmul", "ndarray", "zeros"]

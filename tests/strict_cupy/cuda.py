@@ -52,6 +52,7 @@ class Stream:
 
     def __init__(self, null=False, non_blocking=False):
         self._null = null
+        self.ptr = 0 if null else id(self)
         self.captured: list | None = None
 
     def begin_capture(self, mode=None) -> None:

@@ -4,7 +4,8 @@ from collections import Counter
 from contextlib import contextmanager
 from typing import NamedTuple
 
-LAUNCHES = ("kernel", "product", "fill", "memset", "copy", "add", "multiply", "sum")    # each is work queued on the GPU
+LAUNCHES = ("kernel", "product", "fill", "memset", "copy", "add", "multiply", "sum",
+            "collective")       # each is work queued on the GPU
 TRANSFERS = ("to_host", "to_device")                                                    # each waits, or copies host memory
 
 
