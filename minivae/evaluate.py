@@ -7,12 +7,14 @@ from typing import NamedTuple
 import numpy as np
 
 from minivae import fixed_point
+from minivae.group import ALONE, Group
 from minivae.models import VAE, ClassVAE
 from minivae.ops.batch import DeviceImages
 from minivae.ops.reparameterize import EVALUATE, Noise
 from minivae.tensor import no_grad
 
 BATCH = 1000            # images at a time where nothing is trained
+LEAST = 2               # rows of a batch that a process needs for statistics of its own
 
 
 class Score(NamedTuple):
@@ -28,7 +30,7 @@ class Score(NamedTuple):
     error: float | None = None
 
 
-def score(model: VAE, images: DeviceImages, seed: int = 0, labels: np.ndarray | None = None) -> Score:
+def score(model: VAE, images: DeviceImages, seed: int = 0, labels: np.ndarray | None = None, group: Group = ALONE) -> Score:
     """The mean cost over all of `images`, with one draw of the code an image.
 
     Args:
@@ -36,30 +38,33 @@ def score(model: VAE, images: DeviceImages, seed: int = 0, labels: np.ndarray | 
         seed: of the draws: the same seed gives the same cost.
         labels: (images,), on the host, where the model knows of classes: the costs are those of unlabelled images, and
             the labels are what its predictions are compared with.
+        group: the processes that share the work; all get the same score.
     """
-    reconstruction, kl = (float(part.mean()) for part in costs(model, images, seed))
-    error = None if labels is None else float(mistaken(model, images, labels, seed).mean())
+    reconstruction, kl = (float(part.mean()) for part in costs(model, images, seed, group=group))
+    error = None if labels is None else float(mistaken(model, images, labels, seed, group=group).mean())
     return Score(reconstruction + kl, reconstruction, kl, error)
 
 
-def costs(model: VAE, images: DeviceImages, seed: int = 0, limit: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+def costs(model: VAE, images: DeviceImages, seed: int = 0, limit: int | None = None,
+          group: Group = ALONE) -> tuple[np.ndarray, np.ndarray]:
     """(reconstruction, KL) of every image, or of the first `limit`, in nats, each (images,) float64; see score()."""
     model.eval()
-    noise, found = Noise(seed, 0, EVALUATE), []
+    noise, found = Noise(seed, 0, EVALUATE), [np.empty((2, 0))]
     with no_grad():
-        for start, size in images.ranges(batch_size(model), limit):
+        for start, size in images.ranges(batch_size(model), limit, group):
             cost = model.cost(*images.batch(start, size, noise), noise)
-            found.append([model.device.to_host(part).astype(np.float64) for part in cost[1:]])
-    reconstruction, kl = (np.concatenate(parts) for parts in zip(*found, strict=True))
+            found.append(np.stack([model.device.to_host(part).astype(np.float64) for part in cost[1:]]))
+    reconstruction, kl = np.concatenate(group.exchange(np.concatenate(found, axis=1)), axis=1)
     return reconstruction, kl
 
 
-def mistaken(model: ClassVAE, images: DeviceImages, labels: np.ndarray, seed: int = 0, limit: int | None = None) -> np.ndarray:
+def mistaken(model: ClassVAE, images: DeviceImages, labels: np.ndarray, seed: int = 0, limit: int | None = None,
+             group: Group = ALONE) -> np.ndarray:
     """Whether the most probable class of every image, or of the first `limit`, is not its label, (images,); see score()."""
     model.eval()
     found = [model.classify(images.batch(start, size, Noise(seed, 0, EVALUATE))[0]).argmax(1)
-             for start, size in images.ranges(BATCH, limit)]
-    return np.concatenate(found) != labels[:limit]
+             for start, size in images.ranges(BATCH, limit, group)]
+    return np.concatenate(sum(group.exchange(found), [])) != labels[:limit]
 
 
 def batch_size(model: VAE) -> int:
@@ -68,19 +73,21 @@ def batch_size(model: VAE) -> int:
 
 
 def fix_statistics(model: VAE, images: DeviceImages, *, seed: int = 0, limit: int | None = None,
-                   most: int | None = None) -> fixed_point.Passes:
+                   most: int | None = None, group: Group = ALONE) -> fixed_point.Passes:
     """Compute the fixed-point statistics of batch norm over `images`, or over `limit` of them drawn at random;
     labels are withheld, as they will be where the statistics are used.
 
     Args:
         seed: of the codes' noise and of which images are drawn.
         most: passes at most, see fixed_point.compute.
+        group: the processes that share every batch; all get the same statistics.
     """
+    together = max(batch_size(model), LEAST * group.size)       # even halves of it leave a row for every process
 
     def run():
-        for start, size in images.ranges(batch_size(model), limit):
-            noise = Noise(seed, 1, EVALUATE)
-            model.cost(*images.batch(start, size, noise, seed=seed, epoch=0), noise)
+        for start, size in images.ranges(together, limit):
+            noise, (begin, end) = Noise(seed, 1, EVALUATE), group.take(size)
+            model.cost(*images.batch(start + begin, end - begin, noise, seed=seed, epoch=0), noise)
             yield
 
-    return fixed_point.compute(model, run, most=most)
+    return fixed_point.compute(model, run, most=most, group=group)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minivae.device import device_of
+from minivae.group import ALONE, Group
 from minivae.nn import BatchNorm, Module, batch_norms
 from minivae.tensor import no_grad
 
@@ -29,7 +30,7 @@ class Passes(NamedTuple):
 
 
 def compute(model: Module, batches: Callable[[], Iterable[None]], *, tolerance: float = TOLERANCE,
-            most: int | None = None) -> Passes:
+            most: int | None = None, group: Group = ALONE) -> Passes:
     """Give every batch norm of `model` its fixed-point statistics, and leave the model in evaluation.
 
     Args:
@@ -38,6 +39,7 @@ def compute(model: Module, batches: Callable[[], Iterable[None]], *, tolerance: 
         tolerance: the search ends when no layer's mean moves by more than this many standard deviations,
             and no variance by more than this share.
         most: passes at most; None for one more than there are layers.
+        group: the processes each of which runs the model over a part of the data; all get the statistics over the whole.
     """
     norms = [bn for _, bn in batch_norms(model)]
     most = most or len(norms) + 1
@@ -49,11 +51,11 @@ def compute(model: Module, batches: Callable[[], Iterable[None]], *, tolerance: 
             for _ in batches():
                 pass
             count += 1
-            for bn, found in zip(norms, gathered, strict=True):
-                bn.gather(None)
+            rows = [bn.gather(None) for bn in norms]
+            for bn, found in zip(norms, _merged(gathered, rows, group), strict=True):
                 bn.moments = found
             model.train(False)
-            now = [device_of(found).to_host(found).astype(np.float64) for found in gathered]
+            now = [device_of(bn.moments).to_host(bn.moments).astype(np.float64) for bn in norms]
             change = float("inf") if before is None else max(map(_change, before, now))
             before = now
     return Passes(count, change)
@@ -64,6 +66,21 @@ def _begin(bn: BatchNorm):
     place = device_of(bn.gamma.data).zeros((2, *bn.gamma.shape), bn.gamma.dtype)
     bn.gather(place)
     return place
+
+
+def _merged(gathered: list, rows: list[int], group: Group) -> list:
+    """The moments over what all processes have seen, of each layer, on the device: Chan et al. 1979, in float64."""
+    if group.size == 1:
+        return gathered
+    own = [device_of(found).to_host(found).astype(np.float64) for found in gathered]
+    merged = []
+    for found, parts in zip(gathered, zip(*group.exchange(list(zip(rows, own, strict=True))), strict=True), strict=True):
+        weights = np.array([count for count, _ in parts], np.float64)[:, None] / sum(count for count, _ in parts)
+        means, variances = np.stack([moments for _, moments in parts], 1)
+        mean = (weights * means).sum(0)
+        variance = (weights * (variances + (means - mean) ** 2)).sum(0)
+        merged.append(device_of(found).from_host(np.stack([mean, variance]).astype(found.dtype)))
+    return merged
 
 
 def _change(before: np.ndarray, now: np.ndarray) -> float:

@@ -14,6 +14,7 @@ import numpy as np
 
 from minivae.device import Device
 from minivae.evaluate import BATCH
+from minivae.group import ALONE, Group
 from minivae.models import VAE
 from minivae.ops.batch import DeviceImages
 from minivae.ops.importance import GROUP, draw, log_mean, merge
@@ -35,7 +36,7 @@ class Estimate(NamedTuple):
 
 
 def estimate(model: VAE, images: DeviceImages, samples: int, *, seed: int = 0, first: int = 0, limit: int | None = None,
-             rows: int | None = None, progress: Callable[[int], None] = lambda decoded: None) -> Estimate:
+             rows: int | None = None, progress: Callable[[int], None] = lambda decoded: None, group: Group = ALONE) -> Estimate:
     """Estimate the likelihood of every image.
 
     Args:
@@ -47,18 +48,18 @@ def estimate(model: VAE, images: DeviceImages, samples: int, *, seed: int = 0, f
         rows: codes decoded at a time, a multiple of GROUP; None for the device's own. On a CPU the estimate has the
             same bits for any; memory grows with it.
         progress: told after each piece how many codes it has decoded.
+        group: the processes that share the images; all get the whole estimate.
     """
     model.eval()
     rows = rows or rows_at_a_time(model.device, model.pixels * model.dtype.itemsize)
-    nll, effective = [], []
+    found = [np.empty((2, 0))]
     with no_grad():
-        for start, size in images.ranges(BATCH, limit):
+        for start, size in images.ranges(BATCH, limit, group):
             x, example = images.batch(start, size, Noise(seed, 0, EVALUATE))
             state = _weigh(model, x, example, samples, rows, Noise(seed, first, IMPORTANCE), progress)
             log_p, count = log_mean(model.device.to_host(state), samples)
-            nll.append(-log_p)
-            effective.append(count)
-    return Estimate(np.concatenate(nll), np.concatenate(effective))
+            found.append(np.stack([-log_p, count]))
+    return Estimate(*np.concatenate(group.exchange(np.concatenate(found, axis=1)), axis=1))
 
 
 def rows_at_a_time(device: Device, row_bytes: int) -> int:

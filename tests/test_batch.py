@@ -58,8 +58,8 @@ def test_pixels(device, rng, shape, dtype):
 def test_plain_order_and_ranges(device):
     images = DeviceImages(np.zeros((10, 1, 1, 1), np.uint8), device)
     np.testing.assert_array_equal(device.to_host(images.batch(4, 5)[1]), np.arange(4, 9))
-    assert images.ranges(4) == [(0, 4), (4, 4), (8, 2)]
-    assert images.ranges(4, 6) == [(0, 4), (4, 2)]
+    assert images.ranges(4) == [(0, 3), (3, 3), (6, 4)] and images.ranges(5) == [(0, 5), (5, 5)]
+    assert images.ranges(4, 6) == [(0, 3), (3, 3)] and images.ranges(4, 1) == [(0, 1)]
     for start, size in ((-1, 2), (9, 2), (0, 11)):
         with pytest.raises(ValueError, match="of a set of 10"):
             images.batch(start, size)

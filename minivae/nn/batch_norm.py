@@ -40,9 +40,14 @@ class BatchNorm(Joint):
         gamma = self.gamma.data
         return {"moments": Buffer((2, *gamma.shape), gamma.dtype, device_of(gamma))}
 
-    def gather(self, into) -> None:
-        """From now on add the moments of all that comes in to `into` (2, channels); None ends it."""
-        self._gathered, self._seen = into, 0
+    def gather(self, into) -> int:
+        """From now on add the moments of all that comes in to `into` (2, channels); None ends it.
+
+        Returns:
+            How many rows came in since the last call.
+        """
+        seen, self._gathered, self._seen = self._seen, into, 0
+        return seen
 
     def forward(self, x: Tensor) -> Tensor:
         if self._gathered is not None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from copy import copy
+from itertools import pairwise
 
 import numpy as np
 
 from minivae.device import Device
+from minivae.group import ALONE, Group
 from minivae.kernels import launch
 from minivae.ops.reparameterize import Noise
 from minivae.work import rows
@@ -75,7 +77,14 @@ class DeviceImages:
         part.count, part.first, part._begin = end - begin, self.first + begin, self._begin + begin
         return part
 
-    def ranges(self, size: int, limit: int | None = None):
-        """(start, size) of consecutive batches over the first `limit` images; the last may be smaller."""
-        end = min(self.count, limit or self.count)
-        return [(start, min(size, end - start)) for start in range(0, end, size)]
+    def ranges(self, size: int, limit: int | None = None, group: Group = ALONE) -> list[tuple[int, int]]:
+        """(start, size) of consecutive batches over the first `limit` images, of `size` at most and as even as can be: batch norm
+        may take the statistics of each.
+
+        Args:
+            group: only over this process's share of them.
+        """
+        begin, end = group.share(min(self.count, limit or self.count))
+        batches = -(-(end - begin) // size)
+        bounds = [begin + (end - begin) * i // batches for i in range(batches)] + [end]
+        return [(start, stop - start) for start, stop in pairwise(bounds)]
