@@ -18,7 +18,7 @@ setup(
     version=VERSION,
     description="Variational autoencoders from scratch: own autodiff, own CUDA kernels, fast on a GPU and on a CPU",
     python_requires=">=3.11",
-    packages=["minivae", "minivae.cli", "minivae.nn", "minivae.ops", "minivae.models", "minivae.optim", "minivae.digits",
+    packages=["minivae", "minivae.cli", "minivae.runs", "minivae.nn", "minivae.ops", "minivae.models", "minivae.optim", "minivae.digits",
               "minivae._kernels", "minivae._kernels.host"],
     package_dir={"minivae._kernels": "kernels", "minivae._kernels.host": "kernels/host"},
     package_data={"minivae.digits": ["*.gz", "*.md"], "minivae._kernels": ["*.cu", "*.cuh"],

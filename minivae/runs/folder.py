@@ -1,90 +1,24 @@
-"""Run folders: what a training leaves behind, and how to use it again.
-
-runs/<name>/
-    settings.toml           what was asked for
-    metrics.csv             a line an epoch
-    checkpoint.safetensors  parameters, statistics, optimizer state
-    eval.json               what `minivae eval` has measured
-    source.png reconstructions.png samples.png
-    grid.png transfer.png   of a run with labels: draws, and test images, in every class
-"""
+"""A run folder: made, written to, loaded."""
 
 from __future__ import annotations
 
 import csv
-import json
 import os
 import tomllib
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-
-from minivae import __version__, checkpoint, models
+from minivae import __version__, checkpoint
 from minivae.device import Device
 from minivae.errors import MinivaeError, UsageError
 from minivae.files import replacing
-from minivae.models import ARCHITECTURES, VAE
-from minivae.models.conv import by_new_names
+from minivae.models import VAE
+from minivae.runs.model import build, model_state
+from minivae.runs.settings import Settings, as_toml, checked, with_tuples
 
-OPTIMIZER = "optimizer."        # begins the names of an optimizer's arrays in a checkpoint
 PICTURES = ("source.png", "reconstructions.png", "samples.png", "grid.png", "transfer.png")
-KINDS = {"int": int, "int | None": int, "float": (int, float), "float | None": (int, float), "bool": bool,
-         "str": str, "tuple[int, ...]": tuple}      # of the settings' fields
 COLUMNS = ("epoch", "step", "train_cost", "test_cost", "test_reconstruction", "test_kl", "images_per_second", "seconds")
 LABELLED = (*COLUMNS, "test_error")     # where there are labels
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a run was asked for; all of it goes into the run folder, but for what is None.
-
-    Attributes:
-        warm_up: epochs over which the learning rate rises at the start.
-        rescale: the global norm that longer gradients are rescaled to; 0 for never, None for the optimizer's own.
-        clip: the largest size of an element of the gradient; 0 for any.
-        weight_decay: None for the optimizer's own.
-        ema: decay of the average of the weights that is evaluated and kept in their place; 0 for none.
-        likelihood, sigma, binarize: see models.likelihoods.likelihood.
-        beta, free_bits: see models.Weights.
-        kl_warm_up: epochs over which beta rises from 0 at the start.
-        samples: codes an image, once the warm-up is over; from 2 on the importance-weighted bound is minimized.
-        labels: how many training images have a label, 0 to all; None for a model that knows of no classes.
-        semi: a key of models.SEMI, which model where there are labels.
-        label_weight, label_kl: see models.Weights.
-        consistency, shift, mirror: likewise; consistency rises from 0 over the first epoch.
-    """
-
-    arch: str = "ff"
-    data: str = "digits"
-    epochs: int = 60
-    batch_size: int = 100
-    optimizer: str = "rmsprop"
-    learning_rate: float = 1e-3
-    schedule: str = "cosine"
-    warm_up: float = 0.0
-    rescale: float | None = None
-    clip: float = 0.0
-    weight_decay: float | None = None
-    ema: float = 0.0
-    hidden: tuple[int, ...] = (512, 512, 256)
-    code: int = 384
-    channels: tuple[int, ...] = ()
-    likelihood: str = "squared-error"
-    sigma: float | None = None
-    binarize: bool = False
-    beta: float = 1.0
-    kl_warm_up: float = 0.0
-    free_bits: float = 0.0
-    samples: int = 1
-    labels: int | None = None
-    semi: str = "shared"
-    label_weight: float = 500.0
-    label_kl: float | None = None
-    consistency: float = 0.0
-    shift: int = 0
-    mirror: bool = False
-    seed: int = 0
 
 
 class Run:
@@ -139,9 +73,8 @@ class Run:
             path.unlink(missing_ok=True)
 
     def _write(self, settings: Settings) -> None:
-        text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in asdict(settings).items() if value is not None)
         with replacing(self.folder / "settings.toml") as file:
-            file.write(text.encode())
+            file.write(as_toml(settings).encode())
 
     @property
     def exists(self) -> bool:
@@ -180,7 +113,7 @@ class Run:
         """
         path = self.folder / "settings.toml"
         try:
-            found = tomllib.loads(path.read_text())
+            found = tomllib.loads(path.read_text("utf-8"))
             return checked(found)
         except (FileNotFoundError, NotADirectoryError):
             raise UsageError(f"there is no run in {self.folder} (it has no settings.toml); name the folder that "
@@ -213,7 +146,7 @@ class Run:
         """
         settings = self.settings()
         arrays, facts = checkpoint.load(self.checkpoint)
-        trained = {**asdict(Settings()), **_with_tuples(facts["settings"])}     # older runs lack the newer settings
+        trained = {**asdict(Settings()), **with_tuples(facts["settings"])}     # older runs lack the newer settings
         if differ := sorted(k for k, v in asdict(settings).items() if trained.get(k) != v):
             raise MinivaeError(f"{self.folder / 'settings.toml'} is not what the checkpoint was trained with: {differ[0]} was "
                                f"{trained.get(differ[0])!r}; put that back")
@@ -221,48 +154,3 @@ class Run:
         model.load_state_dict(model_state(arrays, settings.arch))
         model.eval()
         return model, settings
-
-
-def model_state(arrays: dict[str, np.ndarray], arch: str) -> dict[str, np.ndarray]:
-    """The model's part of a checkpoint's arrays, by the names of this version; the rest is the optimizer's."""
-    state = {name: value for name, value in arrays.items() if not name.startswith(OPTIMIZER)}
-    return by_new_names(state) if arch == "conv" else state
-
-
-def _with_tuples(found: dict) -> dict:
-    """Settings as TOML or JSON give them, lists as the tuples that they were."""
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
-
-
-def checked(found: dict) -> Settings:
-    """Settings of the right names and types; lists as TOML has them become tuples.
-
-    Raises:
-        ValueError: the first that is wrong.
-    """
-    found = _with_tuples(found)
-    types = {field.name: field.type for field in fields(Settings)}
-    if unknown := found.keys() - types.keys():
-        raise ValueError(f"unknown settings {', '.join(sorted(unknown))}")
-    for name, value in found.items():
-        whole = types[name] == "tuple[int, ...]" and isinstance(value, tuple)
-        if not isinstance(value, KINDS[types[name]]) or isinstance(value, bool) != (types[name] == "bool") or (
-                whole and not all(isinstance(v, int) for v in value)):
-            raise ValueError(f"{name} = {value!r} is no {types[name]}")
-    if found.get("arch", "ff") not in ARCHITECTURES:
-        raise ValueError(f"arch = {found['arch']!r} is none of {', '.join(ARCHITECTURES)}")
-    return Settings(**found)
-
-
-def build(settings: Settings, image_shape: tuple[int, int, int], device: Device, classes: int = 0) -> VAE:
-    """The untrained model that the settings describe.
-
-    Args:
-        classes: how many the labels tell apart; 0 where there are none.
-
-    Raises:
-        UsageError: settings that no model can have.
-    """
-    return models.build(settings.arch, image_shape, device, hidden=settings.hidden, code=settings.code,
-                        channels=settings.channels, likelihood=settings.likelihood, sigma=settings.sigma,
-                        binarize=settings.binarize, classes=classes, semi=settings.semi, seed=settings.seed)
