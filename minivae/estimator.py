@@ -245,9 +245,13 @@ class VAE:
             run.release()
 
     @classmethod
-    def load(cls, path: str | os.PathLike, device: str | Device = "auto") -> VAE:
-        """A trained VAE from a folder that save() or `minivae train` wrote."""
-        model, settings = Run(path).load(select(device)[0] if isinstance(device, str) else device)
+    def load(cls, path: str | os.PathLike, device: str | Device = "auto", checkpoint: str | int = "last") -> VAE:
+        """A trained VAE from a folder that save() or `minivae train` wrote.
+
+        Args:
+            checkpoint: "last", "best" (the epoch with the lowest test cost), or the number of steps after which it was written.
+        """
+        model, settings = Run(path).load(select(device)[0] if isinstance(device, str) else device, checkpoint)
         told = {f.name: getattr(settings, f.name) for f in fields(cls) if f.name not in OWN}
         vae = cls(**told, device=device)
         vae._model, vae._settings = model, settings

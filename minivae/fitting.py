@@ -98,7 +98,8 @@ def train(trainer: Trainer, progress: bool = True, listeners: Sequence[Listener]
         Stopped: see Trainer.train.
     """
     settings = trainer.settings
-    with TerminalReport(settings.epochs, trainer.steps * settings.batch_size) if progress else Silence() as report:
+    done = trainer.optimizer.steps // trainer.steps_an_epoch
+    with TerminalReport(settings.epochs, trainer.steps * settings.batch_size, done) if progress else Silence() as report:
         seconds = trainer.train(report, *listeners)
     return Fitted(*trainer.finish(), seconds)
 

@@ -118,14 +118,15 @@ def train(context: click.Context, device: str, out: str | None, config: str | No
 def _prepared(told: dict, out: str | None, device: str, journal_of):
     """The trainer of a new run, in a folder of its own."""
     from minivae import data, fitting
-    from minivae.runs import Run
+    from minivae.runs import Run, versions
 
     dataset = data.load(told["data"])
     if Path(told["data"]).is_dir() and told["data"] not in data.NAMES:
         told["data"] = str(Path(told["data"]).resolve())      # the run can then be used from anywhere
     trainer = fitting.prepare(told, dataset, device, say=click.echo)
-    trainer.journal = journal_of(Run.create(trainer.settings, out))
-    click.echo(f"{fitting.describe(trainer)}; into {trainer.journal.run.folder}")
+    trainer.journal = journal_of(run := Run.create(trainer.settings, out))
+    versions.add(run.versions, versions.versions(trainer.device, 0))
+    click.echo(f"{fitting.describe(trainer)}; into {run.folder}")
     return trainer
 
 
@@ -133,20 +134,36 @@ def _prepared_to_go_on(journal, given: dict, device: str):
     """The trainer of a run that goes on; None where it is finished, which is said."""
     from dataclasses import asdict
 
-    from minivae import data, fitting, resuming
+    from minivae import data, drawing, fitting, resuming
+    from minivae.device import announced
+    from minivae.errors import UsageError
+    from minivae.runs import versions
 
     run = journal.run
     settings = resuming.settings_of(run, given)
     run.lock()
     saved = run.state() if run.checkpoints.all() else None
-    if saved and resuming.is_finished(saved, settings):
+    finished = saved and resuming.is_finished(saved, settings)
+    if finished:
         click.echo(f"{run.folder} is finished: {settings.epochs} of {settings.epochs} epochs; take a larger --epochs for more")
+        if drawing.are_there(run):
+            return None
+    if settings.data == data.ARRAYS:
+        raise UsageError(f"the run in {run.folder} was trained on arrays, from Python: it cannot go on here")
+    dataset = data.load(settings.data)
+    if finished:
+        drawing.all_of(run, run.load(announced(device, click.echo))[0], dataset, settings.seed)
+        click.echo(f"pictures in {run.folder}")
         return None
-    trainer = fitting.prepare(asdict(settings), data.load(settings.data), device, say=click.echo)
+    trainer = fitting.prepare(asdict(settings), dataset, device, say=click.echo)
     trainer.journal = journal
     resuming.go_on(trainer, saved)
     run.write(settings)
-    click.echo(f"{fitting.describe(trainer)}; goes on in {run.folder} after step {trainer.optimizer.steps:,} of {trainer.steps:,}")
+    step = trainer.optimizer.steps
+    if changed := versions.add(run.versions, versions.versions(trainer.device, step)):
+        click.echo(f"the run was begun with another version of {', '.join(changed)} (see {run.versions}): it goes on, but the bits "
+                   "can be others")
+    click.echo(f"{fitting.describe(trainer)}; goes on in {run.folder} after step {step:,} of {trainer.steps:,}")
     return trainer
 
 
