@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from minivae.ops.reparameterize import EVALUATE, Noise
 from minivae.tensor import no_grad
 
 BATCH = 1000            # images at a time where nothing is trained
-LEAST = 2               # rows of a batch that a process needs for statistics of its own
+LEAST = 4               # rows for each process of a batch for statistics; of half of one each still has two
 
 
 class Score(NamedTuple):
@@ -73,19 +74,23 @@ def batch_size(model: VAE) -> int:
 
 
 def fix_statistics(model: VAE, images: DeviceImages, *, seed: int = 0, limit: int | None = None,
-                   most: int | None = None, group: Group = ALONE) -> fixed_point.Passes:
+                   most: int | None = None, between: Callable[[], None] | None = None,
+                   group: Group = ALONE) -> fixed_point.Passes:
     """Compute the fixed-point statistics of batch norm over `images`, or over `limit` of them drawn at random;
     labels are withheld, as they will be where the statistics are used.
 
     Args:
         seed: of the codes' noise and of which images are drawn.
         most: passes at most, see fixed_point.compute.
+        between: called before every batch; may raise to leave early, and the statistics are then to be computed anew.
         group: the processes that share every batch; all get the same statistics.
     """
-    together = max(batch_size(model), LEAST * group.size)       # even halves of it leave a row for every process
+    together = max(batch_size(model), LEAST * group.size)
 
     def run():
         for start, size in images.ranges(together, limit):
+            if between:
+                between()
             noise, (begin, end) = Noise(seed, 1, EVALUATE), group.take(size)
             model.cost(*images.batch(start + begin, end - begin, noise, seed=seed, epoch=0), noise)
             yield
