@@ -26,10 +26,15 @@ class Shuffled:
     def __init__(self, images: DeviceImages, batch_size: int, seed: int):
         self.images, self.batch_size, self.seed = images, batch_size, seed
 
-    def batch(self, number: int, noise: Noise, into=None):
-        """(x, example) of training step `number`, counted from 0; see DeviceImages.batch."""
+    def batch(self, number: int, noise: Noise, rows: tuple[int, int] | None = None, into=None):
+        """(x, example) of training step `number`, counted from 0; see DeviceImages.batch.
+
+        Args:
+            rows: (begin, end) of those of the batch that are wanted; None for all.
+        """
+        begin, end = rows or (0, self.batch_size)
         epoch, place = divmod(number, self.images.count // self.batch_size)
-        return self.images.batch(place * self.batch_size, self.batch_size, noise, seed=self.seed, epoch=epoch, into=into)
+        return self.images.batch(place * self.batch_size + begin, end - begin, noise, seed=self.seed, epoch=epoch, into=into)
 
 
 class Mixture:
@@ -58,19 +63,24 @@ class Mixture:
         self._unknown = Shuffled(unknown, batch_size - self.labelled, seed)
         self._labels = matrix(labels, images.count, classes, images.device, images.dtype)
 
-    def batch(self, number: int, noise: Noise):
+    def batch(self, number: int, noise: Noise, rows: tuple[int, int] | None = None):
         """The batch of training step `number`, counted from 0.
+
+        Args:
+            rows: (begin, end) of those of the batch that are wanted; None for all.
 
         Returns:
             x, example: see DeviceImages.batch.
             labels: (rows, classes), one-hot or zero.
         """
-        rows, device, first = self.batch_size, self.images.device, self.batch_size - self.labelled
-        x, example = device.empty((rows, self.images.pixels), self.images.dtype), device.empty((rows,), np.int32)
+        begin, end = rows or (0, self.batch_size)
+        device, count, unlabelled = self.images.device, end - begin, self.batch_size - self.labelled
+        x, example = device.empty((count, self.images.pixels), self.images.dtype), device.empty((count,), np.int32)
+        first = min(max(unlabelled - begin, 0), count)      # of the labelled rows among those that are wanted
         if first:
-            self._unknown.batch(number, noise, into=(x[:first], example[:first]))
-        if self.labelled:       # through arrays of their own: memory that a kernel writes to is aligned
-            x[first:], example[first:] = self._known.batch(number, noise)
+            self._unknown.batch(number, noise, (begin, begin + first), into=(x[:first], example[:first]))
+        if first < count:       # through arrays of their own: memory that a kernel writes to is aligned
+            x[first:], example[first:] = self._known.batch(number, noise, (begin + first - unlabelled, end - unlabelled))
         return x, example, ops.take(self._labels, example).data
 
 

@@ -6,9 +6,12 @@ import math
 
 from minivae.data import Dataset
 from minivae.errors import UsageError
+from minivae.group import Group
 from minivae.models import SEMI
 from minivae.optim import OPTIMIZERS, SCHEDULES
 from minivae.runs import Settings
+
+LEAST_ROWS = 2      # of a batch for each process: batch norm needs them where its statistics are a process's own
 
 
 def check(settings: Settings, dataset: Dataset) -> None:
@@ -34,6 +37,17 @@ def check(settings: Settings, dataset: Dataset) -> None:
     _check_optimizer(settings)
     _check_cost(settings)
     _check_labels(settings, dataset.image_shape)
+
+
+def check_group(settings: Settings, group: Group) -> None:
+    """Refuse settings that cannot work for so many processes.
+
+    Raises:
+        UsageError: names the setting, what is wrong with it and what would do.
+    """
+    if group.size > 1 and settings.batch_size < LEAST_ROWS * group.size:
+        raise UsageError(f"--batch-size is {settings.batch_size}, but {group.size} processes need at least {LEAST_ROWS} images each: "
+                         f"take at least {LEAST_ROWS * group.size}, or fewer processes")
 
 
 def _check_optimizer(settings: Settings) -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import NamedTuple
 
-from minivae import kernels
+import numpy as np
+
+from minivae import __version__, kernels, mpi
+from minivae.agreement import require_same
 from minivae.checks import check
 from minivae.data import Dataset
 from minivae.device import Device, announced
@@ -15,7 +19,7 @@ from minivae.fixed_point import Passes
 from minivae.models import ARCHITECTURES
 from minivae.rates import RATES
 from minivae.report import Silence, TerminalReport
-from minivae.runs import Settings
+from minivae.runs import Settings, versions
 from minivae.training import Listener, Trainer
 
 # What holds where nothing is said, by architecture: on few images, and from LARGE_COUNT training images on.
@@ -67,23 +71,33 @@ def settings_for(told: Mapping[str, object], count: int) -> Settings:
     return Settings(**{**defaults, **told})
 
 
-def prepare(told: Mapping[str, object], dataset: Dataset, device: str | Device, say: Callable[[str], None]) -> Trainer:
+def prepare(told: Mapping[str, object], dataset: Dataset, device: str | Device, say: Callable[[str], None],
+            world: mpi.World | None = None) -> Trainer:
     """A trainer that can start: settings checked, device chosen, kernels compiled.
 
     Args:
         told: see settings_for; `data` is the data set's name where it is missing.
         device: one, or its name as device.select takes it.
         say: is told which device it is.
+        world: the processes that train together; None for this one alone.
 
     Raises:
         UsageError: settings that do not fit each other or the data, or no such device.
-        MinivaeError: the device does not work.
+        MinivaeError: the device does not work, or the processes do not have the same settings, data or versions.
     """
     settings = settings_for({"data": dataset.name, **told}, len(dataset.train_images))
     check(settings, dataset)
-    where = announced(device, say)
-    kernels.prepare(where)
-    return Trainer(settings, dataset, where)
+    where = announced(device, say, mpi.place(world, device) if isinstance(device, str) else 0)
+    mpi.in_turn(world, lambda: kernels.prepare(where))
+    group = mpi.group(world, where)
+    trainer = Trainer(settings, dataset, where, group=group)
+    if world:
+        say(group.describe())
+        require_same(group, {"minivae": __version__, "NumPy": np.__version__, "set of kernels": versions.kernels(),
+                             "kind of device": "GPU" if where.cuda else "CPU", "setting": asdict(settings),
+                             "data set": f"{settings.data} {trainer.fingerprint[:8]}"},
+                     "start all from the same installation, with the same options and data")
+    return trainer
 
 
 def train(trainer: Trainer, progress: bool = True, listeners: Sequence[Listener] = ()) -> Fitted:

@@ -6,7 +6,6 @@ several. Every process must make the same calls in the same order: a sum waits f
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 
@@ -48,10 +47,9 @@ class Group:
         """What every process gives, in the order of their numbers; values on the host that pickle takes."""
         return [value]
 
-    def first(self, work: Callable[[], Any]) -> Any:
-        """The result of `work`, which one process a machine does before the others begin: what it leaves on the disk is there
-        for them."""
-        return work()
+    def describe(self) -> str:
+        """One line on who takes part."""
+        return "one process"
 
 
 ALONE = Group()

@@ -1,34 +1,32 @@
 """The processes that an MPI launcher has started together: `mpiexec -n 4 minivae train`, through mpi4py.
 
 What is on the host goes through MPI always; what is on a device goes the way that the device says (collectives.py). Where no
-launcher started this process, nothing here is imported but the standard library.
+launcher started this process, mpi4py is not imported.
 """
 
 from __future__ import annotations
 
-import os
+import math
 import sys
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from minivae.clock import Stopwatch
 from minivae.device import Device, cpu
 from minivae.errors import MinivaeError, UsageError
 from minivae.group import ALONE, Group
+from minivae.launcher import launched
 from minivae.system import processors, threads_asked
 
-# Where launchers say how many processes they have started: Hydra and Slurm's PMI, Open MPI, MVAPICH, Slurm's PMIx.
-SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE", "SLURM_STEP_NUM_TASKS")
-RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID")
-PAUSE = 0.02        # seconds between looks of a process that waits for long: MPI's own way to wait keeps a processor busy
-
-
-def launched() -> int:
-    """How many processes the launcher says that it has started; 1 without a launcher."""
-    return max([1, *(int(told) for told in map(os.environ.get, SIZES) if told and told.isdigit())])
+T = TypeVar("T")
+# MPI's own way to wait keeps a processor busy. That is right for some SPIN seconds; then whoever waits looks again every NAP
+# seconds, so that others of this machine come to work, those among them that it waits for; and where a wait is long by nature
+# every PAUSE seconds.
+SPIN, NAP, PAUSE = 1e-4, 2e-5, 0.02
 
 
 class World:
@@ -40,33 +38,32 @@ class World:
     """
 
     def __init__(self, communicator, local):
-        self._mpi = communicator
+        self._mpi, self._local, self._last = communicator, local, communicator.Dup()
         self.rank, self.size, self.local_rank, self.local_size = communicator.rank, communicator.size, local.rank, local.size
-        self._local = local
 
     def sum(self, array: np.ndarray) -> None:
         """Put the sum of every process's array in place of this one."""
         from mpi4py import MPI
 
-        self._mpi.Allreduce(MPI.IN_PLACE, array)
+        _wait(self._mpi.Iallreduce(MPI.IN_PLACE, array))
 
     def gather(self, array: np.ndarray, into: np.ndarray) -> None:
         """Write every process's array into those of `into` (size, *shape)."""
-        self._mpi.Allgather(array, into)
+        _wait(self._mpi.Iallgather(array, into))
 
     def exchange(self, value: Any) -> list:
         """What every process gives, in the order of their numbers."""
+        _wait(self._mpi.Ibarrier())
         return self._mpi.allgather(value)
 
     def broadcast(self, value: Any) -> Any:
         """What the process of number 0 gives."""
+        _wait(self._mpi.Ibarrier())
         return self._mpi.bcast(value)
 
     def wait(self) -> None:
         """Go on when all have come here, without keeping a processor busy."""
-        request = self._mpi.Ibarrier()
-        while not request.Test():
-            time.sleep(PAUSE)
+        _wait(self._mpi.Ibarrier(), PAUSE)
 
     def threads(self) -> int:
         """How many threads each of the processes of this machine should have: its part of those processors that several may
@@ -75,12 +72,27 @@ class World:
         others = self._local.allgather(mine)
         return max(1, int(sum(1 / sum(one in other for other in others) for one in mine) + 1e-6))
 
+    def last_words(self, text: str, patience: float) -> list[str] | None:
+        """What every process says before it ends, in the order of their numbers; None where not all end in so many seconds."""
+        return self._last.allgather(text) if _wait(self._last.Ibarrier(), PAUSE, patience) else None
+
     def end_all(self, code: int) -> None:
         """End all processes at once, whatever they wait for."""
         for stream in (sys.stdout, sys.stderr):
             if stream:
                 stream.flush()
         self._mpi.Abort(code)
+
+
+def _wait(request, pause: float = NAP, patience: float = math.inf) -> bool:
+    """Wait until a request is done, at most so many seconds; returns whether it is."""
+    waiting = Stopwatch()
+    while not request.Test():
+        if (passed := waiting.read()) > patience:
+            return False
+        if passed > SPIN:
+            time.sleep(pause)
+    return True
 
 
 @cache
@@ -113,20 +125,45 @@ def world() -> World | None:
     return made
 
 
-def place(device: str) -> int:
+def place(world: World | None, device: str) -> int:
     """Which GPU `device` means for this process, where it gives no number; see device.select.
 
     Raises:
         UsageError: it gives the number of one GPU for several processes.
     """
-    here = world()
-    if here and device.startswith("cuda:"):
-        raise UsageError(f"--device {device} is one GPU for {here.size} processes: take --device cuda, and each has its own")
-    return here.local_rank if here else 0
+    if world and device.startswith("cuda:"):
+        raise UsageError(f"--device {device} is one GPU for {world.size} processes: take --device cuda, and each has its own")
+    return world.local_rank if world else 0
+
+
+def leads(world: World | None) -> bool:
+    """Whether this process is the one that prints and writes files."""
+    return world is None or world.rank == 0
+
+
+def in_turn(world: World | None, work: Callable[[], T]) -> T:
+    """The result of `work`, which one process of each machine does before the others begin: what it leaves on the disk, such as
+    a download or a compiled file, is there for them."""
+    if world is None:
+        return work()
+    result = work() if world.local_rank == 0 else None
+    world.wait()
+    return result if world.local_rank == 0 else work()
+
+
+def by_first(world: World | None, work: Callable[[], T]) -> T:
+    """The result of `work`, which process 0 does for all."""
+    result = work() if leads(world) else None
+    return world.broadcast(result) if world else result
+
+
+def group(world: World | None, device: Device) -> Group:
+    """The group of this process, which computes on that device: of all that were started together, or of itself."""
+    return Processes(world, device) if world else ALONE
 
 
 class Processes(Group):
-    """This process in the group of all that were started together, which compute on a device each.
+    """This process in the group of all that were started together.
 
     Args:
         world: them.
@@ -134,32 +171,11 @@ class Processes(Group):
     """
 
     def __init__(self, world: World, device: Device):
-        self._world, self.rank, self.size = world, world.rank, world.size
+        self.rank, self.size, self._world = world.rank, world.size, world
         self._collectives = device.collectives(world)
         self.sum, self.gather, self.exchange = self._collectives.sum, self._collectives.gather, world.exchange
 
-    def first(self, work: Callable[[], Any]) -> Any:
-        return first(work)
-
     def describe(self) -> str:
-        """One line on who takes part."""
         machines = sum(rank == 0 for rank in self.exchange(self._world.local_rank))
         where = "one machine" if machines == 1 else f"{machines} machines"
         return f"{self.size} processes on {where}, sums through {self._collectives.words}"
-
-
-def group(device: Device) -> Group:
-    """The group of this process: of all that were started together, or of itself."""
-    here = world()
-    return ALONE if here is None else Processes(here, device)
-
-
-def first(work: Callable[[], Any]) -> Any:
-    """See Group.first; for what is done before there is a device."""
-    here = world()
-    if here is None or here.local_rank == 0:
-        result = work()
-    if here is None:
-        return result
-    here.wait()
-    return result if here.local_rank == 0 else work()

@@ -31,6 +31,18 @@ def settings_of(run: Run, given: Mapping[str, object]) -> Settings:
     return replace(settings, epochs=given.get("epochs", settings.epochs))
 
 
+def found(run: Run, given: Mapping[str, object]) -> tuple[Settings, Loaded | None]:
+    """The settings that a run goes on with, see settings_of, and its newest checkpoint, if there is one; the folder is locked
+    from then on.
+
+    Raises:
+        UsageError, MinivaeError: as for settings_of; or another process is at work in the folder, or no checkpoint is whole.
+    """
+    settings = settings_of(run, given)
+    run.lock()
+    return settings, run.state() if run.checkpoints.all() else None
+
+
 def is_finished(saved: Loaded, settings: Settings) -> bool:
     """Whether nothing is left to be trained."""
     return bool(saved[1].get("finished")) and saved[1]["settings"]["epochs"] == settings.epochs
@@ -41,7 +53,7 @@ def go_on(trainer: Trainer, saved: Loaded | None) -> None:
     bit; with another number of epochs, those of a run that was asked for as many from the start.
 
     Args:
-        trainer: with a journal.
+        trainer: with a journal, but in the processes that write nothing.
         saved: a checkpoint; None for a run that was stopped before its first.
 
     Raises:
@@ -49,7 +61,8 @@ def go_on(trainer: Trainer, saved: Loaded | None) -> None:
         MinivaeError: a state of something else, or the folder cannot be written.
     """
     if saved is None:
-        trainer.journal.restore({"step": 0})
+        if trainer.journal:
+            trainer.journal.restore({"step": 0})
         return
     _check_past(trainer, saved[1]["settings"]["epochs"], saved[1]["step"])
     trainer.restore(*saved)

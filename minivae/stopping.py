@@ -30,12 +30,16 @@ class Signals:
 
     What the program was started to ignore stays ignored. Outside the main thread, where no signals arrive, it does nothing.
 
+    Args:
+        say: that the first one is noted.
+
     Attributes:
         number: of the first signal that came; None before.
     """
 
-    def __init__(self):
+    def __init__(self, say: bool = True):
         self.number: int | None = None
+        self._say = say
         self._held, self._before = False, {}
 
     def __enter__(self) -> Signals:
@@ -74,7 +78,7 @@ class Signals:
         if not (first and self._held):
             self._interrupt(number)
         with suppress(OSError):         # of a terminal that is gone
-            os.write(2, WORD)           # print could be in the middle of its own work
+            os.write(2, WORD if self._say else b"")           # print could be in the middle of its own work
 
     def _interrupt(self, number: int) -> NoReturn:
         raise Interrupted(number)

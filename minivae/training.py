@@ -11,17 +11,19 @@ from typing import NoReturn, Protocol
 import numpy as np
 
 from minivae import batches, evaluate, state
-from minivae.checks import check
+from minivae.agreement import Agreement, Wishes, digest, require_same
+from minivae.checks import check, check_group
 from minivae.clock import Every, Stopwatch
 from minivae.data import Dataset
 from minivae.device import Device
 from minivae.errors import MinivaeError
 from minivae.evaluate import Score
 from minivae.fixed_point import Passes
+from minivae.group import ALONE, Group
 from minivae.kernels import launch
 from minivae.labels import classes_of
 from minivae.models import VAE, Weights
-from minivae.nn import Flat
+from minivae.nn import Flat, batch_norms, join
 from minivae.ops.batch import DeviceImages
 from minivae.ops.reparameterize import TRAIN, Noise
 from minivae.optim import SCHEDULES, Average, make
@@ -65,13 +67,14 @@ class Listener(Protocol):
 
 
 class Trainer:
-    """A model in training on one device.
+    """A model in training on one device, or with others of a group on one each.
 
     Args:
         settings: what to train and how.
         dataset: what on.
         device: where.
-        run: the folder to leave results in; None leaves nothing.
+        run: the folder to leave results in; None leaves nothing, as in all processes of a group but one.
+        group: the processes that train together. All make the same calls, and have the same parameters after each.
 
     Attributes:
         journal: what writes into the run folder; None where nothing is left.
@@ -84,14 +87,19 @@ class Trainer:
         UsageError: settings that do not fit each other or the data.
     """
 
-    def __init__(self, settings: Settings, dataset: Dataset, device: Device, run: Run | None = None):
+    def __init__(self, settings: Settings, dataset: Dataset, device: Device, run: Run | None = None,
+                 group: Group = ALONE):
         check(settings, dataset)
-        self.settings, self.dataset, self.device = settings, dataset, device
+        check_group(settings, group)
+        self.settings, self.dataset, self.device, self.group = settings, dataset, device, group
         self.journal = Journal(run) if run else None
         self.stop: Callable[[], bool] = lambda: False
         self.classes = 0 if settings.labels is None else classes_of(dataset.train_labels)
         self.model: VAE = build(settings, dataset.image_shape, device, self.classes)
-        self.flat = Flat(self.model, device, self.model.dtype)
+        join(self.model, group)
+        for _, norm in batch_norms(self.model) if settings.local_bn else ():
+            norm.group = ALONE
+        self.flat = Flat(self.model, device, self.model.dtype, group)
         self.optimizer = make(settings.optimizer, self.flat, settings.learning_rate, rescale=settings.rescale,
                               clip=settings.clip, weight_decay=settings.weight_decay)
         self.average = Average(self.flat, settings.ema) if settings.ema else None
@@ -104,6 +112,10 @@ class Trainer:
         self.steps = self.steps_an_epoch * settings.epochs
         self.schedule = SCHEDULES[settings.schedule](self.steps, round(settings.warm_up * self.steps_an_epoch))
         self._totals = device.zeros((3,), self.model.dtype)
+        self._agreement = Agreement(group, LOOK_EVERY)
+        # A cost is a mean over a process's rows: with its part of the batch, all of them together are the batch's mean.
+        group.take(settings.batch_size)
+        self._part = None if group.size == 1 else device.from_host(np.full((), group.part, self.model.dtype))
         self.history: list[Epoch] = []
         self.clock, self.epoch_clock = Stopwatch(), Stopwatch()
         self.fingerprint = fingerprint(dataset)
@@ -113,15 +125,15 @@ class Trainer:
         """Training step `number`, counted from 0: nothing is copied to the device and nothing read back."""
         s = self.settings
         noise = Noise(s.seed, number, TRAIN)
-        x, example, *labels = self.batches.batch(number, noise)
+        x, example, *labels = self.batches.batch(number, noise, self.group.take(s.batch_size))
         self.model.train()
         cost = self.model.cost(x, example, noise, self.weights(number), *labels)
-        cost.total.backward()
+        cost.total.backward(self._part)
         self.optimizer.lr = s.learning_rate * self.schedule.factor(number)
         self.optimizer.step()
         if self.average:
             self.average.step()
-        launch("keep_score", blocks(1), cost.reconstruction, cost.kl, self._totals, s.batch_size, number)
+        launch("keep_score", blocks(1), cost.reconstruction, cost.kl, self._totals, len(x), number)
 
     def weights(self, number: int) -> Weights:
         """What of the cost step `number` minimizes."""
@@ -147,13 +159,9 @@ class Trainer:
             if not done:
                 self._begin_epoch()
             self.step(number)
-            if look.due():
-                cost = self._score(done + 1)
-                for listener in listeners:
-                    listener.progress((number + 1) * self.settings.batch_size, cost)
             if done + 1 == self.steps_an_epoch:
                 self._end_epoch(listeners)
-            self._between_steps()
+            self._between_steps(look, listeners)
         return self.clock.read()
 
     def finish(self) -> tuple[Score | None, Passes]:
@@ -166,13 +174,16 @@ class Trainer:
         """
         try:
             with self.evaluated():
-                passes = evaluate.fix_statistics(self.model, self.train_images, seed=self.settings.seed, between=self._asked)
+                passes = evaluate.fix_statistics(self.model, self.train_images, seed=self.settings.seed, between=self._asked,
+                                                 group=self.group)
                 score = self._test_score()
-                if self.journal:
-                    self._check_parameters()
-                    if score:
-                        self.journal.consider(score.total, self.settings.epochs, lambda: state.model_alone(self))
-                    self.journal.save(*self._state(score, finished=True))
+                self._check_parameters()
+                if self.journal and score:
+                    self.journal.consider(score.total, self.settings.epochs, lambda: state.model_alone(self))
+                if self._kept:
+                    found = self._state(score, finished=True)
+                    if self.journal:
+                        self.journal.save(*found)
         except _Asked:
             self._stop()
         if self.average:
@@ -218,11 +229,17 @@ class Trainer:
         return self.optimizer.steps
 
     def running_score(self) -> list[float]:
-        """The sums of the epoch's costs so far and the first step that was not finite; waits for the device."""
-        return self.device.to_host(self._totals).tolist()
+        """The sums of the epoch's costs so far and the first step that was not finite; waits for the device, and for all
+        processes."""
+        told = self.group.exchange(self.device.to_host(self._totals).tolist())
+        if len(told) == 1:
+            return told[0]
+        rows = [end - begin for begin, end in (self.group.share(self.settings.batch_size, rank) for rank in range(len(told)))]
+        sums = [sum(n * total[i] for n, total in zip(rows, told, strict=True)) / sum(rows) for i in range(2)]
+        return [*sums, min((bad for *_, bad in told if bad >= 0), default=-1.0)]
 
     def set_running_score(self, score: list[float]) -> None:
-        """Go on from a running_score()."""
+        """Go on from a running_score(); its mean over the processes is itself."""
         self._totals[...] = self.device.from_host(np.array(score, self.model.dtype))
 
     @property
@@ -233,19 +250,37 @@ class Trainer:
     def _state(self, test: Score | None, finished: bool = False) -> tuple[dict[str, np.ndarray], dict]:
         return state.whole(self, test_cost=test and test._asdict(), finished=finished, best=self.journal and self.journal.best)
 
-    def _between_steps(self) -> None:
-        if self.stop():
+    def _between_steps(self, look: Every, listeners: Sequence[Listener]) -> None:
+        todo = self._agreement.after(self.optimizer.steps, lambda: self._wishes(look))
+        if todo.look:
+            cost = self._score(self._done)
+            for listener in listeners:
+                listener.progress(self.optimizer.steps * self.settings.batch_size, cost)
+        if todo.stop:
             self._stop()
-        if self.journal and self.journal.due(self.optimizer.steps // self.steps_an_epoch):
-            self.journal.try_to_save(*self.state())
+        if todo.save:
+            found = self.state()
+            if self.journal:
+                self.journal.try_to_save(*found)
+
+    def _wishes(self, look: Every) -> Wishes:
+        save = self.journal is not None and self.journal.due(self.optimizer.steps // self.steps_an_epoch)
+        return Wishes(look.due(), save, self.stop())
+
+    @property
+    def _kept(self) -> bool:
+        """Whether a state is to be taken where one is kept: in a group all take it, for the one that keeps it."""
+        return self.journal is not None or self.group.size > 1
 
     def _asked(self) -> None:
-        if self.stop():
+        if any(self.group.exchange(self.stop())):
             raise _Asked
 
     def _stop(self) -> NoReturn:
-        if self.journal:
-            self.journal.save(*self.state())
+        if self._kept:
+            found = self.state()
+            if self.journal:
+                self.journal.save(*found)
         steps = self.optimizer.steps
         raise Stopped(f"stopped after step {steps:,} of {self.steps:,} (epoch {-(-steps // self.steps_an_epoch)} of "
                       f"{self.settings.epochs})")
@@ -262,10 +297,14 @@ class Trainer:
         self.schedule.observe(train_cost)
         rate = self.steps_an_epoch * self.settings.batch_size / max(self.epoch_clock.read(), 1e-9)
         steps = self.optimizer.steps
+        if self.group.size > 1:
+            require_same(self.group, {"parameters": digest(self.device.to_host(self.flat.values))}, "they must not drift apart: take "
+                         "processors of one kind, and the same versions of all libraries")
         with self.evaluated():
             test = None
-            if self.test_images.count:
+            if self.test_images.count or self.group.size > 1:
                 self._sample_statistics()
+            if self.test_images.count:
                 test = self._test_score()
                 if not math.isfinite(test.total):
                     raise self._diverged(steps - 1)
@@ -284,8 +323,8 @@ class Trainer:
         self.journal.epoch(values, epoch.train_cost if total is None else total, self._best)
 
     def _best(self) -> tuple[dict[str, np.ndarray], dict]:
-        if not self.test_images.count:
-            self._sample_statistics()       # which the test cost would have left
+        if not self.test_images.count and self.group.size == 1:
+            self._sample_statistics()       # which the test cost would have left, and of a group all take
         return state.model_alone(self)
 
     def _score(self, steps: int) -> float:
@@ -296,12 +335,13 @@ class Trainer:
         return (reconstruction + kl) / steps
 
     def _sample_statistics(self) -> None:
-        evaluate.fix_statistics(self.model, self.train_images, seed=self.settings.seed, limit=SAMPLED, most=SAMPLED_PASSES)
+        evaluate.fix_statistics(self.model, self.train_images, seed=self.settings.seed, limit=SAMPLED, most=SAMPLED_PASSES,
+                                group=self.group)
 
     def _test_score(self) -> Score | None:
         if not self.test_images.count:
             return None
-        return evaluate.score(self.model, self.test_images, self.settings.seed, self.test_labels)
+        return evaluate.score(self.model, self.test_images, self.settings.seed, self.test_labels, self.group)
 
     def _check_parameters(self) -> None:
         if not np.isfinite(self.device.to_host(self.flat.values)).all():

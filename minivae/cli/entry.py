@@ -12,7 +12,9 @@ from typing import NoReturn
 import click
 
 from minivae import __version__
-from minivae.errors import MinivaeError, MinivaeWarning
+from minivae.cli import together
+from minivae.errors import MinivaeError, MinivaeWarning, UsageError
+from minivae.launcher import launched
 
 # Every command: the module of minivae.cli that has it, and the first line of its help. A command's module is loaded when
 # the command is used, so that what the others need costs it nothing.
@@ -72,6 +74,9 @@ def cli(ctx: click.Context) -> None:
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), err=True)
         ctx.exit(2)
+    if launched() > 1 and ctx.invoked_subcommand not in together.COMMANDS:
+        raise UsageError(f"{launched()} processes were started, but only {' and '.join(together.COMMANDS)} can be run on several: "
+                         f"start {ctx.invoked_subcommand} on one")
 
 
 def main() -> None:
@@ -95,6 +100,7 @@ def main() -> None:
 
         failure = gpu_failure(error)
         if failure is None:
+            together.end_others(error)
             raise
         _stop(str(failure), error, failure.exit_code)
     if code:        # click's own way to leave with one
@@ -110,8 +116,7 @@ def _show(message, category, filename, lineno, file=None, line=None) -> None:
 
 def _stop(words: str, error: BaseException, code: int) -> NoReturn:
     """Say what went wrong and what the error's notes say, and leave."""
-    for line in (words, *getattr(error, "__notes__", ())):
-        click.echo(f"minivae: {line}", err=True)
+    together.say_last((words, *getattr(error, "__notes__", ())), code)
     if code in STOPPED and any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
         if sys.stdout:
             sys.stdout.flush()

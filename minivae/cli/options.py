@@ -31,6 +31,11 @@ checkpoint_option = click.option("--checkpoint", "which", default="last", show_d
                                  "cost, or the one after so many steps.")
 
 
+def say_of(world) -> Callable[[str], None]:
+    """What prints a line: of several processes (see mpi.World) one does."""
+    return click.echo if world is None or world.rank == 0 else lambda line: None
+
+
 def images_for(model, run: str, name: str):
     """The data set of that name, whose images the model of a run can take.
 

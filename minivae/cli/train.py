@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from functools import partial
 from pathlib import Path
 
 import click
 from click.core import ParameterSource
 
-from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULES, SEMI, Name, Sizes, device_option
+from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULES, SEMI, Name, Sizes, device_option, say_of
 
 
 @click.command()
@@ -68,6 +69,8 @@ from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULE
 @click.option("--shift", type=int, metavar="PIXELS", help="How far images are moved at most, each way, for --consistency.  "
               "[default: 0]")
 @click.option("--mirror", is_flag=True, help="Mirror half of them left to right, for --consistency.")
+@click.option("--local-bn", is_flag=True, help="Started on several processes (mpiexec), let each take batch norm's statistics over "
+              "its own images, not over the whole batch.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same run; of the labels' choice, too.")
 @device_option
 @click.option("--out", type=Name(), metavar="FOLDER", help="The run folder.  [default: runs/<data>-<arch>-<number>]")
@@ -96,6 +99,7 @@ def train(context: click.Context, device: str, out: str | None, config: str | No
       minivae train --resume runs/digits-ff-1
       minivae train --config runs/digits-ff-1/settings.toml --seed 1
     """
+    from minivae import mpi
     from minivae.errors import UsageError
     from minivae.runs import Run, settings
     from minivae.runs.journal import Journal
@@ -105,59 +109,65 @@ def train(context: click.Context, device: str, out: str | None, config: str | No
              if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     if resume and (out or config):
         raise UsageError(f"--resume goes on in {resume} with the settings there: leave out {'--out' if out else '--config'}")
-    with Signals() as signals:
+    world = mpi.world()
+    with Signals(mpi.leads(world)) as signals:
         if resume:
-            trainer = _prepared_to_go_on(Journal(Run(resume), save_every, keep), given, device)
+            trainer = _prepared_to_go_on(world, Journal(Run(resume), save_every, keep), given, device)
         else:
             told = {**options, **(settings.read(config) if config else {}), **given}
-            trainer = _prepared(told, out, device, lambda run: Journal(run, save_every, keep))
+            trainer = _prepared(world, told, out, device, lambda run: Journal(run, save_every, keep))
         if trainer:
             _train(trainer, signals)
 
 
-def _prepared(told: dict, out: str | None, device: str, journal_of):
+def _prepared(world, told: dict, out: str | None, device: str, journal_of):
     """The trainer of a new run, in a folder of its own."""
-    from minivae import data, fitting
+    from minivae import data, fitting, mpi
     from minivae.runs import Run, versions
 
-    dataset = data.load(told["data"])
+    dataset = mpi.in_turn(world, lambda: data.load(told["data"]))
     if Path(told["data"]).is_dir() and told["data"] not in data.NAMES:
         told["data"] = str(Path(told["data"]).resolve())      # the run can then be used from anywhere
-    trainer = fitting.prepare(told, dataset, device, say=click.echo)
+    trainer = fitting.prepare(told, dataset, device, say_of(world), world)
+    if not mpi.leads(world):
+        return trainer
     trainer.journal = journal_of(run := Run.create(trainer.settings, out))
     versions.add(run.versions, versions.versions(trainer.device, 0))
     click.echo(f"{fitting.describe(trainer)}; into {run.folder}")
     return trainer
 
 
-def _prepared_to_go_on(journal, given: dict, device: str):
+def _prepared_to_go_on(world, journal, given: dict, device: str):
     """The trainer of a run that goes on; None where it is finished, which is said."""
     from dataclasses import asdict
 
-    from minivae import data, drawing, fitting, resuming
+    from minivae import data, drawing, fitting, mpi, resuming
     from minivae.device import announced
     from minivae.errors import UsageError
     from minivae.runs import versions
 
     run = journal.run
-    settings = resuming.settings_of(run, given)
-    run.lock()
-    saved = run.state() if run.checkpoints.all() else None
+    settings, saved = mpi.by_first(world, lambda: resuming.found(run, given))
     finished = saved and resuming.is_finished(saved, settings)
+    if finished and not mpi.leads(world):
+        return None
     if finished:
         click.echo(f"{run.folder} is finished: {settings.epochs} of {settings.epochs} epochs; take a larger --epochs for more")
         if drawing.are_there(run):
             return None
     if settings.data == data.ARRAYS:
         raise UsageError(f"the run in {run.folder} was trained on arrays, from Python: it cannot go on here")
-    dataset = data.load(settings.data)
+    load = partial(data.load, settings.data)
+    dataset = load() if finished else mpi.in_turn(world, load)
     if finished:
         drawing.all_of(run, run.load(announced(device, click.echo))[0], dataset, settings.seed)
         click.echo(f"pictures in {run.folder}")
         return None
-    trainer = fitting.prepare(asdict(settings), dataset, device, say=click.echo)
-    trainer.journal = journal
+    trainer = fitting.prepare(asdict(settings), dataset, device, say_of(world), world)
+    trainer.journal = journal if mpi.leads(world) else None
     resuming.go_on(trainer, saved)
+    if not mpi.leads(world):
+        return trainer
     run.write(settings)
     step = trainer.optimizer.steps
     if changed := versions.add(run.versions, versions.versions(trainer.device, step)):
@@ -174,20 +184,23 @@ def _train(trainer, signals) -> None:
     from minivae.stopping import exit_code
     from minivae.training import Stopped
 
-    run = trainer.journal.run
+    run = trainer.journal and trainer.journal.run       # none in the processes that write nothing
     trainer.stop = signals.asked
     try:
         with signals.held():
-            fitted = fitting.train(trainer)
+            fitted = fitting.train(trainer, progress=run is not None)
+        if run is None:
+            return
         drawing.all_of(run, trainer.model, trainer.dataset, trainer.settings.seed)
     except BaseException as error:
-        if isinstance(error, Stopped):
+        if isinstance(error, Stopped) and signals.number:       # or it reached other processes only
             error.exit_code = exit_code(signals.number)
-        if run.discard_unless_saved():
+        if run and run.discard_unless_saved():
             error.add_note(_kept(trainer))
         raise
     finally:
-        run.release()
+        if run:
+            run.release()
     click.echo(f"fixed-point statistics after {fitted.passes.count} passes over the training images; "
                f"pictures and checkpoint in {run.folder}")
     click.echo(last_line(fitted.score, fitted.seconds))

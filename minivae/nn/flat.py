@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minivae.device import Device
+from minivae.group import ALONE, Group
 from minivae.nn.module import Module
 from minivae.tape import changed
 
@@ -17,13 +18,16 @@ class Flat:
     An optimizer step is then one launch, the global norm one reduction. Each parameter begins at a multiple of 64
     bytes; the gaps between them stay zero in both arrays.
 
+    Args:
+        group: the processes over which the gradients are added up, before an optimizer sees them.
+
     Attributes:
         values, grads: arrays of shape (size,).
         segments: (begin, end) of each parameter in them, the gap after it included.
     """
 
-    def __init__(self, module: Module, device: Device, dtype=np.float32):
-        self.parameters = list(module.parameters())
+    def __init__(self, module: Module, device: Device, dtype=np.float32, group: Group = ALONE):
+        self.group, self.parameters = group, list(module.parameters())
         step = FLAT_ALIGNMENT // np.dtype(dtype).itemsize
         starts, end = [], 0
         for p in self.parameters:
@@ -51,8 +55,10 @@ class Flat:
             p.clear_grad()
 
     def require_grad(self) -> None:
-        """Make `grads` whole: parameters that the cost did not use get the gradient zero."""
+        """Make `grads` whole: parameters that the cost did not use get the gradient zero, and of several processes all get the
+        sum of theirs."""
         for p in self.parameters:
             if p.grad is None:
                 p._grad[...] = 0
                 p._fresh = False
+        self.group.sum(self.grads)

@@ -34,6 +34,7 @@ class Settings:
         semi: a key of models.SEMI, which model where there are labels.
         label_weight, label_kl: see models.Weights.
         consistency, shift, mirror: likewise; consistency rises from 0 over the first epoch.
+        local_bn: of several processes each has batch norm's statistics over its own rows, not over the whole batch.
     """
 
     arch: str = "ff"
@@ -65,6 +66,7 @@ class Settings:
     consistency: float = 0.0
     shift: int = 0
     mirror: bool = False
+    local_bn: bool = False
     seed: int = 0
 
 

@@ -1,0 +1,55 @@
+"""How a command ends that several processes run together: all of them at once, with the reason said once."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from minivae.launcher import launched, rank
+
+if TYPE_CHECKING:
+    from minivae.mpi import World
+
+COMMANDS = ("train", "eval")        # those that several processes can run together
+PATIENCE = 3.0                      # seconds that a process waits for the others to end, too, before it ends them
+
+
+def say_last(lines: Sequence[str], code: int) -> None:
+    """Print why this process ends. What all have to say is said by one of them; where the others go on, they are ended with
+    this one: they would wait for it."""
+    world = _world()
+    told = world.last_words("\n".join(lines), PATIENCE) if world else None
+    if told and world.rank and told[world.rank] == told[0]:
+        return
+    number = f"process {world.rank} of {world.size}: " if world and (told is None or world.rank) else ""
+    if world is None and rank():        # without MPI nobody can be asked, but all have the same to say
+        return
+    for line in lines:
+        click.echo(f"minivae: {number}{line}", err=True)
+    if world and told is None:
+        world.end_all(code)
+
+
+def end_others(error: BaseException) -> None:
+    """Print an error that nobody foresaw, and end all processes; nothing where this is the only one."""
+    if world := _world():
+        traceback.print_exception(error)
+        print(f"minivae: process {world.rank} of {world.size} ended with this error", file=sys.stderr)
+        world.end_all(1)
+
+
+def _world() -> World | None:
+    """The processes that were started with this one; None where there are none, or MPI does not work."""
+    if launched() == 1:
+        return None
+    from minivae import mpi
+    from minivae.errors import MinivaeError
+
+    try:
+        return mpi.world()
+    except MinivaeError:
+        return None
