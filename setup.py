@@ -11,6 +11,8 @@ TEST = [
     "pytest>=8",            # runs the tests
     "pytest-xdist>=3.5",    # on all processors
     "hypothesis>=6.100",    # feeds the readers what nobody thought of
+    "mpi4py>=4",            # trainings of several processes
+    "mpich>=4.2",           # an MPI for them, where the machine has none
 ]
 
 setup(
@@ -35,6 +37,7 @@ setup(
     extras_require={
         "cuda12": ["cupy-cuda12x[ctk]>=14"],        # arrays on a GPU, by the CUDA version of the driver; [ctk]: from 14 on
         "cuda13": ["cupy-cuda13x[ctk]>=14"],
+        "mpi": ["mpi4py>=4"],       # training on several processes, with whatever MPI the machine has; pip install mpich where none
         # The tests compile the kernels for GPUs; that takes CuPy and NVRTC, but no GPU and no driver. One CuPy only:
         # where the driver is for CUDA 12, the tests run with that one's.
         "test": [*TEST, "cupy-cuda13x>=13.6", "nvidia-cuda-nvrtc>=13"],

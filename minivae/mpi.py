@@ -7,6 +7,7 @@ launcher started this process, mpi4py is not imported.
 from __future__ import annotations
 
 import math
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -27,6 +28,7 @@ T = TypeVar("T")
 # seconds, so that others of this machine come to work, those among them that it waits for; and where a wait is long by nature
 # every PAUSE seconds.
 SPIN, NAP, PAUSE = 1e-4, 2e-5, 0.02
+NUMBERED = 8        # so many processes are named by the numbers that the system gave them, which launchers name in their errors
 
 
 class World:
@@ -176,6 +178,8 @@ class Processes(Group):
         self.sum, self.gather, self.exchange = self._collectives.sum, self._collectives.gather, world.exchange
 
     def describe(self) -> str:
-        machines = sum(rank == 0 for rank in self.exchange(self._world.local_rank))
+        told = self.exchange((self._world.local_rank, os.getpid()))
+        machines = sum(rank == 0 for rank, _ in told)
         where = "one machine" if machines == 1 else f"{machines} machines"
-        return f"{self.size} processes on {where}, sums through {self._collectives.words}"
+        numbers = f" ({', '.join(str(process) for _, process in told)})" if self.size <= NUMBERED else ""
+        return f"{self.size} processes{numbers} on {where}, sums through {self._collectives.words}"

@@ -22,7 +22,7 @@ def say_last(lines: Sequence[str], code: int) -> None:
     """Print why this process ends. What all have to say is said by one of them; where the others go on, they are ended with
     this one: they would wait for it."""
     world = _world()
-    told = world.last_words("\n".join(lines), PATIENCE) if world else None
+    told = world.last_words(lines[0], PATIENCE) if world else None
     if told and world.rank and told[world.rank] == told[0]:
         return
     number = f"process {world.rank} of {world.size}: " if world and (told is None or world.rank) else ""
