@@ -140,7 +140,7 @@ def test_stopped_by_a_signal(folder, number, code):
 def test_stopped_at_once_by_a_second_signal(folder):
     """While the checkpoint is written that the first one asked for: the one before is whole, nothing half-written stays."""
     process = _start(folder, "train", "--data", "set", *ARGUMENTS, "--out", "twice", "--save-every", 0,
-                     program=SLOW.replace("0.002", "0.05"))
+                     program=SLOW.replace("0.002", "0.2"))
     run = Run(folder / "twice")
     _wait_for(run.checkpoints.steps)
     process.send_signal(signal.SIGINT)
@@ -149,7 +149,7 @@ def test_stopped_at_once_by_a_second_signal(folder):
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130 and err.startswith("\nminivae: stopped\n") and "Traceback" not in err
-    assert time.monotonic() - began < 0.45 and run.checkpoints.steps() == steps and not list(run.folder.rglob(".*"))
+    assert time.monotonic() - began < 1.5 and run.checkpoints.steps() == steps and not list(run.folder.rglob(".*"))
     assert minivae("train", "--resume", "twice", cwd=folder)[0] == 0
     _same_as_whole(folder, "twice")
 
