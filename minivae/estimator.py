@@ -13,12 +13,12 @@ import numpy as np
 from minivae import apply, arrays, evaluate, fitting, models
 from minivae.data import ARRAYS, Dataset
 from minivae.device import Device, select
+from minivae.epochs import Epoch
 from minivae.errors import MinivaeError, UsageError
 from minivae.evaluate import Score
 from minivae.ops.reparameterize import SAMPLE, Noise, standard_normal
 from minivae.report import last_line
 from minivae.runs import Run, Settings, checked
-from minivae.training import Epoch
 
 OWN = ("device", "image_shape")     # arguments that are no settings of a training
 

@@ -13,6 +13,7 @@ from minivae.agreement import require_same
 from minivae.checks import check
 from minivae.data import Dataset
 from minivae.device import Device, announced
+from minivae.epochs import Listener
 from minivae.errors import UsageError
 from minivae.evaluate import Score
 from minivae.fixed_point import Passes
@@ -20,7 +21,7 @@ from minivae.models import ARCHITECTURES
 from minivae.rates import RATES
 from minivae.report import Silence, TerminalReport
 from minivae.runs import Settings, versions
-from minivae.training import Listener, Trainer
+from minivae.training import Trainer
 
 # What holds where nothing is said, by architecture: on few images, and from LARGE_COUNT training images on.
 LARGE_COUNT = 20_000

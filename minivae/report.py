@@ -10,8 +10,8 @@ from rich.progress import (BarColumn, MofNCompleteColumn, Progress, ProgressColu
                            TimeRemainingColumn)
 from rich.text import Text
 
+from minivae.epochs import Epoch
 from minivae.evaluate import Score
-from minivae.training import Epoch
 
 
 class _Speed(ProgressColumn):

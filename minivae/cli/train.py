@@ -82,9 +82,10 @@ from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULE
               help="How often a checkpoint is written.")
 @click.option("--keep", type=click.IntRange(1), default=2, show_default=True, metavar="COUNT",
               help="How many checkpoints are kept beside that of the best epoch.")
+@click.option("--tensorboard", is_flag=True, help="Also leave the metrics as event files, in RUN/events.")
 @click.pass_context
 def train(context: click.Context, device: str, out: str | None, config: str | None, resume: str | None, save_every: float,
-          keep: int, **options) -> None:
+          keep: int, tensorboard: bool, **options) -> None:
     """Train a VAE.
 
     Leaves a run folder with the checkpoints, the settings, the metrics of every epoch and pictures. Ctrl-C finishes the step
@@ -99,7 +100,7 @@ def train(context: click.Context, device: str, out: str | None, config: str | No
       minivae train --resume runs/digits-ff-1
       minivae train --config runs/digits-ff-1/settings.toml --seed 1
     """
-    from minivae import mpi
+    from minivae import events, mpi
     from minivae.errors import UsageError
     from minivae.runs import Run, settings
     from minivae.runs.journal import Journal
@@ -109,6 +110,8 @@ def train(context: click.Context, device: str, out: str | None, config: str | No
              if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     if resume and (out or config):
         raise UsageError(f"--resume goes on in {resume} with the settings there: leave out {'--out' if out else '--config'}")
+    if tensorboard:
+        events.require()
     world = mpi.world()
     with Signals(mpi.leads(world)) as signals:
         if resume:
@@ -117,7 +120,8 @@ def train(context: click.Context, device: str, out: str | None, config: str | No
             told = {**options, **(settings.read(config) if config else {}), **given}
             trainer = _prepared(world, told, out, device, lambda run: Journal(run, save_every, keep))
         if trainer:
-            _train(trainer, signals)
+            run = trainer.journal and trainer.journal.run       # none in the processes that write nothing
+            _train(trainer, signals, [events.Events(run)] if run and (tensorboard or run.events.is_dir()) else [])
 
 
 def _prepared(world, told: dict, out: str | None, device: str, journal_of):
@@ -177,18 +181,18 @@ def _prepared_to_go_on(world, journal, given: dict, device: str):
     return trainer
 
 
-def _train(trainer, signals) -> None:
+def _train(trainer, signals, listeners) -> None:
     """Train to the end, and draw; what stops it says what is kept and how to go on."""
     from minivae import drawing, fitting
     from minivae.report import last_line
     from minivae.stopping import exit_code
     from minivae.training import Stopped
 
-    run = trainer.journal and trainer.journal.run       # none in the processes that write nothing
+    run = trainer.journal and trainer.journal.run
     trainer.stop = signals.asked
     try:
         with signals.held():
-            fitted = fitting.train(trainer, progress=run is not None)
+            fitted = fitting.train(trainer, progress=run is not None, listeners=listeners)
         if run is None:
             return
         drawing.all_of(run, trainer.model, trainer.dataset, trainer.settings.seed)
