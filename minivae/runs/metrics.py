@@ -52,6 +52,8 @@ class Metrics:
         Raises:
             MinivaeError: it cannot be written.
         """
+        if not self._waiting and not self.path.exists():       # the first line is the header, not nothing
+            return
         try:
             with self.path.open("ab") as file:
                 whole = file.tell()
