@@ -11,11 +11,11 @@ from rich.table import Table
 
 
 @contextmanager
-def progress(console: Console, total: int) -> Iterator[Callable[[int], None]]:
+def progress(console: Console, total: int, shown: bool = True) -> Iterator[Callable[[int], None]]:
     """A bar on a terminal; gives the function that is to be told how many more of `total` codes are decoded."""
     bar = Progress(TextColumn("importance sampling"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(),
                    TextColumn("left"), TimeRemainingColumn(), console=console, transient=True,
-                   disable=not console.is_terminal)
+                   disable=not (shown and console.is_terminal))
     with bar:
         task = bar.add_task("", total=max(total, 1))
         yield lambda decoded: bar.update(task, advance=decoded)

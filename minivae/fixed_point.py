@@ -52,7 +52,7 @@ def compute(model: Module, batches: Callable[[], Iterable[None]], *, tolerance: 
                 pass
             count += 1
             rows = [bn.gather(None) for bn in norms]
-            for bn, found in zip(norms, _merged(gathered, rows, group), strict=True):
+            for bn, found in zip(norms, joined(gathered, rows, group), strict=True):
                 bn.moments = found
             model.train(False)
             now = [device_of(bn.moments).to_host(bn.moments).astype(np.float64) for bn in norms]
@@ -68,8 +68,13 @@ def _begin(bn: BatchNorm):
     return place
 
 
-def _merged(gathered: list, rows: list[int], group: Group) -> list:
-    """The moments over what all processes have seen, of each layer, on the device: Chan et al. 1979, in float64."""
+def joined(gathered: list, rows: list[int], group: Group) -> list:
+    """Moments over what all processes have seen, on the device: Chan et al. 1979, in float64.
+
+    Args:
+        gathered: of each of several layers, (2, channels), over what this process has seen.
+        rows: how much that is.
+    """
     if group.size == 1:
         return gathered
     own = [device_of(found).to_host(found).astype(np.float64) for found in gathered]

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minivae import evaluate, importance
+from minivae import evaluate, fixed_point, importance
 from minivae.errors import MinivaeError, UsageError
+from minivae.group import ALONE, Group
 from minivae.latent import ACTIVE
 from minivae.models import VAE
 from minivae.ops.batch import DeviceImages
@@ -39,6 +40,7 @@ class Subject:
         limit: images, the first ones; None for all.
         labels: uint8 (images,), the images' classes, for models that tell them; None where there are none.
         progress: told how many codes have been decoded since it was told last, of count * samples.
+        group: the processes that share the images; all get the same numbers.
     """
 
     model: VAE
@@ -48,6 +50,7 @@ class Subject:
     limit: int | None = None
     labels: np.ndarray | None = None
     progress: Callable[[int], None] = silent
+    group: Group = ALONE
 
     @property
     def count(self) -> int:
@@ -55,14 +58,14 @@ class Subject:
         return min(self.images.count, self.limit or self.images.count)
 
     def batches(self):
-        """(images, example) of all that are measured, in evaluate.score()'s draw of the pixels."""
-        for start, size in self.images.ranges(evaluate.BATCH, self.limit):
+        """(images, example) of this process's share of what is measured, in evaluate.score()'s draw of the pixels."""
+        for start, size in self.images.ranges(evaluate.BATCH, self.limit, self.group):
             yield self.images.batch(start, size, Noise(self.seed, 0, EVALUATE))
 
 
 def bound(subject: Subject) -> dict:
     """The evidence lower bound and its two parts, with one draw of the code an image; nats an image."""
-    reconstruction, kl = evaluate.costs(subject.model, subject.images, subject.seed, subject.limit)
+    reconstruction, kl = evaluate.costs(subject.model, subject.images, subject.seed, subject.limit, subject.group)
     _require_finite("bound", reconstruction + kl)
     found = {"elbo": summarized(-reconstruction - kl), "reconstruction": summarized(reconstruction), "kl": summarized(kl)}
     return {**found, **_bits(subject, "elbo_bits_per_dimension", -found["elbo"]["mean"])}
@@ -79,7 +82,7 @@ def likelihood(subject: Subject) -> dict:
     if subject.model.classes:
         raise UsageError("the likelihood of a model with classes is not sampled: take 0 samples")
     found = importance.estimate(subject.model, subject.images, subject.samples, seed=subject.seed, limit=subject.limit,
-                                progress=subject.progress)
+                                progress=subject.progress, group=subject.group)
     _require_finite("importance-sampled likelihood", found.nll)
     nll = summarized(found.nll)
     effective = {"median": float(np.median(found.effective)), "least": float(found.effective.min())}
@@ -94,7 +97,7 @@ def reconstruction(subject: Subject) -> dict:
     for x, _ in subject.batches():
         y = model.reconstruct(x).reshape(x.shape)
         total += float(((model.device.to_host(x).astype(np.float64) - y) ** 2).sum())
-    return {"squared_error": total / (subject.count * model.pixels)}
+    return {"squared_error": sum(subject.group.exchange(total)) / (subject.count * model.pixels)}
 
 
 def active_units(subject: Subject) -> dict:
@@ -106,6 +109,7 @@ def active_units(subject: Subject) -> dict:
         for x, _ in subject.batches():
             merge_moments(moments, seen, model.encode(x).data)
             seen += len(x)
+    moments, = fixed_point.joined([moments], [seen], subject.group)
     variance = device.to_host(moments)[1, :model.code]
     return {"active_units": int((variance > ACTIVE).sum()), "code": model.code}
 
@@ -115,7 +119,8 @@ def classification(subject: Subject) -> dict:
     is that over images, not over trainings."""
     if not subject.model.classes or subject.labels is None:
         return {}
-    wrong = evaluate.mistaken(subject.model, subject.images, subject.labels, subject.seed, subject.limit)
+    wrong = evaluate.mistaken(subject.model, subject.images, subject.labels, subject.seed, subject.limit,
+                              subject.group)
     return {"classification_error": summarized(wrong.astype(np.float64))}
 
 

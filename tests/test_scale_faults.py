@@ -1,5 +1,6 @@
 """Several processes that train together: what is left when one of them dies, is stopped, or has something else in mind."""
 
+import json
 import os
 import re
 import signal
@@ -161,6 +162,7 @@ def test_goes_on_with_another_number_of_processes(folder):
 
 # The command line on two machines that have other data under one name.
 ELSEWHERE = """
+import json
 import os
 from minivae import data
 
@@ -193,3 +195,21 @@ def test_what_all_say_is_said_once(folder):
     assert code == 2 and err.count("minivae:") == 1
     code, out, err = minivae_on(2, "summary", cwd=folder)
     assert code == 2 and "only train and eval can be run on several: start summary on one" in err
+
+
+def test_a_model_is_measured_by_several(folder):
+    """Every number of `minivae eval` is that of one process, but for the time."""
+    assert minivae_on(2, "train", "--data", "set", "--epochs", 2, *ARGUMENTS, "--out", "measured", cwd=folder)[0] == 0
+    found = []
+    for size in (1, 3):
+        code, out, err = minivae_on(size, "eval", "measured", "--importance", 10, "--device", "cpu", "--json", f"{size}.json", cwd=folder)
+        assert code == 0, err
+        found.append(json.loads((folder / f"{size}.json").read_text()))
+        assert out.count("ELBO") == 1
+    one, three = ({name: value for name, value in report.items() if name not in ("device", "seconds")} for report in found)
+    assert one.keys() == three.keys()
+    for name, value in one.items():
+        if isinstance(value, dict):
+            assert three[name] == pytest.approx(value, rel=1e-5), name
+        else:
+            assert three[name] == (pytest.approx(value, rel=1e-5) if isinstance(value, float) else value), name

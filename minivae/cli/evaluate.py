@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from minivae.cli.options import Name, checkpoint_option, device_option, images_for, printed
+from minivae.cli.options import Name, checkpoint_option, device_option, images_for, printed, say_of
 
 SAMPLES = 100       # an image, where nothing is said
 
@@ -35,10 +35,11 @@ def eval(run: str, importance: int | None, data: str | None, split: str, limit: 
       minivae eval runs/digits-ff-1 --split train --limit 1000 --json train.json
     """
     import json
+    from contextlib import nullcontext
 
     from rich.console import Console
 
-    from minivae import __version__, eval_report, kernels
+    from minivae import __version__, eval_report, kernels, mpi
     from minivae.device import announced
     from minivae.errors import UsageError
     from minivae.files import replacing
@@ -48,12 +49,15 @@ def eval(run: str, importance: int | None, data: str | None, split: str, limit: 
 
     trained = Run(run)
     trained.settings()      # before anything is written or announced
-    with replacing(file if file is not None else trained.evaluation) as out:
-        where = announced(device, click.echo)
-        kernels.prepare(where)
+    world = mpi.world()
+    leads = mpi.leads(world)
+    with replacing(file if file is not None else trained.evaluation) if leads else nullcontext() as out:
+        where = announced(device, say_of(world), mpi.place(world, device))
+        mpi.in_turn(world, lambda: kernels.prepare(where))
+        group = mpi.group(world, where)
         model, settings = trained.load(where, which)
         name = data or settings.data
-        dataset = images_for(model, run, name)
+        dataset = mpi.in_turn(world, lambda: images_for(model, run, name))
         if importance and model.classes:
             raise UsageError(f"the model of {run} has classes, over which no likelihood is sampled: leave --importance out")
         samples = (0 if model.classes else SAMPLES) if importance is None else importance
@@ -63,9 +67,12 @@ def eval(run: str, importance: int | None, data: str | None, split: str, limit: 
         chosen, labels = getattr(dataset, f"{split}_images")[:limit], getattr(dataset, f"{split}_labels")[:limit]
         images = DeviceImages(chosen, where, model.dtype, binarize=model.likelihood.discrete)
         console = Console(highlight=False)
-        with eval_report.progress(console, len(chosen) * samples) as progress:
-            numbers = measure(Subject(model, images, samples, seed, labels=labels, progress=progress))
-        report = {"minivae": __version__, "run": str(trained.folder), "checkpoint": which, "device": where.describe(), "data": name, "split": split,
-                  "likelihood": settings.likelihood, "binarize": settings.binarize, **numbers}
+        begin, end = group.share(len(chosen))
+        with eval_report.progress(console, (end - begin) * samples, leads) as progress:
+            numbers = measure(Subject(model, images, samples, seed, labels=labels, progress=progress, group=group))
+        if not leads:
+            return
+        report = {"minivae": __version__, "run": str(trained.folder), "checkpoint": which, "device": where.describe(), "data": name,
+                  "split": split, "likelihood": settings.likelihood, "binarize": settings.binarize, **numbers}
         printed(eval_report.show, report)
         out.write(json.dumps(report, indent=1, allow_nan=False).encode())
