@@ -35,7 +35,7 @@ def joint_sums(sums, group: Group, part: float):
         sums: (slabs, 2, channels), of this process's rows.
         part: how much of the batch is this process's.
     """
-    total = sum_over(sums, (0,))
+    total = sums if len(sums) == 1 else sum_over(sums, (0,))
     group.sum(total)
     launch("unary", elements(total.size), total, total, total.size, AFFINE, part, 0.0)
     return total
