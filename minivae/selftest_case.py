@@ -13,6 +13,7 @@ from minivae.kernels import launch
 from minivae.sources import signature_of
 from minivae.work import Work
 
+EXACT = 0.0         # allowed of kernels that only move numbers
 ROUNDING = 5e-6     # allowed where nothing else is said: float32 beside float64 (CPUs: to 5e-7)
 
 
