@@ -38,7 +38,7 @@ setup(
     extras_require={
         "cuda12": ["cupy-cuda12x[ctk]>=14"],        # arrays on a GPU, by the CUDA version of the driver; [ctk]: from 14 on
         "cuda13": ["cupy-cuda13x[ctk]>=14"],
-        "mpi": ["mpi4py>=4"],       # training on several processes, with whatever MPI the machine has; pip install mpich where none
+        "mpi": ["mpi4py>=4"],       # several processes, with whatever MPI the machine has; where it has none, pip install mpich
         "tensorboard": ["tensorboardX>=2.6"],      # event files for --tensorboard
         # The tests compile the kernels for GPUs; that takes CuPy and NVRTC, but no GPU and no driver. One CuPy only:
         # where the driver is for CUDA 12, the tests run with that one's.

@@ -1,11 +1,12 @@
-"""Two processes of one thread against one process of two: throughput, what the sums cost, whether overlapping them would pay.
+"""Two processes of one thread against one process of two: throughput, what the sums cost, whether overlapping them
+would pay.
 
     python bench/scale.py [--rounds 7] [--seconds 4] [--arch ff,conv] [--mpiexec PATH] [--overlap]
 
 Starts the two by turns, each of which warms up and then makes training steps for so many seconds, and compares them round by
 round. Needs as many processors as threads in all, 2, and nobody else on them: processes wait for each other by looking.
---overlap times instead the sum of a gradient in one piece after some work against sums of its pieces that are begun within the
-work, as they would be in a backward pass.
+--overlap times instead the sum of a gradient in one piece after some work against sums of its pieces that are begun
+within the work, as they would be in a backward pass.
 """
 
 from __future__ import annotations
@@ -62,14 +63,16 @@ def worker(arch: str, seconds: float) -> None:
     if watched:
         watched.seconds = dict.fromkeys(watched.seconds, 0.0)
     group.exchange(None)
-    began, number, enough = time.perf_counter(), WARM_UP, False
+    began, worked, number, enough = time.perf_counter(), time.process_time(), WARM_UP, False
     while not enough:
         trainer.step(number)
         number += 1
         if number % 5 == 0:
             enough = group.exchange(time.perf_counter() - began > seconds)[0]
     took, steps = time.perf_counter() - began, number - WARM_UP
+    worked = sum(group.exchange(time.process_time() - worked))
     found = {"images/s": steps * trainer.settings.batch_size / took, "ms": took / steps * 1e3,
+             "processor ms": worked / steps * 1e3,
              **({name: spent / steps * 1e3 for name, spent in watched.seconds.items()} if watched else {})}
     if mpi.leads(world):
         print(json.dumps(found))
@@ -112,8 +115,8 @@ def started(mpiexec: str, size: int, threads: int, *arguments) -> dict:
     """What so many processes print, each with so many threads."""
     launcher = [mpiexec, "-n", str(size)] if size > 1 else []
     environment = {**os.environ, "MINIVAE_THREADS": str(threads), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    done = subprocess.run([*launcher, sys.executable, "-P", __file__, *map(str, arguments)], env=environment, stdout=subprocess.PIPE,
-                          text=True, check=True)
+    done = subprocess.run([*launcher, sys.executable, "-P", __file__, *map(str, arguments)], env=environment,
+                          stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -122,7 +125,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--arch", default="ff,conv")
-    parser.add_argument("--mpiexec", default=shutil.which("mpiexec", path=Path(sys.executable).parent) or shutil.which("mpiexec"))
+    beside = shutil.which("mpiexec", path=Path(sys.executable).parent)
+    parser.add_argument("--mpiexec", default=beside or shutil.which("mpiexec"))
     parser.add_argument("--overlap", action="store_true")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     told = parser.parse_args()
@@ -140,12 +144,14 @@ def main() -> None:
                    for size, threads in ((1, 2), (2, 1))[::1 if number % 2 == 0 else -1]] for number in range(told.rounds)]
         pairs = [pair if number % 2 == 0 else pair[::-1] for number, pair in enumerate(rounds)]
         ratios = sorted(two["images/s"] / one["images/s"] for one, two in pairs)
-        one, two = ({name: float(np.median([pair[which][name] for pair in pairs])) for name in pairs[0][which]} for which in (0, 1))
-        print(f"{arch}, batch {bench.BATCH_SIZES[arch]}: one process of 2 threads {one['images/s']:,.0f} images/s ({one['ms']:.1f} ms), "
-              f"two of 1 thread {two['images/s']:,.0f} ({two['ms']:.1f} ms): {np.median(ratios):.3f} times "
+        one, two = ({name: float(np.median([pair[which][name] for pair in pairs])) for name in pairs[0][which]}
+                    for which in (0, 1))
+        print(f"{arch}, batch {bench.BATCH_SIZES[arch]}: one process of 2 threads {one['images/s']:,.0f} images/s "
+              f"({one['ms']:.1f} ms), two of 1 thread {two['images/s']:,.0f} ({two['ms']:.1f} ms): {np.median(ratios):.3f} times "
               f"({ratios[0]:.3f} - {ratios[-1]:.3f})")
-        print(f"    of a step the two spend, waiting for each other included, {two['sum of the gradient']:.2f} ms in the sum of the "
-              f"gradient, {two['batch norm']:.2f} ms in the collectives of batch norm")
+        print(f"    processor time of a step, of all threads: {one['processor ms']:.1f} and {two['processor ms']:.1f} ms")
+        print(f"    of a step the two spend, waiting for each other included, {two['sum of the gradient']:.2f} ms in the sum "
+              f"of the gradient, {two['batch norm']:.2f} ms in the collectives of batch norm")
 
 
 if __name__ == "__main__":

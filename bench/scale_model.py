@@ -2,8 +2,8 @@
 
     python bench/scale_model.py
 
-Nothing here is measured. The GPU's own time of a step is that of bench/gpu_cost.py; a step takes as long as the GPU or as Python,
-whichever is longer, and then what its collectives take, none of which is hidden behind anything:
+Nothing here is measured. The GPU's own time of a step is that of bench/gpu_cost.py; a step takes as long as the GPU or
+as Python, whichever is longer, and then what its collectives take, none of which is hidden behind anything:
 
     sum of n bytes over p processes (ring):     2 (p - 1) / p  n / bandwidth + latency
     gather of n bytes of each of p:             (p - 1) n / bandwidth + latency
@@ -34,7 +34,8 @@ class Machine(NamedTuple):
 
 
 MACHINES = (Machine("8 x H100 SXM, NVLink 4 (450 GB/s each way), 400 Gb/s InfiniBand a GPU", 8, 450e9, 50e9, 1e-6, 5e-6),
-            Machine("8 x RTX 4090, PCIe 4.0 x16 through the host (20 GB/s), 100 Gb/s Ethernet a machine", 8, 20e9, 12.5e9 / 8, 3e-6, 15e-6))
+            Machine("8 x RTX 4090, PCIe 4.0 x16 through the host (20 GB/s), 100 Gb/s Ethernet a machine", 8, 20e9, 12.5e9 / 8,
+                    3e-6, 15e-6))
 
 
 class Model(NamedTuple):
@@ -50,7 +51,8 @@ class Model(NamedTuple):
     channels: int
 
 
-FF, CONV = Model("ff", 1000, 52, (261e-6, 337e-6), 1_892_384, 8, 4_112), Model("conv", 128, 75, (547e-6, 1321e-6), 7_111_554, 7, 8_065)
+FF = Model("ff", 1000, 52, (261e-6, 337e-6), 1_892_384, 8, 4_112)
+CONV = Model("conv", 128, 75, (547e-6, 1321e-6), 7_111_554, 7, 8_065)
 LARGER = 16             # so many times the batch, and the GPU's time
 MODELS = [model._replace(batch=factor * model.batch, seconds=tuple(factor * one for one in model.seconds))
           for factor in (1, LARGER) for model in (FF, CONV)]
@@ -85,14 +87,14 @@ def step(model: Model, machine: Machine, size: int, local: bool = False) -> Step
 
 def main() -> None:
     for machine in MACHINES:
-        print(f"\n**{machine.name}**\n\n| model, images a GPU | GPUs | computing | sum of the gradient | batch norm | efficiency "
-              "| with `--local-bn` |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+        print(f"\n**{machine.name}**\n\n| model, images a GPU | GPUs | computing | sum of the gradient | batch norm "
+              "| efficiency | with `--local-bn` |\n| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
         for model in MODELS:
             alone = step(model, machine, 1).all
             for size in SIZES:
                 found, local = step(model, machine, size), step(model, machine, size, local=True)
-                print(f"| {model.name}, {model.batch:,} | {size} | {found.computing * 1e3:.2f} ms | {found.gradient * 1e3:.2f} ms "
-                      f"| {found.norms * 1e3:.2f} ms | {alone / found.all:.0%} | {alone / local.all:.0%} |")
+                print(f"| {model.name}, {model.batch:,} | {size} | {found.computing * 1e3:.2f} ms "
+                      f"| {found.gradient * 1e3:.2f} ms | {found.norms * 1e3:.2f} ms | {alone / found.all:.0%} | {alone / local.all:.0%} |")
 
 
 if __name__ == "__main__":

@@ -26,8 +26,8 @@ class Wishes(NamedTuple):
 class Agreement:
     """Makes one decision of all processes' wishes.
 
-    A process on its own has its wishes after every step. Those of a group meet after steps on which they agreed at the meeting
-    before, by the clock of process 0: their own clocks, and the moments at which signals reach them, differ.
+    A process on its own has its wishes after every step. Those of a group meet after steps on which they agreed at the
+    meeting before, by the clock of process 0: their own clocks, and the moments at which signals reach them, differ.
 
     Args:
         group: them.

@@ -46,8 +46,8 @@ def check_group(settings: Settings, group: Group) -> None:
         UsageError: names the setting, what is wrong with it and what would do.
     """
     if group.size > 1 and settings.batch_size < LEAST_ROWS * group.size:
-        raise UsageError(f"--batch-size is {settings.batch_size}, but {group.size} processes need at least {LEAST_ROWS} images each: "
-                         f"take at least {LEAST_ROWS * group.size}, or fewer processes")
+        raise UsageError(f"--batch-size is {settings.batch_size}, but {group.size} processes need at least {LEAST_ROWS} images "
+                         f"each: take at least {LEAST_ROWS * group.size}, or fewer processes")
 
 
 def _check_optimizer(settings: Settings) -> None:

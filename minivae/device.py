@@ -3,12 +3,12 @@
 A Device makes arrays, moves them, and multiplies matrices. On a CPU arrays are NumPy's and products
 run on our own thread pool; on a GPU arrays are CuPy's and products cuBLAS's.
 
-What minivae uses of CuPy, all of it here, in kernels.py and in nccl.py: empty, zeros, asarray, asnumpy, matmul, add, ndarray,
-RawModule, get_default_memory_pool, cuda.Device, cuda.Event, cuda.get_current_stream, cuda.get_elapsed_time,
+What minivae uses of CuPy, all of it here, in kernels.py and in nccl.py: empty, zeros, asarray, asnumpy, matmul, add,
+ndarray, RawModule, get_default_memory_pool, cuda.Device, cuda.Event, cuda.get_current_stream, cuda.get_elapsed_time,
 cuda.nccl.available, cuda.nccl.get_unique_id, cuda.nccl.NcclCommunicator, cuda.nccl.NCCL_FLOAT32, cuda.nccl.NCCL_FLOAT64,
-cuda.nccl.NCCL_SUM, cuda.runtime.getDeviceCount, cuda.runtime.getDeviceProperties, lib.stride_tricks.as_strided. Of arrays the
-rest of minivae uses shape, dtype, size, ndim, views (slices, reshape, transpose, T), and to move data copy, fill, [...] = and
-sum.
+cuda.nccl.NCCL_SUM, cuda.runtime.getDeviceCount, cuda.runtime.getDeviceProperties, lib.stride_tricks.as_strided. Of arrays
+the rest of minivae uses shape, dtype, size, ndim, views (slices, reshape, transpose, T), and to move data copy, fill,
+[...] = and sum.
 The tests run all of it without a GPU over tests/strict_cupy, which has these names and no others.
 `minivae kernels` looks at what cuda.nvrtc compiles; `minivae doctor` also asks cuda.runtime.runtimeGetVersion and
 cuda.nvrtc.getVersion, through gpu_probe.py.

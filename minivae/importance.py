@@ -36,7 +36,8 @@ class Estimate(NamedTuple):
 
 
 def estimate(model: VAE, images: DeviceImages, samples: int, *, seed: int = 0, first: int = 0, limit: int | None = None,
-             rows: int | None = None, progress: Callable[[int], None] = lambda decoded: None, group: Group = ALONE) -> Estimate:
+             rows: int | None = None, progress: Callable[[int], None] = lambda decoded: None,
+             group: Group = ALONE) -> Estimate:
     """Estimate the likelihood of every image.
 
     Args:

@@ -24,11 +24,11 @@ from minivae.launcher import launched
 from minivae.system import processors, threads_asked
 
 T = TypeVar("T")
-# MPI's own way to wait keeps a processor busy. That is right for some SPIN seconds; then whoever waits looks again every NAP
-# seconds, so that others of this machine come to work, those among them that it waits for; and where a wait is long by nature
-# every PAUSE seconds.
+# MPI's own way to wait keeps a processor busy. That is right for some SPIN seconds; then whoever waits looks again every
+# NAP seconds, so that others of this machine come to work, those among them that it waits for; and where a wait is long by
+# nature every PAUSE seconds.
 SPIN, NAP, PAUSE = 1e-4, 2e-5, 0.02
-NUMBERED = 8        # so many processes are named by the numbers that the system gave them, which launchers name in their errors
+NUMBERED = 8        # so many processes are named by the numbers that the system gave them, as launchers name those that died
 
 
 class World:
@@ -75,7 +75,7 @@ class World:
         return max(1, int(sum(1 / sum(one in other for other in others) for one in mine) + 1e-6))
 
     def last_words(self, text: str, patience: float) -> list[str] | None:
-        """What every process says before it ends, in the order of their numbers; None where not all end in so many seconds."""
+        """What every process says before it ends, in the order of their numbers; None where not all end in `patience` s."""
         return self._last.allgather(text) if _wait(self._last.Ibarrier(), PAUSE, patience) else None
 
     def end_all(self, code: int) -> None:
@@ -134,7 +134,8 @@ def place(world: World | None, device: str) -> int:
         UsageError: it gives the number of one GPU for several processes.
     """
     if world and device.startswith("cuda:"):
-        raise UsageError(f"--device {device} is one GPU for {world.size} processes: take --device cuda, and each has its own")
+        raise UsageError(f"--device {device} is one GPU for {world.size} processes: take --device cuda, and each has its "
+                         "own")
     return world.local_rank if world else 0
 
 
@@ -144,8 +145,8 @@ def leads(world: World | None) -> bool:
 
 
 def in_turn(world: World | None, work: Callable[[], T]) -> T:
-    """The result of `work`, which one process of each machine does before the others begin: what it leaves on the disk, such as
-    a download or a compiled file, is there for them."""
+    """The result of `work`, which one process of each machine does before the others begin: what it leaves on the disk,
+    such as a download or a compiled file, is there for them."""
     if world is None:
         return work()
     result = work() if world.local_rank == 0 else None

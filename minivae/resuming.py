@@ -32,8 +32,8 @@ def settings_of(run: Run, given: Mapping[str, object]) -> Settings:
 
 
 def found(run: Run, given: Mapping[str, object]) -> tuple[Settings, Loaded | None]:
-    """The settings that a run goes on with, see settings_of, and its newest checkpoint, if there is one; the folder is locked
-    from then on.
+    """The settings that a run goes on with, see settings_of, and its newest checkpoint, if there is one; the folder is
+    locked from then on.
 
     Raises:
         UsageError, MinivaeError: as for settings_of; or another process is at work in the folder, or no checkpoint is whole.

@@ -22,8 +22,8 @@ SEED = 20
 
 def cases() -> Iterator[Case]:
     """All of them; the arguments are drawn anew each time, and are the same each time."""
-    for of in (_arithmetic, _batch, _binary, _compare, _importance, _loss, _optimizer, _reductions, _reparameterize, _softmax, _take,
-               _unary, *LAYERS, _device):
+    for of in (_arithmetic, _batch, _binary, _compare, _importance, _loss, _optimizer, _reductions, _reparameterize, _softmax,
+               _take, _unary, *LAYERS, _device):
         yield from of(Draw(SEED))
 
 

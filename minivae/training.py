@@ -215,7 +215,8 @@ class Trainer:
         told = self.group.exchange(self.device.to_host(self._totals).tolist())
         if len(told) == 1:
             return told[0]
-        rows = [end - begin for begin, end in (self.group.share(self.settings.batch_size, rank) for rank in range(len(told)))]
+        shares = (self.group.share(self.settings.batch_size, rank) for rank in range(len(told)))
+        rows = [end - begin for begin, end in shares]
         sums = [sum(n * total[i] for n, total in zip(rows, told, strict=True)) / sum(rows) for i in range(2)]
         return [*sums, min((bad for *_, bad in told if bad >= 0), default=-1.0)]
 
@@ -279,8 +280,8 @@ class Trainer:
         rate = self.steps_an_epoch * self.settings.batch_size / max(self.epoch_clock.read(), 1e-9)
         steps = self.optimizer.steps
         if self.group.size > 1:
-            require_same(self.group, {"parameters": digest(self.device.to_host(self.flat.values))}, "they must not drift apart: take "
-                         "processors of one kind, and the same versions of all libraries")
+            require_same(self.group, {"digest of the parameters": digest(self.device.to_host(self.flat.values))},
+                         "they must not drift apart: take processors of one kind, and the same versions of all libraries")
         with self.evaluated():
             test = None
             if self.test_images.count or self.group.size > 1:

@@ -46,7 +46,7 @@ def minivae_on(size: int, *arguments, cwd, **more):
 def scaled(size: int, folder: Path, settings: dict, **asked) -> dict:
     """What a training on so many processes gave; see scaled.trained."""
     out = folder / f"{size}.json"
-    done = subprocess.run(command(size, SCALED, json.dumps({"settings": settings, **asked}), out), capture_output=True, text=True,
-                          timeout=300, env=environment())
+    done = subprocess.run(command(size, SCALED, json.dumps({"settings": settings, **asked}), out), capture_output=True,
+                          text=True, timeout=300, env=environment())
     assert done.returncode == 0, done.stderr + done.stdout
     return json.loads(out.read_text())

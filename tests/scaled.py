@@ -1,4 +1,4 @@
-"""A training that several processes run under mpiexec, as a program: settings and data come as JSON, what it gave goes out so.
+"""A training that several processes run under mpiexec, as a program: settings come as JSON, what it gave goes out so.
 
     mpiexec -n 3 python tests/scaled.py '{"settings": {...}, "count": 100, "dtype": "float64"}' RESULT
 """
@@ -45,8 +45,8 @@ def trained(settings: dict, count: int = 100, tests: int = 23, dtype: str = "flo
     """
     build = training.build
     training.build = lambda s, shape, device, classes: models.build(
-        s.arch, shape, device, dtype=np.dtype(dtype), hidden=s.hidden, code=s.code, channels=s.channels, likelihood=s.likelihood,
-        sigma=s.sigma, binarize=s.binarize, classes=classes, semi=s.semi, seed=s.seed)
+        s.arch, shape, device, dtype=np.dtype(dtype), hidden=s.hidden, code=s.code, channels=s.channels,
+        likelihood=s.likelihood, sigma=s.sigma, binarize=s.binarize, classes=classes, semi=s.semi, seed=s.seed)
     device, digits = devices.cpu(), some_digits(count, tests)
     if gpu:
         import strict_cupy

@@ -57,7 +57,8 @@ def test_what_differs_is_named():
 
 
 @pytest.mark.parametrize(("told", "size", "rank"), [
-    ({}, 1, 0), ({"PMI_SIZE": "4", "PMI_RANK": "3"}, 4, 3), ({"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "1"}, 2, 1),
+    ({}, 1, 0), ({"PMI_SIZE": "4", "PMI_RANK": "3"}, 4, 3),
+    ({"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "1"}, 2, 1),
     ({"SLURM_STEP_NUM_TASKS": "8", "SLURM_PROCID": "5"}, 8, 5), ({"PMI_SIZE": "", "SLURM_STEP_NUM_TASKS": "1"}, 1, 0)])
 def test_what_launchers_say(monkeypatch, told, size, rank):
     for name in (*launcher.SIZES, *launcher.RANKS):

@@ -1,5 +1,7 @@
 """Batch norm over the rows of several processes: what one process with all rows computes."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from threads_group import together
@@ -17,7 +19,8 @@ def _all(device, arrays, group=None, part=slice(None), pool=1):
     x, gamma, beta, dy = arrays
     x, gamma, beta = (Tensor(device.from_host(np.ascontiguousarray(a)), requires_grad=True) for a in (x[part], gamma, beta))
     settings = {"activation": "softplus", **({"group": group} if group else {})}
-    y = ops.batch_norm_pool2d(x, gamma, beta, size=pool, **settings) if pool > 1 else ops.batch_norm(x, gamma, beta, **settings)
+    layer = partial(ops.batch_norm_pool2d, size=pool) if pool > 1 else ops.batch_norm
+    y = layer(x, gamma, beta, **settings)
     y.backward(device.from_host(np.ascontiguousarray(dy[part])))
     return [device.to_host(a) for a in (y.data, x.grad, gamma.grad, beta.grad)]
 

@@ -1,8 +1,8 @@
 """Data parallel training: the same result on any number of processes.
 
-In float64 all that is left of the difference is rounding, 1e-12 of a cost. In float32 rounding is amplified by every step, and
-after ten of them the costs of one process in float32 differ from its own in float64 as they differ from those of three: so the
-first steps are compared, 1e-5 of the cost at most (1e-7 was found).
+In float64 all that is left of the difference is rounding, 1e-12 of a cost. In float32 rounding is amplified by every step,
+and after ten of them the costs of one process in float32 differ from its own in float64 as they differ from those of
+three: so the first steps are compared, 1e-5 of the cost at most (1e-7 was found).
 """
 
 import pytest
@@ -34,8 +34,8 @@ def _require_same(one: dict, other: dict) -> None:
     assert _numbers(other) == pytest.approx(_numbers(one), rel=CLOSE)
 
 
-@pytest.mark.parametrize(("model", "size"), [("ff", 3), ("conv", 2), ("free bits", 3), ("importance-weighted", 2), ("few labels", 3),
-                                             ("m2", 2)])
+@pytest.mark.parametrize(("model", "size"), [("ff", 3), ("conv", 2), ("free bits", 3), ("importance-weighted", 2),
+                                             ("few labels", 3), ("m2", 2)])
 def test_the_same_in_float64(tmp_path, model, size):
     """The costs of every epoch, the statistics over all images and the score at the end; the processes among each other have
     the very same numbers."""
@@ -57,9 +57,10 @@ def test_the_same_first_steps_in_float32(tmp_path):
 
 
 def test_local_batch_norm_is_another_training(tmp_path):
-    """It is asked for, trains, and gives other costs, since each process normalizes by its own rows; on one process it changes
-    nothing."""
-    one, local, alone = (scaled(n, tmp_path, {**SMALL, "local_bn": on}, dtype="float64") for n, on in ((2, False), (2, True), (1, True)))
+    """It is asked for, trains, and gives other costs, since each process normalizes by its own rows; on one process it
+    changes nothing."""
+    one, local, alone = (scaled(n, tmp_path, {**SMALL, "local_bn": on}, dtype="float64")
+                         for n, on in ((2, False), (2, True), (1, True)))
     _require_same(one, alone)
     costs = [[epoch["train_cost"] for epoch in found["epochs"]] for found in (one, local)]
     assert costs[1][1] < costs[1][0] and all(abs(a / b - 1) > 1e-6 for a, b in zip(*costs, strict=True))

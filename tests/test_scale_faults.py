@@ -46,8 +46,8 @@ class Started:
         self.run = Run(folder / name)
         self._began, out = time.monotonic(), (folder / f"{name}.out").open("w+")
         self._out = out
-        self.process = subprocess.Popen(command(2, *program, "train", "--data", "set", "--epochs", 1_000_000, *ARGUMENTS, "--out", name),
-                                        cwd=folder, env=environment(), stdout=out, stderr=subprocess.STDOUT)
+        arguments = ["train", "--data", "set", "--epochs", 1_000_000, *ARGUMENTS, "--out", name]
+        self.process = subprocess.Popen(command(2, *program, *arguments), cwd=folder, env=environment(), stdout=out, stderr=subprocess.STDOUT)
         while not self.run.checkpoints.all():
             assert self.process.poll() is None and time.monotonic() - self._began < 60, self.said()
             time.sleep(0.02)
@@ -144,17 +144,17 @@ main()
 
 
 def test_goes_on_with_another_number_of_processes(folder):
-    """A training of two, stopped in the middle of an epoch and gone on with by three and then by one, has the costs of one that
-    was not stopped. Here in float32 over few steps at a small rate, so that rounding has no time to grow."""
+    """A training of two, stopped in the middle of an epoch and gone on with by three and then by one, has the costs of one
+    that was not stopped. Here in float32 over few steps at a small rate, so that rounding has no time to grow."""
     arguments = ["train", "--data", "set", "--epochs", 3, *ARGUMENTS, "--learning-rate", 1e-5, "--schedule", "constant"]
     assert minivae_on(2, *arguments, "--out", "whole", cwd=folder)[0] == 0
     for size, at, more in ((2, 7, [*arguments, "--out", "parts"]), (3, 13, ["train", "--resume", "parts"])):
-        done = subprocess.run(command(size, "-c", STOPPED.format(at=at), *more), cwd=folder, env=environment(), capture_output=True,
-                              text=True, timeout=60)
+        done = subprocess.run(command(size, "-c", STOPPED.format(at=at), *more), cwd=folder, env=environment(),
+                              capture_output=True, text=True, timeout=60)
         assert f"stopped after step {at + 1} of 18" in done.stderr, done.stderr
     code, out, err = minivae_on(1, "train", "--resume", "parts", cwd=folder)
     assert code == 0, err
-    whole, parts = ([list(map(float, line.split(",")[1:6])) for line in (folder / name / "metrics.csv").read_text().splitlines()[1:]]
+    whole, parts = (np.loadtxt(folder / name / "metrics.csv", delimiter=",", skiprows=1, usecols=range(1, 6))
                     for name in ("whole", "parts"))
     assert len(parts) == 3
     np.testing.assert_allclose(parts, whole, rtol=1e-4)
@@ -202,7 +202,8 @@ def test_a_model_is_measured_by_several(folder):
     assert minivae_on(2, "train", "--data", "set", "--epochs", 2, *ARGUMENTS, "--out", "measured", cwd=folder)[0] == 0
     found = []
     for size in (1, 3):
-        code, out, err = minivae_on(size, "eval", "measured", "--importance", 10, "--device", "cpu", "--json", f"{size}.json", cwd=folder)
+        code, out, err = minivae_on(size, "eval", "measured", "--importance", 10, "--device", "cpu", "--json",
+                                    f"{size}.json", cwd=folder)
         assert code == 0, err
         found.append(json.loads((folder / f"{size}.json").read_text()))
         assert out.count("ELBO") == 1

@@ -42,8 +42,8 @@ PROTOCOLS = ("__new__", "__enter__", "__exit__", "__getitem__", "__setitem__", "
 
 @cache
 def _real_nccl():
-    """CuPy's side of NCCL, which cannot be imported without NCCL's library: one that has its names and nothing else, under its
-    name, will do to ask what the functions take."""
+    """CuPy's side of NCCL, which cannot be imported without NCCL's library: one that has its names and nothing else, under
+    its name, will do to ask what the functions take."""
     path = next(Path(cupy_backends.cuda.libs.__path__[0]).glob("nccl.*"))
     names = sorted({name.decode() for name in re.findall(rb"\bnccl[A-Z]\w+", path.read_bytes())})
     source = "".join(f'extern "C" void {name}() {{}}\n' for name in names)

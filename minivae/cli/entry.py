@@ -76,8 +76,8 @@ def cli(ctx: click.Context) -> None:
         click.echo(ctx.get_help(), err=True)
         ctx.exit(2)
     if launched() > 1 and ctx.invoked_subcommand not in together.COMMANDS:
-        raise UsageError(f"{launched()} processes were started, but only {' and '.join(together.COMMANDS)} can be run on several: "
-                         f"start {ctx.invoked_subcommand} on one")
+        raise UsageError(f"{launched()} processes were started, but only {' and '.join(together.COMMANDS)} can be run on "
+                         f"several: start {ctx.invoked_subcommand} on one")
 
 
 def main() -> None:

@@ -72,7 +72,7 @@ def eval(run: str, importance: int | None, data: str | None, split: str, limit: 
             numbers = measure(Subject(model, images, samples, seed, labels=labels, progress=progress, group=group))
         if not leads:
             return
-        report = {"minivae": __version__, "run": str(trained.folder), "checkpoint": which, "device": where.describe(), "data": name,
-                  "split": split, "likelihood": settings.likelihood, "binarize": settings.binarize, **numbers}
+        report = {"minivae": __version__, "run": str(trained.folder), "checkpoint": which, "device": where.describe(),
+                  "data": name, "split": split, "likelihood": settings.likelihood, "binarize": settings.binarize, **numbers}
         printed(eval_report.show, report)
         out.write(json.dumps(report, indent=1, allow_nan=False).encode())

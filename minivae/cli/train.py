@@ -69,8 +69,8 @@ from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULE
 @click.option("--shift", type=int, metavar="PIXELS", help="How far images are moved at most, each way, for --consistency.  "
               "[default: 0]")
 @click.option("--mirror", is_flag=True, help="Mirror half of them left to right, for --consistency.")
-@click.option("--local-bn", is_flag=True, help="Started on several processes (mpiexec), let each take batch norm's statistics over "
-              "its own images, not over the whole batch.")
+@click.option("--local-bn", is_flag=True, help="Started on several processes (mpiexec), let each take batch norm's statistics "
+              "over its own images, not over the whole batch.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same run; of the labels' choice, too.")
 @device_option
 @click.option("--out", type=Name(), metavar="FOLDER", help="The run folder.  [default: runs/<data>-<arch>-<number>]")

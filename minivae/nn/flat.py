@@ -55,8 +55,8 @@ class Flat:
             p.clear_grad()
 
     def require_grad(self) -> None:
-        """Make `grads` whole: parameters that the cost did not use get the gradient zero, and of several processes all get the
-        sum of theirs."""
+        """Make `grads` whole: parameters that the cost did not use get the gradient zero, and of several processes all get
+        the sum of theirs."""
         for p in self.parameters:
             if p.grad is None:
                 p._grad[...] = 0

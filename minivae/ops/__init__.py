@@ -35,8 +35,8 @@ from minivae.ops.unary import (
     tanh,
 )
 
-__all__ = ["abs", "add", "average_pool2d", "batch_mean", "batch_norm", "batch_norm_pool2d", "bernoulli", "broadcast_to", "clip",
-           "concatenate", "conv2d", "conv2d_transpose", "cross_entropy", "distort", "divide", "dropout", "elu", "embedding",
+__all__ = ["abs", "add", "average_pool2d", "batch_mean", "batch_norm", "batch_norm_pool2d", "bernoulli", "broadcast_to",
+           "clip", "concatenate", "conv2d", "conv2d_transpose", "cross_entropy", "distort", "divide", "dropout", "elu", "embedding",
            "equal", "exp", "gelu", "greater", "greater_equal", "hard_tanh", "index", "leaky_relu", "less", "less_equal", "linear",
            "log", "log_softmax", "logsumexp", "matmul", "max", "max_pool2d", "maximum", "mean", "minimum", "multiply",
            "negative", "not_equal", "operators", "pad", "power", "relu", "reparameterize", "reshape", "sigmoid", "softmax",

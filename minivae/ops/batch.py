@@ -78,8 +78,8 @@ class DeviceImages:
         return part
 
     def ranges(self, size: int, limit: int | None = None, group: Group = ALONE) -> list[tuple[int, int]]:
-        """(start, size) of consecutive batches over the first `limit` images, of `size` at most and as even as can be: batch norm
-        may take the statistics of each.
+        """(start, size) of consecutive batches over the first `limit` images, of `size` at most and as even as can be:
+        batch norm may take the statistics of each.
 
         Args:
             group: only over this process's share of them.

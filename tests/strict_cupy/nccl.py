@@ -1,7 +1,7 @@
 """cupy.cuda.nccl between real processes: the numbers go through MPI, the rules are NCCL's.
 
-A call names addresses, counts and types as bare numbers, and NCCL checks hardly any of them. Here every process must make the
-same call, of memory that is there and written, in place or apart, on the stream that kernels are put on.
+A call names addresses, counts and types as bare numbers, and NCCL checks hardly any of them. Here every process must make
+the same call, of memory that is there and written, in place or apart, on the stream that kernels are put on.
 """
 
 from __future__ import annotations
@@ -51,10 +51,12 @@ class NcclCommunicator:
         own = recvbuf + self._mpi.rank * count * _type(datatype).itemsize
         self._queue("allGather", sendbuf, recvbuf, count, datatype, stream, np.concatenate, (own,), count * self._mpi.size)
 
-    def _queue(self, kind: str, send: int, receive: int, count: int, datatype: int, stream: int, make, in_place, made: int) -> None:
+    def _queue(self, kind: str, send: int, receive: int, count: int, datatype: int, stream: int, make, in_place,
+               made: int) -> None:
         send, receive, count, stream = map(operator.index, (send, receive, count, stream))
         if stream != cuda.get_current_stream().ptr:
-            raise emulator.EmulatorError(f"{kind}: on stream {stream}, which does not wait for the kernels of the current one")
+            raise emulator.EmulatorError(f"{kind}: on stream {stream}, which does not wait for the kernels of the current "
+                                         "one")
         dtype = _type(datatype)
         apart = receive + made * dtype.itemsize <= send or send + count * dtype.itemsize <= receive
         if not apart and send not in in_place:
