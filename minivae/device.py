@@ -41,7 +41,7 @@ class CpuDevice:
     """
 
     name = "cpu"
-    cuda = False
+    cuda, cupy_version = False, None
     column_bytes = 8 << 20      # of a convolution's columns at a time: they stay in the cache, and launches are few
 
     def __init__(self, threads: int | None = None):
@@ -251,6 +251,11 @@ class CudaDevice:
     def view(self, flat, first: int, shape: tuple[int, ...], strides: tuple[int, ...]):
         """An array over `flat` from its element `first` on, of that shape and with strides in bytes."""
         return self.cupy.lib.stride_tricks.as_strided(flat[first:], shape, strides)
+
+    @property
+    def cupy_version(self) -> str:
+        """Of the CuPy that the arrays are of."""
+        return self.cupy.__version__
 
     @property
     def capability(self) -> tuple[int, int]:

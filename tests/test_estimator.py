@@ -350,5 +350,6 @@ def test_a_failed_fit_changes_nothing(digits):
 
 
 def test_every_setting_is_an_argument():
-    """But for the data and the number of labels, which fit's arrays say."""
-    assert {f.name for f in fields(VAE)} - set(estimator.OWN) == {f.name for f in fields(Settings)} - {"data", "labels"}
+    """But for the data and the number of labels, which fit's arrays say, and what is about several processes."""
+    others = {"data", "labels", "local_bn"}
+    assert {f.name for f in fields(VAE)} - set(estimator.OWN) == {f.name for f in fields(Settings)} - others

@@ -30,7 +30,7 @@ def versions(device: Device, step: int) -> dict[str, object]:
     """
     return {"started": datetime.now(timezone.utc).isoformat(timespec="seconds"), "step": step, "minivae": __version__,
             "python": platform.python_version(), "numpy": np.__version__,
-            "cupy": device.cupy.__version__ if device.cuda else None, "device": device.describe(), "kernels": kernels(),
+            "cupy": device.cupy_version, "device": device.describe(), "kernels": kernels(),
             "git": git_state(Path.cwd())}
 
 
