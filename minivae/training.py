@@ -194,6 +194,7 @@ class Trainer:
             MinivaeError: it is of another model, optimizer or data set, or of a model alone.
         """
         state.restore(self, arrays, facts)
+        self.history = [epoch for epoch in self.history if epoch.step <= self.optimizer.steps]
         if self.journal:
             self.journal.restore(facts)
         return self.optimizer.steps

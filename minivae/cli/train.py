@@ -71,8 +71,8 @@ from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULE
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same run; of the labels' choice, too.")
 @device_option
 @click.option("--out", type=Name(), metavar="FOLDER", help="The run folder.  [default: runs/<data>-<arch>-<number>]")
-@click.option("--config", type=Name(), metavar="FILE", help="Settings as TOML, such as the settings.toml of a run, which this "
-              "repeats exactly; options that are given win.")
+@click.option("--config", type=Name(), metavar="FILE", help="Settings as TOML, or a run folder, whose run this repeats "
+              "exactly; options that are given win.")
 @click.option("--resume", type=Name(), metavar="RUN", help="Go on with a run where it stopped, as if it never had; only --epochs "
               "and --device can change.")
 @click.option("--save-every", type=click.FloatRange(0), default=60.0, show_default=True, metavar="SECONDS",
@@ -150,7 +150,8 @@ def _prepared_to_go_on(journal, given: dict, device: str):
     saved = run.state() if run.checkpoints.all() else None
     finished = saved and resuming.is_finished(saved, settings)
     if finished:
-        click.echo(f"{run.folder} is finished: {settings.epochs} of {settings.epochs} epochs; take a larger --epochs for more")
+        click.echo(f"{run.folder} is finished: {settings.epochs} of {settings.epochs} epochs; take a larger --epochs for "
+                   "more")
         if drawing.are_there(run):
             return None
     if settings.data == data.ARRAYS:
@@ -166,8 +167,8 @@ def _prepared_to_go_on(journal, given: dict, device: str):
     run.write(settings)
     step = trainer.optimizer.steps
     if changed := versions.add(run.versions, versions.versions(trainer.device, step)):
-        click.echo(f"the run was begun with another version of {', '.join(changed)} (see {run.versions}): it goes on, but the bits "
-                   "can be others")
+        click.echo(f"the run was begun with another version of {', '.join(changed)} (see {run.versions}): it goes on, but the "
+                   "bits can be others")
     click.echo(f"{fitting.describe(trainer)}; goes on in {run.folder} after step {step:,} of {trainer.steps:,}")
     return trainer
 
