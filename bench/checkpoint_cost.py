@@ -88,9 +88,12 @@ def main() -> None:
         print(f"{name:52} {1e3 * np.median(seconds):8.1f} {1e3 * min(seconds):8.1f} {1e3 * max(seconds):8.1f}")
     whole = np.array(found["state: statistics of a sample, copies to the host"]) + found["write: checksum, file, sync, rename"]
     after = np.array(found["steps after"]) - found["steps before"]
-    epoch = np.median(found["steps before"]) / chosen.steps * trainer.steps_an_epoch
+    step = np.median(found["steps before"]) / chosen.steps
+    epoch = step * trainer.steps_an_epoch
     print(f"a checkpoint: {1e3 * np.median(whole):.0f} ms (at most {1e3 * max(whole):.0f}); {chosen.steps} steps after it took "
           f"{1e3 * np.median(after):+.0f} ms more than before")
+    print(f"that is the time of {np.median(whole) / step:.1f} steps of {1e3 * step:.1f} ms, which other work on the machine changes "
+          "less")
     print(f"at one every {SAVE_EVERY:g} s: {np.median(whole + after) / SAVE_EVERY:.2%} of the training (at most "
           f"{max(whole + after) / SAVE_EVERY:.2%})")
     print(f"the copy of the best model, if every epoch is the best so far: {np.median(found['copy of the best model']) / epoch:.2%} "

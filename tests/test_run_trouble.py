@@ -219,6 +219,22 @@ def test_metrics_that_are_damaged(tmp_path, digits, whole):
     _check(run, whole)
 
 
+def test_stopped_within_the_last_passes(tmp_path, digits):
+    """What is kept has whole statistics, not those of a pass that was left: the same as a state taken anew."""
+    run = Run.create(SETTINGS, tmp_path / "run")
+    trainer, asked = _trainer(run, digits), []
+    trainer.train(Silence())
+    trainer.stop = lambda: asked.append(1) or len(asked) > 1
+    with pytest.raises(MinivaeError, match=f"stopped after step {STEPS} of {STEPS}"):
+        trainer.finish()
+    arrays, facts = run.state()
+    assert not facts["finished"] and len(asked) == 2
+    again = Trainer(SETTINGS, digits, _cpu())
+    again.restore(arrays, facts)
+    for name, value in again.state()[0].items():
+        np.testing.assert_array_equal(arrays[name], value)
+
+
 # ---- clocks ----
 
 def test_a_clock_that_jumps(tmp_path, digits, whole, monkeypatch):
