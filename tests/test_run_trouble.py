@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from data_sets import some_digits
 
-from minivae import checkpoint, data, device, resuming
+from minivae import checkpoint, data, device, resuming, training
 from minivae.errors import MinivaeError, MinivaeWarning, UsageError
 from minivae.nn import Flat
 from minivae.report import Silence
@@ -219,8 +219,9 @@ def test_metrics_that_are_damaged(tmp_path, digits, whole):
     _check(run, whole)
 
 
-def test_stopped_within_the_last_passes(tmp_path, digits):
-    """What is kept has whole statistics, not those of a pass that was left: the same as a state taken anew."""
+def test_stopped_within_the_last_passes(tmp_path, digits, monkeypatch):
+    """What is kept has the statistics of every state, not those of passes that were left: the same as a state taken anew."""
+    monkeypatch.setattr(training, "SAMPLED_BETWEEN", 10)
     run = Run.create(SETTINGS, tmp_path / "run")
     trainer, asked = _trainer(run, digits), []
     trainer.train(Silence())
