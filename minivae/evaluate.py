@@ -85,7 +85,8 @@ def fix_statistics(model: VAE, images: DeviceImages, *, seed: int = 0, limit: in
         between: called before every batch; may raise to leave early, and the statistics are then to be computed anew.
         group: the processes that share every batch; all get the same statistics.
     """
-    together = max(batch_size(model), LEAST * group.size)
+    least = LEAST * group.size
+    together, limit = max(batch_size(model), least), limit and max(limit, least)
 
     def run():
         for start, size in images.ranges(together, limit):
