@@ -236,7 +236,6 @@ def test_a_cost_that_is_not_finite_stops_the_run(device, digits, tmp_path):
     settings = Settings(**SMALL)
     run = Run.create(settings, tmp_path / "run")
     trainer, _ = _trained(settings, digits, device, run)
-    before = run.checkpoint.read_bytes()
     assert trainer.steps_an_epoch == 8
     fresh, real_step = Trainer(settings, digits, device, run), Trainer.step
 
@@ -251,7 +250,7 @@ def test_a_cost_that_is_not_finite_stops_the_run(device, digits, tmp_path):
                                            r"--learning-rate 0.0001; the last good checkpoint stays in .*run") as caught:
             fresh.train(Silence())
     assert caught.value.exit_code == 1
-    assert checkpoint.load(run.checkpoint)[1]["epoch"] == 1 and len(run.checkpoint.read_bytes()) == len(before)
+    assert checkpoint.load(run.checkpoint)[1]["epoch"] == 1
 
 
 @pytest.mark.parametrize(("settings", "words"), [
