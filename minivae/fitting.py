@@ -9,6 +9,7 @@ from minivae import kernels
 from minivae.checks import check
 from minivae.data import Dataset
 from minivae.device import Device, announced
+from minivae.epochs import Listener
 from minivae.errors import UsageError
 from minivae.evaluate import Score
 from minivae.fixed_point import Passes
@@ -16,7 +17,7 @@ from minivae.models import ARCHITECTURES
 from minivae.rates import RATES
 from minivae.report import Silence, TerminalReport
 from minivae.runs import Settings
-from minivae.training import Listener, Trainer
+from minivae.training import Trainer
 
 # What holds where nothing is said, by architecture: on few images, and from LARGE_COUNT training images on.
 LARGE_COUNT = 20_000
@@ -98,7 +99,8 @@ def train(trainer: Trainer, progress: bool = True, listeners: Sequence[Listener]
         Stopped: see Trainer.train.
     """
     settings = trainer.settings
-    with TerminalReport(settings.epochs, trainer.steps * settings.batch_size) if progress else Silence() as report:
+    done = trainer.optimizer.steps // trainer.steps_an_epoch
+    with TerminalReport(settings.epochs, trainer.steps * settings.batch_size, done) if progress else Silence() as report:
         seconds = trainer.train(report, *listeners)
     return Fitted(*trainer.finish(), seconds)
 

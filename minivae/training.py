@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from typing import NoReturn, Protocol
+from typing import NoReturn
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from minivae.checks import check
 from minivae.clock import Every, Stopwatch
 from minivae.data import Dataset
 from minivae.device import Device
+from minivae.epochs import Epoch, Listener
 from minivae.errors import MinivaeError
 from minivae.evaluate import Score
 from minivae.fixed_point import Passes
@@ -43,25 +43,6 @@ class Stopped(MinivaeError):
     """The training stopped between two steps, as it was asked to."""
 
     exit_code = 130
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch gave."""
-
-    number: int
-    step: int
-    train_cost: float
-    test: Score | None      # None where there are no test images
-    images_per_second: float
-    seconds: float          # since training began
-
-
-class Listener(Protocol):
-    """Who is told how the training goes, between its steps; see report.py."""
-
-    def progress(self, images: int, cost: float) -> None: ...
-    def epoch(self, epoch: Epoch) -> None: ...
 
 
 class Trainer:
@@ -271,17 +252,10 @@ class Trainer:
                     raise self._diverged(steps - 1)
             result = Epoch(steps // self.steps_an_epoch, steps, train_cost, test, rate, self.clock.read())
             if self.journal:
-                self._record(result)
+                self.journal.epoch(result.row(), test.total if test else train_cost, self._best)
         self.history.append(result)
         for listener in listeners:
             listener.epoch(result)
-
-    def _record(self, epoch: Epoch) -> None:
-        total, reconstruction, kl, error = epoch.test or (None, None, None, None)
-        values = {"epoch": epoch.number, "step": epoch.step, "train_cost": epoch.train_cost, "test_cost": total,
-                  "test_reconstruction": reconstruction, "test_kl": kl, "images_per_second": epoch.images_per_second,
-                  "seconds": epoch.seconds, **({} if error is None else {"test_error": error})}
-        self.journal.epoch(values, epoch.train_cost if total is None else total, self._best)
 
     def _best(self) -> tuple[dict[str, np.ndarray], dict]:
         if not self.test_images.count:

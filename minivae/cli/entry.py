@@ -18,6 +18,7 @@ from minivae.errors import MinivaeError, MinivaeWarning
 # the command is used, so that what the others need costs it nothing.
 COMMANDS = {
     "train": ("train", "Train a VAE."),
+    "runs": ("runs", "List the runs in a folder, with their figures."),
     "sample": ("pictures", "Draw samples from the model of RUN, a folder that training wrote."),
     "reconstruct": ("pictures", "Draw test images over their reconstructions by the model of RUN."),
     "eval": ("evaluate", "Measure the model of RUN, a folder that training wrote."),

@@ -79,9 +79,10 @@ from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULE
               help="How often a checkpoint is written.")
 @click.option("--keep", type=click.IntRange(1), default=2, show_default=True, metavar="COUNT",
               help="How many checkpoints are kept beside that of the best epoch.")
+@click.option("--tensorboard", is_flag=True, help="Also leave the metrics as event files, in RUN/events.")
 @click.pass_context
 def train(context: click.Context, device: str, out: str | None, config: str | None, resume: str | None, save_every: float,
-          keep: int, **options) -> None:
+          keep: int, tensorboard: bool, **options) -> None:
     """Train a VAE.
 
     Leaves a run folder with the checkpoints, the settings, the metrics of every epoch and pictures. Ctrl-C finishes the step
@@ -96,6 +97,7 @@ def train(context: click.Context, device: str, out: str | None, config: str | No
       minivae train --resume runs/digits-ff-1
       minivae train --config runs/digits-ff-1/settings.toml --seed 1
     """
+    from minivae import events
     from minivae.errors import UsageError
     from minivae.runs import Run, settings
     from minivae.runs.journal import Journal
@@ -105,6 +107,8 @@ def train(context: click.Context, device: str, out: str | None, config: str | No
              if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     if resume and (out or config):
         raise UsageError(f"--resume goes on in {resume} with the settings there: leave out {'--out' if out else '--config'}")
+    if tensorboard:
+        events.require()
     with Signals() as signals:
         if resume:
             trainer = _prepared_to_go_on(Journal(Run(resume), save_every, keep), given, device)
@@ -112,20 +116,22 @@ def train(context: click.Context, device: str, out: str | None, config: str | No
             told = {**options, **(settings.read(config) if config else {}), **given}
             trainer = _prepared(told, out, device, lambda run: Journal(run, save_every, keep))
         if trainer:
-            _train(trainer, signals)
+            run = trainer.journal.run
+            _train(trainer, signals, [events.Events(run)] if tensorboard or run.events.is_dir() else [])
 
 
 def _prepared(told: dict, out: str | None, device: str, journal_of):
     """The trainer of a new run, in a folder of its own."""
     from minivae import data, fitting
-    from minivae.runs import Run
+    from minivae.runs import Run, versions
 
     dataset = data.load(told["data"])
     if Path(told["data"]).is_dir() and told["data"] not in data.NAMES:
         told["data"] = str(Path(told["data"]).resolve())      # the run can then be used from anywhere
     trainer = fitting.prepare(told, dataset, device, say=click.echo)
-    trainer.journal = journal_of(Run.create(trainer.settings, out))
-    click.echo(f"{fitting.describe(trainer)}; into {trainer.journal.run.folder}")
+    trainer.journal = journal_of(run := Run.create(trainer.settings, out))
+    versions.add(run.versions, versions.versions(trainer.device, 0))
+    click.echo(f"{fitting.describe(trainer)}; into {run.folder}")
     return trainer
 
 
@@ -133,24 +139,40 @@ def _prepared_to_go_on(journal, given: dict, device: str):
     """The trainer of a run that goes on; None where it is finished, which is said."""
     from dataclasses import asdict
 
-    from minivae import data, fitting, resuming
+    from minivae import data, drawing, fitting, resuming
+    from minivae.device import announced
+    from minivae.errors import UsageError
+    from minivae.runs import versions
 
     run = journal.run
     settings = resuming.settings_of(run, given)
     run.lock()
     saved = run.state() if run.checkpoints.all() else None
-    if saved and resuming.is_finished(saved, settings):
+    finished = saved and resuming.is_finished(saved, settings)
+    if finished:
         click.echo(f"{run.folder} is finished: {settings.epochs} of {settings.epochs} epochs; take a larger --epochs for more")
+        if drawing.are_there(run):
+            return None
+    if settings.data == data.ARRAYS:
+        raise UsageError(f"the run in {run.folder} was trained on arrays, from Python: it cannot go on here")
+    dataset = data.load(settings.data)
+    if finished:
+        drawing.all_of(run, run.load(announced(device, click.echo))[0], dataset, settings.seed)
+        click.echo(f"pictures in {run.folder}")
         return None
-    trainer = fitting.prepare(asdict(settings), data.load(settings.data), device, say=click.echo)
+    trainer = fitting.prepare(asdict(settings), dataset, device, say=click.echo)
     trainer.journal = journal
     resuming.go_on(trainer, saved)
     run.write(settings)
-    click.echo(f"{fitting.describe(trainer)}; goes on in {run.folder} after step {trainer.optimizer.steps:,} of {trainer.steps:,}")
+    step = trainer.optimizer.steps
+    if changed := versions.add(run.versions, versions.versions(trainer.device, step)):
+        click.echo(f"the run was begun with another version of {', '.join(changed)} (see {run.versions}): it goes on, but the bits "
+                   "can be others")
+    click.echo(f"{fitting.describe(trainer)}; goes on in {run.folder} after step {step:,} of {trainer.steps:,}")
     return trainer
 
 
-def _train(trainer, signals) -> None:
+def _train(trainer, signals, listeners) -> None:
     """Train to the end, and draw; what stops it says what is kept and how to go on."""
     from minivae import drawing, fitting
     from minivae.report import last_line
@@ -161,7 +183,7 @@ def _train(trainer, signals) -> None:
     trainer.stop = signals.asked
     try:
         with signals.held():
-            fitted = fitting.train(trainer)
+            fitted = fitting.train(trainer, listeners=listeners)
         drawing.all_of(run, trainer.model, trainer.dataset, trainer.settings.seed)
     except BaseException as error:
         if isinstance(error, Stopped):

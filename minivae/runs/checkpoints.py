@@ -101,13 +101,13 @@ class Checkpoints:
         if path is None or not path.exists():
             there = [*map(str, self.steps()), *([BEST] if self.best.exists() else []), LAST]
             raise UsageError(f"there is no checkpoint {which} in {self.folder}: take one of {', '.join(there)}")
-        return checkpoint.load(path)
+        return _whole(path)
 
     def _last(self) -> Loaded:
         failure = None
         for path in self.all():
             try:
-                found = checkpoint.load(path)
+                found = _whole(path)
             except MinivaeError as error:
                 failure = failure or error
                 continue
@@ -115,6 +115,22 @@ class Checkpoints:
                 warnings.warn(f"{failure}. Instead the one before is taken, {path}", MinivaeWarning, stacklevel=3)
             return found
         raise failure or MinivaeError(f"there is no checkpoint in {self.folder.parent} yet; train first, or name another run")
+
+    def facts(self) -> dict | None:
+        """The facts of the newest checkpoint whose beginning can be read, unchecked otherwise; None where there is no checkpoint.
+
+        Raises:
+            MinivaeError: none of them can be read.
+        """
+        failure = None
+        for path in self.all():
+            try:
+                return _sound(path, checkpoint.facts(path))
+            except MinivaeError as error:
+                failure = failure or error
+        if failure:
+            raise failure
+        return None
 
     def set_aside(self, after: int) -> None:
         """Rename the states after more than so many steps, which the training now makes anew: to *.old.
@@ -144,3 +160,19 @@ class Checkpoints:
         except OSError as error:
             raise MinivaeError(f"cannot make {self.folder}: {error.strerror or error}; make room there, or let it be "
                                "written") from error
+
+
+def _whole(path: Path) -> Loaded:
+    arrays, facts = checkpoint.load(path)
+    return arrays, _sound(path, facts)
+
+
+def _sound(path: Path, facts) -> dict:
+    """The facts of a checkpoint, if they are a run's."""
+    shape = facts.get("image_shape") if isinstance(facts, dict) else None
+    counts = [facts.get(name, 0) for name in ("classes", "epoch", "step")] if shape else []
+    if (not isinstance(shape, list) or len(shape) != 3 or not all(type(n) is int and n > 0 for n in shape)
+            or not isinstance(facts.get("settings"), dict) or not all(type(n) is int and n >= 0 for n in counts)):
+        raise MinivaeError(f"{path} is no checkpoint of a run: it does not say what model it is of; take another copy or "
+                           "train again")
+    return facts

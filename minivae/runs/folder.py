@@ -161,7 +161,7 @@ class Run:
         except (FileNotFoundError, NotADirectoryError):
             raise UsageError(f"there is no run in {self.folder} (it has no settings.toml); name the folder that "
                              "minivae train wrote") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise MinivaeError(f"{path} cannot be used: {error}; restore it or train again") from error
 
     def state(self, which: str | int = LAST) -> Loaded:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -111,7 +112,7 @@ class Metrics:
                 row = {name: float(part) if part else None for name, part in zip(columns, parts, strict=True)}
             except ValueError:      # the header, or half a line
                 continue
-            if line.endswith("\n") and row["epoch"] is not None and row["step"] is not None:
+            if line.endswith("\n") and all(row[name] is not None and math.isfinite(row[name]) for name in COLUMNS[:2]):
                 found.append((line, row))
         return found
 
