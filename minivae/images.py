@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from minivae.errors import MinivaeError, UsageError
-from minivae.idx import read_idx
+from minivae.data.idx import read_idx
 
 IDX = b"\0\0\x08"       # how a file of unsigned bytes begins
 GZIP = b"\x1f\x8b"      # pictures never do

@@ -5,6 +5,7 @@ runs/<name>/
     metrics.csv             a line an epoch
     checkpoint.safetensors  parameters, statistics, optimizer state
     eval.json               what `minivae eval` has measured
+    skipped.txt             of pictures: the files that could not be read, and why
     source.png reconstructions.png samples.png
     grid.png transfer.png   of a run with labels: draws, and test images, in every class
 """
@@ -15,12 +16,15 @@ import csv
 import json
 import os
 import tomllib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
 from minivae import __version__, checkpoint, models
+from minivae.data.reading import NAMES as READING
+from minivae.data.reading import Reading
 from minivae.device import Device
 from minivae.errors import MinivaeError, UsageError
 from minivae.files import replacing
@@ -53,6 +57,7 @@ class Settings:
         semi: a key of models.SEMI, which model where there are labels.
         label_weight, label_kl: see models.Weights.
         consistency, shift, mirror: likewise; consistency rises from 0 over the first epoch.
+        size, fit, colour, labels_from, test_share, split_seed, skip_share: see data.Reading.
     """
 
     arch: str = "ff"
@@ -85,6 +90,18 @@ class Settings:
     shift: int = 0
     mirror: bool = False
     seed: int = 0
+    size: tuple[int, ...] = ()
+    fit: str = Reading.fit
+    colour: str = Reading.colour
+    labels_from: str = Reading.labels_from
+    test_share: float = Reading.test_share
+    split_seed: int = Reading.split_seed
+    skip_share: float = Reading.skip_share
+
+    @property
+    def reading(self) -> Reading:
+        """How the files of the data become images."""
+        return Reading(**{name: getattr(self, name) for name in READING})
 
 
 class Run:
@@ -99,6 +116,7 @@ class Run:
         self.checkpoint = self.folder / "checkpoint.safetensors"
         self.metrics = self.folder / "metrics.csv"
         self.evaluation = self.folder / "eval.json"
+        self.skipped = self.folder / "skipped.txt"
 
     @classmethod
     def create(cls, settings: Settings, folder: str | os.PathLike | None = None,
@@ -135,13 +153,19 @@ class Run:
                  "classes": model.classes}
         checkpoint.save(self.checkpoint, {k: model.device.to_host(v) for k, v in model.state_dict().items()}, facts)
         self._write(settings)
-        for path in (self.metrics, self.evaluation, *(self.folder / name for name in PICTURES)):
+        for path in (self.metrics, self.evaluation, self.skipped, *(self.folder / name for name in PICTURES)):
             path.unlink(missing_ok=True)
 
     def _write(self, settings: Settings) -> None:
         text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in asdict(settings).items() if value is not None)
         with replacing(self.folder / "settings.toml") as file:
             file.write(text.encode())
+
+    def note_skipped(self, skipped: Sequence[tuple[str, str]]) -> None:
+        """Leave a list of (file, reason) there, where there are any."""
+        if skipped:
+            with replacing(self.skipped) as file:
+                file.write("".join(f"{name}: {reason}\n" for name, reason in skipped).encode())
 
     @property
     def exists(self) -> bool:
@@ -152,7 +176,7 @@ class Run:
         """Remove what a run has written if it stopped before its first checkpoint. Returns whether one is there."""
         if self.checkpoint.exists():
             return True
-        for path in (self.metrics, self.folder / "settings.toml"):
+        for path in (self.metrics, self.skipped, self.folder / "settings.toml"):
             path.unlink(missing_ok=True)
         try:
             self.folder.rmdir()

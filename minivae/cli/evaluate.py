@@ -52,7 +52,7 @@ def eval(run: str, importance: int | None, data: str | None, split: str, limit: 
         kernels.prepare(where)
         model, settings = trained.load(where)
         name = data or settings.data
-        dataset = images_for(model, run, name)
+        dataset = images_for(model, run, settings, data)
         if importance and model.classes:
             raise UsageError(f"the model of {run} has classes, over which no likelihood is sampled: leave --importance out")
         samples = (0 if model.classes else SAMPLES) if importance is None else importance

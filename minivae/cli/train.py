@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
+from minivae.cli.data_options import data_options, recorded, taken
 from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULES, SEMI, Name, Sizes, device_option
 
 
 @click.command()
 @click.option("--arch", type=click.Choice(ARCHITECTURES), default="ff", show_default=True,
               help="ff: feed-forward, dense layers only; conv: convolutional.")
-@click.option("--data", type=Name(), default="digits", show_default=True, metavar="NAME|PATH",
-              help="digits (built in), mnist, fashion-mnist, or a folder of IDX files.")
+@data_options
 @click.option("--epochs", type=int, help="Passes over the training images.  [default: 60 (ff), 30 (conv); 10 for 20,000 "
               "images and more]")
 @click.option("--batch-size", type=int, help="Images a step.  [default: 100; for 20,000 images and more 1000 (ff), 128 (conv)]")
@@ -72,12 +70,17 @@ from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULE
 def train(device: str, out: str | None, **options) -> None:
     """Train a VAE.
 
-    Leaves a run folder with the checkpoint, the settings, the metrics of every epoch and pictures.
+    PATH is a folder of pictures (also in folders below it), a CSV table of pictures and labels, an .npz or .npy file with
+    images (X or x_train, y or y_train, x_test, y_test), an IDX file, a folder of four IDX files, or a name: digits (built in,
+    and what is taken where there is no PATH), mnist, fashion-mnist. Leaves a run folder with the checkpoint, the settings,
+    the metrics of every epoch and pictures.
 
     \b
     Examples:
       minivae train --arch ff
-      minivae train --arch ff --data fashion-mnist --epochs 20 --device cuda
+      minivae train fashion-mnist --epochs 20 --device cuda
+      minivae train holiday-photos --size 32 --grey
+      minivae train birds.csv --labels 200
       minivae train --labels 100 --semi m2
       minivae train --hidden 300,300 --code 40 --likelihood bernoulli --binarize
     """
@@ -85,11 +88,12 @@ def train(device: str, out: str | None, **options) -> None:
     from minivae.report import last_line
     from minivae.runs import Run
 
-    dataset = data.load(options["data"])
-    if Path(options["data"]).is_dir() and options["data"] not in data.NAMES:
-        options["data"] = str(Path(options["data"]).resolve())      # the run can then be used from anywhere
+    name, reading = taken(options)
+    dataset = data.load(name, reading, say=click.echo)
+    options |= recorded(name, dataset.reading)
     trainer = fitting.prepare(options, dataset, device, say=click.echo)
     trainer.run = run = Run.create(trainer.settings, out)
+    run.note_skipped(dataset.skipped)
     click.echo(f"{fitting.describe(trainer)}; into {run.folder}")
     try:
         fitted = fitting.train(trainer)
