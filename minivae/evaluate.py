@@ -35,10 +35,11 @@ def score(model: VAE, images: DeviceImages, seed: int = 0, labels: np.ndarray | 
         model: its batch norms need their fixed-point statistics; it is left in evaluation.
         seed: of the draws: the same seed gives the same cost.
         labels: (images,), on the host, where the model knows of classes: the costs are those of unlabelled images, and
-            the labels are what its predictions are compared with.
+            the labels are what its predictions are compared with, but for -1, which is none.
     """
     reconstruction, kl = (float(part.mean()) for part in costs(model, images, seed))
-    error = None if labels is None else float(mistaken(model, images, labels, seed).mean())
+    known = [] if labels is None else mistaken(model, images, labels, seed)
+    error = float(np.mean(known)) if len(known) else None
     return Score(reconstruction + kl, reconstruction, kl, error)
 
 
@@ -55,11 +56,13 @@ def costs(model: VAE, images: DeviceImages, seed: int = 0, limit: int | None = N
 
 
 def mistaken(model: ClassVAE, images: DeviceImages, labels: np.ndarray, seed: int = 0, limit: int | None = None) -> np.ndarray:
-    """Whether the most probable class of every image, or of the first `limit`, is not its label, (images,); see score()."""
+    """Whether the most probable class is not the label, of every image that has one, or of those of the first `limit`; see
+    score()."""
     model.eval()
     found = [model.classify(images.batch(start, size, Noise(seed, 0, EVALUATE))[0]).argmax(1)
              for start, size in images.ranges(BATCH, limit)]
-    return np.concatenate(found) != labels[:limit]
+    labels = labels[:limit]
+    return (np.concatenate(found) != labels)[labels >= 0]
 
 
 def batch_size(model: VAE) -> int:

@@ -34,7 +34,7 @@ def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(aside, 0o666 & ~_umask())      # mkstemp makes files that only their owner may read
+        os.chmod(aside, 0o666 & ~umask())      # mkstemp makes files that only their owner may read
         os.replace(aside, path)
     except BaseException as error:
         Path(aside).unlink(missing_ok=True)
@@ -43,7 +43,8 @@ def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
         raise
 
 
-def _umask() -> int:
+def umask() -> int:
+    """Which permissions new files do not get."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

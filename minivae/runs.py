@@ -150,7 +150,7 @@ class Run:
             MinivaeError: it cannot be written.
         """
         facts = {"minivae": __version__, "settings": asdict(settings), "image_shape": model.image_shape,
-                 "classes": model.classes}
+                 "classes": model.classes, "class_names": model.class_names}
         checkpoint.save(self.checkpoint, {k: model.device.to_host(v) for k, v in model.state_dict().items()}, facts)
         self._write(settings)
         for path in (self.metrics, self.evaluation, self.skipped, *(self.folder / name for name in PICTURES)):
@@ -242,6 +242,7 @@ class Run:
             raise MinivaeError(f"{self.folder / 'settings.toml'} is not what the checkpoint was trained with: {differ[0]} was "
                                f"{trained.get(differ[0])!r}; put that back")
         model = build(settings, tuple(facts["image_shape"]), device, facts.get("classes", 0))
+        model.class_names = tuple(map(str, facts.get("class_names", ())))[:model.classes]
         model.load_state_dict(model_state(arrays, settings.arch))
         model.eval()
         return model, settings

@@ -78,6 +78,7 @@ class Trainer:
         self.settings, self.dataset, self.device, self.run = settings, dataset, device, run
         self.classes = 0 if settings.labels is None else classes_of(dataset.train_labels)
         self.model: VAE = build(settings, dataset.image_shape, device, self.classes)
+        self.model.class_names = dataset.class_names if self.classes else ()
         self.flat = Flat(self.model, device, self.model.dtype)
         self.optimizer = make(settings.optimizer, self.flat, settings.learning_rate, rescale=settings.rescale,
                               clip=settings.clip, weight_decay=settings.weight_decay)
@@ -240,7 +241,7 @@ class Trainer:
         state = {**self.optimizer.state, **({TRAINED: self.average.values} if self.average else {})}
         arrays = {**self.model.state_dict(), **{f"{OPTIMIZER}{k}": v for k, v in state.items()}}
         facts = {"minivae": __version__, "settings": asdict(self.settings), "image_shape": self.dataset.image_shape,
-                 "classes": self.classes,
+                 "classes": self.classes, "class_names": self.model.class_names,
                  "epoch": epoch, "step": self.optimizer.steps, "optimizer": self.optimizer.facts(),
                  "schedule": self.schedule.facts(), "test_cost": test and test._asdict()}
         checkpoint.save(self.run.checkpoint, {k: self.device.to_host(v) for k, v in arrays.items()}, facts)

@@ -57,9 +57,12 @@ def eval(run: str, importance: int | None, data: str | None, split: str, limit: 
             raise UsageError(f"the model of {run} has classes, over which no likelihood is sampled: leave --importance out")
         samples = (0 if model.classes else SAMPLES) if importance is None else importance
         there = len(getattr(dataset, f"{split}_images"))
+        if not there:
+            raise UsageError(f"{name} has no {split} images: name others with --data, or take another --split")
         if limit is not None and limit > there:
             raise UsageError(f"--limit is {limit}, but {name} has {there} {split} images; take at most {there}")
-        chosen, labels = getattr(dataset, f"{split}_images")[:limit], getattr(dataset, f"{split}_labels")[:limit]
+        chosen, labels = getattr(dataset, f"{split}_images")[:limit], getattr(dataset, f"{split}_labels")
+        labels = None if labels is None else labels[:limit]
         images = DeviceImages(chosen, where, model.dtype, binarize=model.likelihood.discrete)
         console = Console(highlight=False)
         with eval_report.progress(console, len(chosen) * samples) as progress:

@@ -25,7 +25,7 @@ import numpy as np
 
 from minivae import compiler
 from minivae.errors import MinivaeError
-from minivae.files import FULL
+from minivae.files import FULL, umask
 
 MAGIC = b"minivae images 1"
 HEAD = 4096             # bytes before the pixels: a page
@@ -180,6 +180,7 @@ def making(path: Path, count: int, shape: tuple[int, int, int]) -> Iterator[Part
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield Part(descriptor, aside, count, shape)
+            os.chmod(descriptor, 0o666 & ~umask())      # mkstemp makes files that only their owner may read
             os.replace(aside, path)
             aside = None
         finally:

@@ -11,7 +11,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "TIFF", "BMP", "GIF", "PPM")     # no others: some of Pillow's start programs
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")     # no others: some of Pillow's start programs
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".ppm", ".pnm")
 MOST_PIXELS = 64_000_000    # of a picture as it is decoded; a quarter of a gigabyte
 DRAFT = 2                   # a JPEG is decoded to at least so many times the size that is wanted, and then scaled down
