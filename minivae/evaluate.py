@@ -8,7 +8,7 @@ import numpy as np
 
 from minivae import fixed_point
 from minivae.models import VAE, ClassVAE
-from minivae.ops.batch import DeviceImages
+from minivae.ops.batch import Images
 from minivae.ops.reparameterize import EVALUATE, Noise
 from minivae.tensor import no_grad
 
@@ -28,7 +28,7 @@ class Score(NamedTuple):
     error: float | None = None
 
 
-def score(model: VAE, images: DeviceImages, seed: int = 0, labels: np.ndarray | None = None) -> Score:
+def score(model: VAE, images: Images, seed: int = 0, labels: np.ndarray | None = None) -> Score:
     """The mean cost over all of `images`, with one draw of the code an image.
 
     Args:
@@ -43,7 +43,7 @@ def score(model: VAE, images: DeviceImages, seed: int = 0, labels: np.ndarray | 
     return Score(reconstruction + kl, reconstruction, kl, error)
 
 
-def costs(model: VAE, images: DeviceImages, seed: int = 0, limit: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+def costs(model: VAE, images: Images, seed: int = 0, limit: int | None = None) -> tuple[np.ndarray, np.ndarray]:
     """(reconstruction, KL) of every image, or of the first `limit`, in nats, each (images,) float64; see score()."""
     model.eval()
     noise, found = Noise(seed, 0, EVALUATE), []
@@ -55,7 +55,7 @@ def costs(model: VAE, images: DeviceImages, seed: int = 0, limit: int | None = N
     return reconstruction, kl
 
 
-def mistaken(model: ClassVAE, images: DeviceImages, labels: np.ndarray, seed: int = 0, limit: int | None = None) -> np.ndarray:
+def mistaken(model: ClassVAE, images: Images, labels: np.ndarray, seed: int = 0, limit: int | None = None) -> np.ndarray:
     """Whether the most probable class is not the label, of every image that has one, or of those of the first `limit`; see
     score()."""
     model.eval()
@@ -70,7 +70,7 @@ def batch_size(model: VAE) -> int:
     return max(1, BATCH // model.draws)
 
 
-def fix_statistics(model: VAE, images: DeviceImages, *, seed: int = 0, limit: int | None = None,
+def fix_statistics(model: VAE, images: Images, *, seed: int = 0, limit: int | None = None,
                    most: int | None = None) -> fixed_point.Passes:
     """Compute the fixed-point statistics of batch norm over `images`, or over `limit` of them drawn at random;
     labels are withheld, as they will be where the statistics are used.

@@ -15,7 +15,7 @@ import numpy as np
 from minivae import evaluate, importance
 from minivae.errors import MinivaeError, UsageError
 from minivae.models import VAE
-from minivae.ops.batch import DeviceImages
+from minivae.ops.batch import Images
 from minivae.ops.batch_norm import merge_moments
 from minivae.ops.reparameterize import EVALUATE, Noise
 from minivae.tensor import no_grad
@@ -42,7 +42,7 @@ class Subject:
     """
 
     model: VAE
-    images: DeviceImages
+    images: Images
     samples: int = 0
     seed: int = 0
     limit: int | None = None

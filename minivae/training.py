@@ -21,7 +21,7 @@ from minivae.kernels import launch
 from minivae.labels import classes_of
 from minivae.models import VAE, Weights
 from minivae.nn import Flat
-from minivae.ops.batch import DeviceImages
+from minivae.ops.host_batch import placed
 from minivae.ops.reparameterize import TRAIN, Noise
 from minivae.optim import SCHEDULES, Average, make
 from minivae.runs import OPTIMIZER, Run, Settings, build, model_state
@@ -86,7 +86,7 @@ class Trainer:
         self.batches = batches.of(dataset, settings.labels, settings.batch_size, settings.seed, device, self.model.dtype,
                                   binarize=settings.binarize)
         self.train_images = self.batches.images
-        self.test_images = DeviceImages(dataset.test_images, device, self.model.dtype, binarize=settings.binarize)
+        self.test_images = placed(dataset.test_images, device, self.model.dtype, binarize=settings.binarize)
         self.test_labels = dataset.test_labels if self.classes else None
         self.steps_an_epoch = len(dataset.train_images) // settings.batch_size
         self.steps = self.steps_an_epoch * settings.epochs

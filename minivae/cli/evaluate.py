@@ -42,7 +42,7 @@ def eval(run: str, importance: int | None, data: str | None, split: str, limit: 
     from minivae.errors import UsageError
     from minivae.files import replacing
     from minivae.measures import Subject, measure
-    from minivae.ops.batch import DeviceImages
+    from minivae.ops.host_batch import placed
     from minivae.runs import Run
 
     trained = Run(run)
@@ -63,7 +63,7 @@ def eval(run: str, importance: int | None, data: str | None, split: str, limit: 
             raise UsageError(f"--limit is {limit}, but {name} has {there} {split} images; take at most {there}")
         chosen, labels = getattr(dataset, f"{split}_images")[:limit], getattr(dataset, f"{split}_labels")
         labels = None if labels is None else labels[:limit]
-        images = DeviceImages(chosen, where, model.dtype, binarize=model.likelihood.discrete)
+        images = placed(chosen, where, model.dtype, binarize=model.likelihood.discrete)
         console = Console(highlight=False)
         with eval_report.progress(console, len(chosen) * samples) as progress:
             numbers = measure(Subject(model, images, samples, seed, labels=labels, progress=progress))
