@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 
 import click
 from click.core import ParameterSource
 
+from minivae.cli.data_options import data_options, loaded, taken
 from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULES, SEMI, Name, Sizes, device_option
 
 
 @click.command()
 @click.option("--arch", type=click.Choice(ARCHITECTURES), default="ff", show_default=True,
               help="ff: feed-forward, dense layers only; conv: convolutional.")
-@click.option("--data", type=Name(), default="digits", show_default=True, metavar="NAME|PATH",
-              help="digits (built in), mnist, fashion-mnist, or a folder of IDX files.")
+@data_options
 @click.option("--epochs", type=int, help="Passes over the training images.  [default: 60 (ff), 30 (conv); 10 for 20,000 "
               "images and more]")
 @click.option("--batch-size", type=int, help="Images a step.  [default: 100; for 20,000 images and more 1000 (ff), 128 (conv)]")
@@ -85,13 +84,18 @@ def train(context: click.Context, device: str, out: str | None, config: str | No
           keep: int, tensorboard: bool, **options) -> None:
     """Train a VAE.
 
-    Leaves a run folder with the checkpoints, the settings, the metrics of every epoch and pictures. Ctrl-C finishes the step
-    and writes a checkpoint, from which --resume goes on; docs/runs.md says more.
+    PATH is a folder of pictures (also in folders below it), a CSV table of pictures and labels, an .npz or .npy file with
+    images (X or x_train, y or y_train, x_test, y_test), an IDX file, a folder of four IDX files, or a name: digits (built in,
+    and what is taken where there is no PATH), mnist, fashion-mnist. Leaves a run folder with the checkpoints, the settings,
+    the metrics of every epoch and pictures. Ctrl-C finishes the step and writes a checkpoint, from which --resume goes on;
+    docs/runs.md says more.
 
     \b
     Examples:
       minivae train --arch ff
-      minivae train --arch ff --data fashion-mnist --epochs 20 --device cuda
+      minivae train fashion-mnist --epochs 20 --device cuda
+      minivae train holiday-photos --size 32 --grey
+      minivae train birds.csv --labels 200
       minivae train --labels 100 --semi m2
       minivae train --hidden 300,300 --code 40 --likelihood bernoulli --binarize
       minivae train --resume runs/digits-ff-1
@@ -105,6 +109,8 @@ def train(context: click.Context, device: str, out: str | None, config: str | No
 
     given = {name: value for name, value in options.items()
              if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    given |= taken(given)
+    taken(options)
     if resume and (out or config):
         raise UsageError(f"--resume goes on in {resume} with the settings there: leave out {'--out' if out else '--config'}")
     if tensorboard:
@@ -122,14 +128,13 @@ def train(context: click.Context, device: str, out: str | None, config: str | No
 
 def _prepared(told: dict, out: str | None, device: str, journal_of):
     """The trainer of a new run, in a folder of its own."""
-    from minivae import data, fitting
+    from minivae import fitting
     from minivae.runs import Run, versions
 
-    dataset = data.load(told["data"])
-    if Path(told["data"]).is_dir() and told["data"] not in data.NAMES:
-        told["data"] = str(Path(told["data"]).resolve())      # the run can then be used from anywhere
+    dataset, told = loaded(told)
     trainer = fitting.prepare(told, dataset, device, say=click.echo)
     trainer.journal = journal_of(run := Run.create(trainer.settings, out))
+    run.note_skipped(dataset.skipped)
     versions.add(run.versions, versions.versions(trainer.device, 0))
     click.echo(f"{fitting.describe(trainer)}; into {run.folder}")
     return trainer
@@ -155,7 +160,7 @@ def _prepared_to_go_on(journal, given: dict, device: str):
             return None
     if settings.data == data.ARRAYS:
         raise UsageError(f"the run in {run.folder} was trained on arrays, from Python: it cannot go on here")
-    dataset = data.load(settings.data)
+    dataset = data.load(settings.data, settings.reading, say=click.echo)
     if finished:
         drawing.all_of(run, run.load(announced(device, click.echo))[0], dataset, settings.seed)
         click.echo(f"pictures in {run.folder}")
