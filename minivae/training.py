@@ -31,6 +31,7 @@ from minivae.runs.journal import Journal
 from minivae.work import blocks
 
 SAMPLED = evaluate.BATCH    # training images for the statistics behind an epoch's test cost: one batch, whose own moments
+SAMPLED_BETWEEN = 250       # where a checkpoint is written within an epoch: less exact, but soon done
 SAMPLED_PASSES = 1          # are its fixed point after a single pass (nearly so for M2, which takes ten smaller ones)
 LOOK_EVERY = 0.25           # seconds between looks at the cost so far
 
@@ -89,6 +90,7 @@ class Trainer:
         self.history: list[Epoch] = []
         self.clock, self.epoch_clock = Stopwatch(), Stopwatch()
         self.fingerprint = fingerprint(dataset)
+        self._sampled_at = -1       # the step at which the model's statistics were taken
         self._begin_epoch()
 
     def step(self, number: int) -> None:
@@ -146,6 +148,7 @@ class Trainer:
             Stopped: as `stop` asked; a checkpoint was written, from which finish() can be called again.
             MinivaeError: the checkpoint cannot be written.
         """
+        self._sampled_at = -1
         try:
             with self.evaluated():
                 passes = evaluate.fix_statistics(self.model, self.train_images, seed=self.settings.seed, between=self._asked)
@@ -179,7 +182,8 @@ class Trainer:
         self._score(self._done)
         self._check_parameters()
         with self.evaluated():
-            self._sample_statistics()
+            if self._sampled_at != self.optimizer.steps:
+                self._sample_statistics(SAMPLED_BETWEEN)
             return self._state(None)
 
     def restore(self, arrays: dict[str, np.ndarray], facts: dict) -> int:
@@ -195,6 +199,8 @@ class Trainer:
             MinivaeError: it is of another model, optimizer or data set, or of a model alone.
         """
         state.restore(self, arrays, facts)
+        self._sampled_at = -1
+        self.history = [epoch for epoch in self.history if epoch.step <= self.optimizer.steps]
         if self.journal:
             self.journal.restore(facts)
         return self.optimizer.steps
@@ -247,7 +253,7 @@ class Trainer:
         with self.evaluated():
             test = None
             if self.test_images.count:
-                self._sample_statistics()
+                self._sample_statistics(SAMPLED)
                 test = self._test_score()
                 if not math.isfinite(test.total):
                     raise self._diverged(steps - 1)
@@ -260,7 +266,7 @@ class Trainer:
 
     def _best(self) -> tuple[dict[str, np.ndarray], dict]:
         if not self.test_images.count:
-            self._sample_statistics()       # which the test cost would have left
+            self._sample_statistics(SAMPLED)        # which the test cost would have left
         return state.model_alone(self)
 
     def _score(self, steps: int) -> float:
@@ -270,8 +276,9 @@ class Trainer:
             raise self._diverged(int(bad))
         return (reconstruction + kl) / steps
 
-    def _sample_statistics(self) -> None:
-        evaluate.fix_statistics(self.model, self.train_images, seed=self.settings.seed, limit=SAMPLED, most=SAMPLED_PASSES)
+    def _sample_statistics(self, images: int) -> None:
+        evaluate.fix_statistics(self.model, self.train_images, seed=self.settings.seed, limit=images, most=SAMPLED_PASSES)
+        self._sampled_at = self.optimizer.steps
 
     def _test_score(self) -> Score | None:
         if not self.test_images.count:
