@@ -53,6 +53,8 @@ def _from(path: str, shape: tuple[int, int, int], fit: str) -> Iterator[tuple[st
         for file in files:
             name = os.path.join(path, file.name)
             yield name, _from_picture(name, shape, fit)
+    elif os.path.exists(path) and not os.path.isfile(path):
+        raise MinivaeError(f"{shown(path)} is no regular file, nor a folder: name a picture or an IDX file")
     elif _begins(path).startswith((IDX, GZIP)):
         found = read_images(path)
         if found.shape[1:] != shape:

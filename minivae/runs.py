@@ -242,7 +242,9 @@ class Run:
             raise MinivaeError(f"{self.folder / 'settings.toml'} is not what the checkpoint was trained with: {differ[0]} was "
                                f"{trained.get(differ[0])!r}; put that back")
         model = build(settings, tuple(facts["image_shape"]), device, facts.get("classes", 0))
-        model.class_names = tuple(map(str, facts.get("class_names", ())))[:model.classes]
+        names = facts.get("class_names")
+        if isinstance(names, list) and len(names) == model.classes:
+            model.class_names = tuple(map(str, names))
         model.load_state_dict(model_state(arrays, settings.arch))
         model.eval()
         return model, settings
