@@ -11,6 +11,7 @@ from PIL import Image
 
 from minivae import apply, checkpoint, data, estimator, evaluate, fitting, pictures, report
 from minivae.cli import cli
+from minivae.data.reading import NAMES as READING
 from minivae.errors import MinivaeError, UsageError
 from minivae.estimator import VAE
 from minivae.ops.batch import DeviceImages

@@ -10,7 +10,6 @@ import click
 from minivae.cli.options import Name, Sizes
 
 FITS = ("crop", "pad", "stretch")
-DEFAULT = "digits"
 
 _OPTIONS = (
     click.argument("path", required=False, type=Name()),
@@ -31,33 +30,46 @@ _OPTIONS = (
 
 
 def data_options(command: Callable) -> Callable:
-    """Give a command these options; `taken` makes of their values what the library takes."""
+    """Give a command these options; see as_settings."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
 
 
-def taken(options: dict):
-    """The data's name and the data.Reading; what they are made of leaves `options`.
+def as_settings(options: dict) -> dict:
+    """Options with those about the data as the settings that they are; what is not told is left out.
 
     Raises:
-        UsageError: both PATH and --data, or values that cannot be.
+        UsageError: both PATH and --data.
     """
-    from minivae.data import Reading
     from minivae.errors import UsageError
 
-    path, data = options.pop("path"), options.pop("data")
+    settings = dict(options)
+    path, data = settings.pop("path", None), settings.pop("data", None)
     if path is not None and data is not None:
         raise UsageError(f"PATH is {path} and --data is {data}, but they name the same thing: give one of them")
-    size, grey = options.pop("size"), options.pop("grey")
-    told = {"size": size * 2 if size and len(size) == 1 else size, "colour": {None: None, True: "grey", False: "colour"}[grey]}
-    told |= {name: options.pop(name) for name in ("fit", "labels_from", "test_share", "split_seed", "skip_share")}
-    return path or data or DEFAULT, Reading(**{name: value for name, value in told.items() if value is not None})
+    size, grey = settings.pop("size", None), settings.pop("grey", None)
+    told = {"data": path or data, "size": size * 2 if size and len(size) == 1 else size,
+            "colour": {None: None, True: "grey", False: "colour"}[grey]}
+    told |= {name: settings.pop(name, None) for name in ("fit", "labels_from", "test_share", "split_seed", "skip_share")}
+    return settings | {name: value for name, value in told.items() if value is not None}
 
 
-def recorded(name: str, reading) -> dict:
+def reading_of(settings: dict):
+    """The data.Reading among settings.
+
+    Raises:
+        UsageError: values that cannot be.
+    """
+    from minivae.data import Reading
+    from minivae.data.reading import NAMES
+
+    return Reading(**{name: settings[name] for name in NAMES if name in settings})
+
+
+def recorded(dataset) -> dict:
     """The settings of a run that say what its data are, so that it can be used from any folder."""
     from minivae.data import absolute
 
-    name, reading = absolute(name, reading)
+    name, reading = absolute(dataset.name, dataset.reading)
     return {"data": name, **asdict(reading)}
