@@ -70,8 +70,8 @@ def _begins(path: str) -> bytes:
         with open(path, "rb") as file:
             return file.read(3)
     except (OSError, ValueError) as error:
-        raise MinivaeError(f"{shown(path)} cannot be read ({getattr(error, 'strerror', None) or error}): name a picture or an IDX "
-                           "file") from error
+        raise MinivaeError(f"{shown(path)} cannot be read ({getattr(error, 'strerror', None) or error}): name a picture or an "
+                           "IDX file") from error
 
 
 def _from_picture(path: str, shape: tuple[int, int, int], fit: str) -> np.ndarray:

@@ -119,8 +119,8 @@ def _array(member, size: int, name: str) -> np.ndarray:
         raise ValueError(f"a header of {shape} {dtype}, {promised} bytes, with {size} bytes behind it")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if promised > memory:
-        raise MinivaeError(f"{name} is of {promised / 1e9:.3g} GB, more than the memory of {memory / 1e9:.3g} GB: save it as an .npy "
-                           "file, which is mapped")
+        raise MinivaeError(f"{name} is of {promised / 1e9:.3g} GB, more than the memory of {memory / 1e9:.3g} GB: save it as an "
+                           ".npy file, which is mapped")
     body = bytearray(promised)
     view, at = memoryview(body), 0
     while at < promised:
