@@ -10,8 +10,7 @@ import numpy as np
 
 from minivae.data.finding import find, shown
 from minivae.data.idx_files import read_images
-from minivae.data.picture import Unreadable, decode
-from minivae.data.worker import content
+from minivae.data.picture import Unreadable, content, decode
 from minivae.errors import MinivaeError, UsageError
 
 IDX = b"\0\0\x08"       # how a file of unsigned bytes begins

@@ -87,6 +87,10 @@ def train(context: click.Context, device: str, out: str | None, config: str | No
     images (X or x_train, y or y_train, x_test, y_test), an IDX file, a folder of four IDX files, or a name: digits (built in,
     and what is taken where there is no PATH), mnist, fashion-mnist.
 
+    Pictures are PNG, JPEG, WebP, TIFF, BMP, GIF or PPM files of up to 64 million pixels. They are turned as their EXIF tag says,
+    transparent pixels are laid on white, and 16 bits scaled to 8. They are decoded once, into the cache folder, which keeps
+    up to 32 GiB of them.
+
     Leaves a run folder with the checkpoints, the settings, the metrics of every epoch and pictures. Ctrl-C finishes the step
     and writes a checkpoint, from which --resume goes on; docs/runs.md says more.
 
