@@ -109,6 +109,8 @@ def zipped(content, name="X.npy"):
     ("a.npz", zipped(header_only((10, 2, 2)) + b"x" * 39), "a header of|only 39 of 40 bytes"),
     ("a.npz", zipped(b"", "other.npy"), "has no images: of its arrays .none."),
     ("a.npy", b"\x93NUMPY", "no file of arrays"), ("a.npy", header_only((10**9, 1000, 1000)), "no file of arrays|cannot be read"),
+    ("a.npy", header_only((9, 2, 2)).replace(b")", b"("), "no file of arrays"),
+    ("a.npz", zipped(header_only((9, 2, 2)).replace(b")", b"(")), "no file of arrays"),
     ("a.npy", header_only((-1, 2, 2)), "no file of arrays|cannot be read"), ("a.npy", b"", "no kind that is read")])
 def test_damaged_files(tmp_path, name, content, words):
     """In words, without taking the memory that a header promises."""
