@@ -1,4 +1,5 @@
-"""Measures how fast pictures are decoded into the cache beside Pillow alone in one process, and how long the next start takes.
+"""Measures how fast pictures are decoded into the cache beside Pillow alone in one process, and how long the next start
+takes.
 
     python bench/decoding.py [--count N] [--side PIXELS] [--size PIXELS] [--rounds N] [--folder FOLDER]
 
@@ -75,10 +76,12 @@ def main() -> None:
     folder, cache = told.folder / f"{told.count} of {told.side}", told.folder / "cache"
     paths = make(folder, told.count, told.side)
     os.environ["MINIVAE_CACHE"] = str(cache)
-    print(f"{told.count:,} JPEG files of {told.side} x {told.side}, {sum(path.stat().st_size for path in paths) / told.count / 1e3:.1f} KB "
-          f"each, to {told.size} x {told.size}; {default_threads()} processors")
+    each = sum(path.stat().st_size for path in paths) / told.count / 1e3
+    print(f"{told.count:,} JPEG files of {told.side} x {told.side}, {each:.1f} KB each, to {told.size} x {told.size}; "
+          f"{default_threads()} processors")
     whole = data.Reading(size=(told.size, told.size))
-    parts = {"Pillow alone": lambda: pillow(paths, told.size, False), "Pillow alone, with draft": lambda: pillow(paths, told.size, True),
+    parts = {"Pillow alone": lambda: pillow(paths, told.size, False),
+             "Pillow alone, with draft": lambda: pillow(paths, told.size, True),
              "minivae, first start": lambda: data.load(folder, whole), "minivae, second start": lambda: data.load(folder, whole)}
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in parts}
     for _ in range(told.rounds):
@@ -88,11 +91,12 @@ def main() -> None:
     for name, times in found.items():
         seconds, busy = np.array(times).T
         of = spread(seconds)
-        print(f"{name:26} {of['median']:7.2f} s ({seconds.min():.2f} - {seconds.max():.2f}), {told.count / of['median']:8,.0f} images/s, "
-              f"{np.median(busy):.2f} processors")
+        print(f"{name:26} {of['median']:7.2f} s ({seconds.min():.2f} - {seconds.max():.2f}), "
+              f"{told.count / of['median']:8,.0f} images/s, {np.median(busy):.2f} processors")
     for name in ("Pillow alone", "Pillow alone, with draft"):
         ratio = np.array(found[name])[:, 0] / np.array(found["minivae, first start"])[:, 0]
-        print(f"minivae's first start: {np.median(ratio):.2f} times the speed of {name} ({ratio.min():.2f} - {ratio.max():.2f})")
+        print(f"minivae's first start: {np.median(ratio):.2f} times the speed of {name} "
+              f"({ratio.min():.2f} - {ratio.max():.2f})")
 
 
 if __name__ == "__main__":

@@ -10,8 +10,7 @@ import numpy as np
 
 from minivae.data.finding import find, shown
 from minivae.data.idx_files import read_images
-from minivae.data.picture import Unreadable, decode
-from minivae.data.worker import content
+from minivae.data.picture import Unreadable, content, decode
 from minivae.errors import MinivaeError, UsageError
 
 IDX = b"\0\0\x08"       # how a file of unsigned bytes begins
@@ -53,6 +52,8 @@ def _from(path: str, shape: tuple[int, int, int], fit: str) -> Iterator[tuple[st
         for file in files:
             name = os.path.join(path, file.name)
             yield name, _from_picture(name, shape, fit)
+    elif os.path.exists(path) and not os.path.isfile(path):
+        raise MinivaeError(f"{shown(path)} is no regular file, nor a folder: name a picture or an IDX file")
     elif _begins(path).startswith((IDX, GZIP)):
         found = read_images(path)
         if found.shape[1:] != shape:
@@ -68,8 +69,8 @@ def _begins(path: str) -> bytes:
         with open(path, "rb") as file:
             return file.read(3)
     except (OSError, ValueError) as error:
-        raise MinivaeError(f"{shown(path)} cannot be read ({getattr(error, 'strerror', None) or error}): name a picture or an IDX "
-                           "file") from error
+        raise MinivaeError(f"{shown(path)} cannot be read ({getattr(error, 'strerror', None) or error}): name a picture or an "
+                           "IDX file") from error
 
 
 def _from_picture(path: str, shape: tuple[int, int, int], fit: str) -> np.ndarray:

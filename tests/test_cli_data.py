@@ -89,6 +89,22 @@ def test_a_split_seed_is_not_the_seed(tmp_path, rng):
     assert (tmp_path / "s0/samples.png").read_bytes() != (tmp_path / "s1/samples.png").read_bytes()
 
 
+def test_settings_and_runs_that_go_on(tmp_path, rng):
+    """The settings of a run on pictures repeat it from anywhere; a run that goes on finds the same images."""
+    folder_of(tmp_path / "p", rng, each=20, size=(70, 80))
+    (tmp_path / "else").mkdir()
+    runs = [tmp_path / name for name in ("one", "two", "three")]
+    options = ("--hidden", "16", "--code", 4, "--device", "cpu", "--schedule", "constant", "--kl-warm-up", 0)
+    for arguments, cwd in ((["p", "--fit", "pad", "--grey", "--epochs", 2, *options, "--out", runs[0]], tmp_path),
+                           (["--config", runs[0] / "settings.toml", "--device", "cpu", "--out", runs[1]], tmp_path / "else"),
+                           (["p", "--fit", "pad", "--grey", "--epochs", 1, *options, "--out", runs[2]], tmp_path),
+                           (["--resume", runs[2], "--epochs", 2, "--device", "cpu"], tmp_path / "else")):
+        code, out, err = minivae("train", *arguments, cwd=cwd)
+        assert code == 0, err
+    assert len({(run / "samples.png").read_bytes() for run in runs}) == 1
+    assert len({(run / "reconstructions.png").read_bytes() for run in runs}) == 1
+
+
 @pytest.mark.parametrize(("arguments", "code", "words"), [
     (["p", "--data", "q"], 2, "PATH is p and --data is q"), (["p", "--fit", "x"], 2, "--fit"), (["p", "--size", "0"], 2, "--size is 0"),
     (["p", "--size", "1,2,3"], 2, "--size is 1,2,3"), (["p", "--size", "x"], 2, "no list of sizes"),

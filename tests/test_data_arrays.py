@@ -109,6 +109,8 @@ def zipped(content, name="X.npy"):
     ("a.npz", zipped(header_only((10, 2, 2)) + b"x" * 39), "a header of|only 39 of 40 bytes"),
     ("a.npz", zipped(b"", "other.npy"), "has no images: of its arrays .none."),
     ("a.npy", b"\x93NUMPY", "no file of arrays"), ("a.npy", header_only((10**9, 1000, 1000)), "no file of arrays|cannot be read"),
+    ("a.npy", header_only((9, 2, 2)).replace(b")", b"("), "no file of arrays"),
+    ("a.npz", zipped(header_only((9, 2, 2)).replace(b")", b"(")), "no file of arrays"),
     ("a.npy", header_only((-1, 2, 2)), "no file of arrays|cannot be read"), ("a.npy", b"", "no kind that is read")])
 def test_damaged_files(tmp_path, name, content, words):
     """In words, without taking the memory that a header promises."""
@@ -143,3 +145,28 @@ def test_what_is_not_for_arrays(tmp_path):
     np.savez(tmp_path / "a.npz", X=np.zeros((4, 3, 3), np.uint8))
     with pytest.raises(UsageError, match="--size does not go with this data"):
         load(tmp_path / "a.npz", size=(4, 4))
+
+
+def test_a_large_file_is_used_where_it_lies(tmp_path, rng, monkeypatch):
+    """Its last images are held out, and none is copied; that is said."""
+    images, said = rng.random((5000, 2, 2), np.float32), []
+    np.save(tmp_path / "a.npy", images)
+    monkeypatch.setattr(array_files, "LARGE", images.nbytes)
+    got = data.load(str(tmp_path / "a.npy"), say=said.append)
+    assert "the last 500 are held out" in said[0] and not got.train_images.flags.owndata
+    assert not got.train_images.flags.writeable
+    np.testing.assert_array_equal(got.test_images[..., 0], images[4500:])
+    images[4200, 1, 1] = np.nan
+    np.save(tmp_path / "a.npy", images)
+    with pytest.raises(UsageError, match="the first in image 4200"):
+        data.load(str(tmp_path / "a.npy"))
+
+
+def test_what_is_no_regular_file(tmp_path):
+    """A pipe, which would never end; a name that is no text."""
+    os.mkfifo(tmp_path / "pipe.npz")
+    with pytest.raises(UsageError, match="no regular file"):
+        data.load(str(tmp_path / "pipe.npz"))
+    os.mkdir(os.fsencode(tmp_path) + b"/\xff")
+    with pytest.raises(UsageError, match="xff has characters that no settings can hold"):
+        data.load(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))

@@ -395,6 +395,17 @@ def test_the_number_of_processes_does_not_matter(tmp_path, rng, monkeypatch):
     np.testing.assert_array_equal(*found)
 
 
+def test_two_processes_at_once(tmp_path, rng, own_cache):
+    """Each gets all images, and one file stays."""
+    folder = folder_of(tmp_path / "a", rng, each=40)
+    code = "import sys; from minivae import data; print(data.load(sys.argv[1]).train_images.sum())"
+    both = [subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            for _ in range(2)]
+    said = [process.communicate(timeout=120) for process in both]
+    assert said[0][0] == said[1][0] != b"" and [process.returncode for process in both] == [0, 0], said
+    assert len(list(own_cache.glob("*.images"))) == 1 and not list(own_cache.glob(".*"))
+
+
 def test_ctrl_c_leaves_nothing(tmp_path, rng, own_cache):
     """While pictures are decoded: no part of the cache, no process."""
     folder = folder_of(tmp_path / "a", rng, each=200, size=(200, 200), suffix=".jpg")

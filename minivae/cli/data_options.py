@@ -10,7 +10,6 @@ import click
 from minivae.cli.options import Name, Sizes
 
 FITS = ("crop", "pad", "stretch")
-DEFAULT = "digits"
 
 _OPTIONS = (
     click.argument("path", required=False, type=Name()),
@@ -31,44 +30,46 @@ _OPTIONS = (
 
 
 def data_options(command: Callable) -> Callable:
-    """Give a command these options; `taken` makes of their values what the library takes."""
+    """Give a command these options; see as_settings."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
 
 
-def taken(options: dict) -> dict:
-    """The settings of a run that its data options say: those among `options`, which lose them.
+def as_settings(options: dict) -> dict:
+    """Options with those about the data as the settings that they are; what is not told is left out.
 
     Raises:
         UsageError: both PATH and --data.
     """
     from minivae.errors import UsageError
 
-    path, data = options.pop("path", None), options.pop("data", None)
+    settings = dict(options)
+    path, data = settings.pop("path", None), settings.pop("data", None)
     if path is not None and data is not None:
         raise UsageError(f"PATH is {path} and --data is {data}, but they name the same thing: give one of them")
-    size, grey = options.pop("size", None), options.pop("grey", None)
-    told = {"data": path if data is None else data, "size": size * 2 if size and len(size) == 1 else size,
+    size, grey = settings.pop("size", None), settings.pop("grey", None)
+    told = {"data": path or data, "size": size * 2 if size and len(size) == 1 else size,
             "colour": {None: None, True: "grey", False: "colour"}[grey]}
-    told |= {name: options.pop(name, None) for name in ("fit", "labels_from", "test_share", "split_seed", "skip_share")}
-    return {name: value for name, value in told.items() if value is not None}
+    told |= {name: settings.pop(name, None) for name in ("fit", "labels_from", "test_share", "split_seed", "skip_share")}
+    return settings | {name: value for name, value in told.items() if value is not None}
 
 
-def loaded(told: dict):
-    """The data set that settings tell of, and all settings with what was left to the data; as they are used from any folder.
-
-    Args:
-        told: settings by name.
+def reading_of(settings: dict):
+    """The data.Reading among settings.
 
     Raises:
-        UsageError, MinivaeError: see data.load.
+        UsageError: values that cannot be.
     """
-    from minivae import data
+    from minivae.data import Reading
     from minivae.data.reading import NAMES
 
-    name = told.get("data", DEFAULT)
-    reading = data.Reading(**{key: told[key] for key in NAMES if key in told})
-    dataset = data.load(name, reading, say=click.echo)
-    name, reading = data.absolute(name, dataset.reading)
-    return dataset, {**told, "data": name, **asdict(reading)}
+    return Reading(**{name: settings[name] for name in NAMES if name in settings})
+
+
+def recorded(dataset) -> dict:
+    """The settings of a run that say what its data are, so that it can be used from any folder."""
+    from minivae.data import absolute
+
+    name, reading = absolute(dataset.name, dataset.reading)
+    return {"data": name, **asdict(reading)}

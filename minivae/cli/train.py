@@ -7,7 +7,7 @@ import shlex
 import click
 from click.core import ParameterSource
 
-from minivae.cli.data_options import data_options, loaded, taken
+from minivae.cli.data_options import as_settings, data_options, reading_of, recorded
 from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULES, SEMI, Name, Sizes, device_option
 
 
@@ -86,9 +86,14 @@ def train(context: click.Context, device: str, out: str | None, config: str | No
 
     PATH is a folder of pictures (also in folders below it), a CSV table of pictures and labels, an .npz or .npy file with
     images (X or x_train, y or y_train, x_test, y_test), an IDX file, a folder of four IDX files, or a name: digits (built in,
-    and what is taken where there is no PATH), mnist, fashion-mnist. Leaves a run folder with the checkpoints, the settings,
-    the metrics of every epoch and pictures. Ctrl-C finishes the step and writes a checkpoint, from which --resume goes on;
-    docs/runs.md says more.
+    and what is taken where there is no PATH), mnist, fashion-mnist.
+
+    Pictures are PNG, JPEG, WebP, TIFF, BMP, GIF or PPM files of up to 64 million pixels. They are turned as their EXIF tag says,
+    transparent pixels are laid on white, and 16 bits scaled to 8. They are decoded once, into the cache folder, which keeps
+    up to 32 GiB of them.
+
+    Leaves a run folder with the checkpoints, the settings, the metrics of every epoch and pictures. Ctrl-C finishes the step
+    and writes a checkpoint, from which --resume goes on; docs/runs.md says more.
 
     \b
     Examples:
@@ -109,8 +114,7 @@ def train(context: click.Context, device: str, out: str | None, config: str | No
 
     given = {name: value for name, value in options.items()
              if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
-    given |= taken(given)
-    taken(options)
+    given, options = as_settings(given), as_settings(options)
     if resume and (out or config):
         raise UsageError(f"--resume goes on in {resume} with the settings there: leave out {'--out' if out else '--config'}")
     if tensorboard:
@@ -127,11 +131,11 @@ def train(context: click.Context, device: str, out: str | None, config: str | No
 
 def _prepared(told: dict, out: str | None, device: str, journal_of):
     """The trainer of a new run, in a folder of its own."""
-    from minivae import fitting
+    from minivae import data, fitting
     from minivae.runs import Run
 
-    dataset, told = loaded(told)
-    trainer = fitting.prepare(told, dataset, device, say=click.echo)
+    dataset = data.load(told.get("data", data.DEFAULT), reading_of(told), say=click.echo)
+    trainer = fitting.prepare({**told, **recorded(dataset)}, dataset, device, say=click.echo)
     trainer.journal = journal_of(Run.create(trainer.settings, out))
     return trainer
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
-import zlib
+from collections.abc import Callable
 from math import prod
 from pathlib import Path
 
@@ -23,13 +23,14 @@ IMAGES = ("X", "x", "images", "train_images", "x_train", "X_train", "data")
 LABELS = ("y", "Y", "labels", "train_labels", "y_train")
 TEST_IMAGES = ("x_test", "X_test", "test_images", "X_val", "x_val", "val_images")
 TEST_LABELS = ("y_test", "test_labels", "y_val", "val_labels")
+LARGE = 1 << 30             # bytes of a file that is used where it lies
 MOST_HEADER = 10_000        # bytes of an array's header, as NumPy has it
 
 
-def load(name: str, path: str, reading: Reading) -> Dataset:
+def load(name: str, path: str, reading: Reading, say: Callable[[str], None]) -> Dataset:
     """The data set of an .npz or .npy file; see arrays.images for what its images may be.
 
-    Where no array holds images to test with, a share of all is held out, drawn by reading.split_seed.
+    Where no array holds images to test with, a share of all is held out; see held_out.
 
     Raises:
         UsageError: no images in it, or such as minivae does not take.
@@ -43,7 +44,7 @@ def load(name: str, path: str, reading: Reading) -> Dataset:
     test, test_labels = _images(path, found, TEST_IMAGES), _labels(path, found, TEST_LABELS)
     _check_count(path, "labels", labels, train)
     if test is None:
-        return held_out(Dataset(name, train, labels, train[:0], None if labels is None else labels[:0]), reading)
+        return held_out(Dataset(name, train, labels, train[:0], None if labels is None else labels[:0]), reading, say)
     _check_count(path, "test labels", test_labels, test)
     if test.shape[1:] != train.shape[1:]:
         raise UsageError(f"{path} has images of {train.shape[1:]} to train on, but of {test.shape[1:]} to test with: give both "
@@ -56,15 +57,25 @@ def load(name: str, path: str, reading: Reading) -> Dataset:
     return Dataset(name, train, labels, test, test_labels if labels is not None else None)
 
 
-def held_out(whole: Dataset, reading: Reading) -> Dataset:
-    """A data set whose images are all to train on, with some held out."""
+def held_out(whole: Dataset, reading: Reading, say: Callable[[str], None]) -> Dataset:
+    """A data set whose images are all to train on, with some held out, drawn by reading.split_seed; of a map of LARGE bytes
+    or more the last ones, since to draw would be to copy it.
+
+    Args:
+        say: is told which.
+    """
     images, labels = whole.train_images, whole.train_labels
+    train = len(images) - split.held_out(len(images), reading.test_share)
+    if not images.flags.writeable and images.nbytes >= LARGE and labels is None:
+        say(f"{train:,} to train on; the last {len(images) - train:,} are held out to test with, as in any file of {LARGE >> 30} GiB "
+            "and more, which is not copied")
+        return Dataset(whole.name, images[:train], None, images[train:], None, reading=reading)
+    say(f"{train:,} to train on, {len(images) - train:,} held out to test with, by --split-seed {reading.split_seed}")
     known = None if labels is None else [None if label < 0 else label for label in labels.tolist()]
     order = np.array(split.order([str(i) for i in range(len(images))], known, reading.split_seed))
-    count = split.held_out(len(images), reading.test_share)
-    train, test = (np.sort(part) for part in (order[:len(order) - count], order[len(order) - count:]))
-    parts = [None if labels is None else labels[part] for part in (train, test)]
-    return Dataset(whole.name, images[train], parts[0], images[test], parts[1], whole.class_names, reading)
+    first, second = np.sort(order[:train]), np.sort(order[train:])
+    parts = [None if labels is None else labels[part] for part in (first, second)]
+    return Dataset(whole.name, images[first], parts[0], images[second], parts[1], reading=reading)
 
 
 def _mapped(path: str) -> np.ndarray:
@@ -72,7 +83,7 @@ def _mapped(path: str) -> np.ndarray:
         return np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
     except OSError as error:
         raise MinivaeError(f"{path} cannot be read ({error.strerror or error}): name a file that you may read") from error
-    except (ValueError, EOFError, SyntaxError, OverflowError, TypeError, MemoryError) as error:
+    except Exception as error:      # NumPy parses a header as Python's text, and a damaged one fails in many ways
         raise _broken(path, error) from error
 
 
@@ -88,7 +99,9 @@ def _members(path: str) -> dict[str, np.ndarray]:
                         found[name] = _array(member, entry.file_size, f"{path}[{name}]")
     except OSError as error:
         raise MinivaeError(f"{path} cannot be read ({error.strerror or error}): name a file that you may read") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OverflowError) as error:
+    except (MinivaeError, MemoryError):
+        raise
+    except Exception as error:      # as above, and so do zip's own parts
         raise _broken(path, error) from error
     return found
 
@@ -107,8 +120,8 @@ def _array(member, size: int, name: str) -> np.ndarray:
         raise ValueError(f"a header of {shape} {dtype}, {promised} bytes, with {size} bytes behind it")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if promised > memory:
-        raise MinivaeError(f"{name} is of {promised / 1e9:.3g} GB, more than the memory of {memory / 1e9:.3g} GB: save it as an .npy "
-                           "file, which is mapped")
+        raise MinivaeError(f"{name} is of {promised / 1e9:.3g} GB, more than the memory of {memory / 1e9:.3g} GB: save it as an "
+                           ".npy file, which is mapped")
     body = bytearray(promised)
     view, at = memoryview(body), 0
     while at < promised:

@@ -8,7 +8,6 @@ than CHECKED. What was used least recently goes where all files together are mor
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -26,6 +25,11 @@ import numpy as np
 from minivae import compiler
 from minivae.errors import MinivaeError
 from minivae.files import FULL, umask
+
+try:
+    import fcntl
+except ImportError:     # no such locks on Windows
+    fcntl = None
 
 MAGIC = b"minivae images 1"
 HEAD = 4096             # bytes before the pixels: a page
@@ -122,7 +126,8 @@ class Part:
     def __init__(self, descriptor: int, path: str, count: int, shape: tuple[int, int, int]):
         self.path, self.count, self.shape = path, count, shape
         self._file, self._row = descriptor, prod(shape)
-        os.posix_fallocate(descriptor, 0, max(1, HEAD + count * self._row))      # a full disk is met now, not in the end
+        if hasattr(os, "posix_fallocate"):      # a full disk is met now, not in the end
+            os.posix_fallocate(descriptor, 0, HEAD + count * self._row)
 
     def without(self, rows: Iterable[int]) -> None:
         """Take out images, by their numbers: those behind them move up."""
@@ -178,7 +183,8 @@ def making(path: Path, count: int, shape: tuple[int, int, int]) -> Iterator[Part
         _remove_dead_parts(path.parent)
         descriptor, aside = tempfile.mkstemp(prefix=".", suffix=PART, dir=path.parent)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if fcntl:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield Part(descriptor, aside, count, shape)
             os.chmod(descriptor, 0o666 & ~umask())      # mkstemp makes files that only their owner may read
             os.replace(aside, path)
@@ -197,7 +203,7 @@ def making(path: Path, count: int, shape: tuple[int, int, int]) -> Iterator[Part
 
 def _remove_dead_parts(parent: Path) -> None:
     """Parts of files that processes have left behind which were killed: nobody holds their lock."""
-    for part in parent.glob(f".*{PART}"):
+    for part in parent.glob(f".*{PART}") if fcntl else ():
         with suppress(OSError), open(part, "rb") as file:
             if time.time() - os.fstat(file.fileno()).st_mtime > OLD:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

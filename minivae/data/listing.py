@@ -60,8 +60,8 @@ def of_folder(folder: str, labels_from: str) -> Listing:
                          f"({found.refused[0][1]}), for one")
     if not found.files:
         others = f", only {found.others:,} other files" if found.others else ""
-        raise UsageError(f"the folder {shown(folder)} has no pictures (PNG, JPEG, WebP, TIFF, BMP, GIF, PPM) in it or below{others}, "
-                         "nor the four IDX files of a set like MNIST: name another")
+        raise UsageError(f"the folder {shown(folder)} has no pictures (PNG, JPEG, WebP, TIFF, BMP, GIF, PPM) in it or "
+                         f"below{others}, nor the four IDX files of a set like MNIST: name another")
     names = [file.name for file in found.files]
     told = folders.told(names)
     labels, origin = told.classes, "folders"

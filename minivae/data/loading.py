@@ -10,6 +10,7 @@ from pathlib import Path
 
 from minivae.data import array_files, idx_files, listing, named, pictures
 from minivae.data.dataset import Dataset
+from minivae.data.finding import shown
 from minivae.data.picture import is_named_so
 from minivae.data.reading import FOLDERS, OF_A_SPLIT, OF_PICTURES, Reading, refuse
 from minivae.errors import MinivaeError, UsageError
@@ -40,6 +41,8 @@ def load(name: str | os.PathLike = named.DEFAULT, reading: Reading = Reading(),
     path = os.path.expanduser(name)
     if not name or "\0" in name or not os.path.lexists(path):
         raise _unknown(name)
+    if shown(name) != name:
+        raise UsageError(f"the name {shown(name)} has characters that no settings can hold: rename it, or give a link to it")
     return _folder(name, path, reading, say) if os.path.isdir(path) else _file(name, path, reading, say)
 
 
@@ -52,6 +55,8 @@ def _folder(name: str, path: str, reading: Reading, say) -> Dataset:
 
 
 def _file(name: str, path: str, reading: Reading, say) -> Dataset:
+    if not os.path.isfile(path):
+        raise UsageError(f"{name!r} is no regular file, nor a folder: name one")
     if path.lower().endswith(TABLES):
         refuse(reading, {"labels_from": OF_PICTURES["labels_from"]}, f"the labels are in {name} itself")
         return pictures.load(name, listing.of_table(path), reading, say)
@@ -62,9 +67,9 @@ def _file(name: str, path: str, reading: Reading, say) -> Dataset:
         raise UsageError(f"{name!r} is {alone}")
     refuse(reading, OF_PICTURES, f"the images of {name} have a size and colours already")
     if kind == "arrays":
-        return array_files.load(name, path, reading)
+        return array_files.load(name, path, reading, say)
     images = idx_files.read_images(path)
-    return array_files.held_out(Dataset(name, images, None, images[:0], None), reading)
+    return array_files.held_out(Dataset(name, images, None, images[:0], None), reading, say)
 
 
 def _kind(path: str) -> str | None:

@@ -13,6 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")     # no others: some of Pillow's start programs
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".pgm", ".ppm", ".pnm")
+MOST_BYTES = 512 << 20      # of a picture's file
 MOST_PIXELS = 64_000_000    # of a picture as it is decoded; a quarter of a gigabyte
 DRAFT = 2                   # a JPEG is decoded to at least so many times the size that is wanted, and then scaled down
 GAP = 3.0                   # likewise for what is first shrunk by whole numbers; Pillow finds 3 as good as no such step
@@ -33,6 +34,24 @@ class Look(NamedTuple):
     height: int     # as it stands upright
     width: int
     grey: bool
+
+
+def content(path: str) -> bytes:
+    """All bytes of a file.
+
+    Raises:
+        Unreadable: it is empty, too long, or cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            if os.fstat(file.fileno()).st_size > MOST_BYTES:
+                raise Unreadable(f"a file of more than {MOST_BYTES >> 20} MB")
+            data = file.read()      # read(most) would set aside as much memory for every file
+    except OSError as error:
+        raise Unreadable(error.strerror or str(error)) from None
+    if not data:
+        raise Unreadable("an empty file")
+    return data
 
 
 def look(file: str | bytes | BinaryIO) -> Look:

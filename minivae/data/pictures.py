@@ -18,9 +18,9 @@ from minivae.data.listing import Listing
 from minivae.data.reading import Reading
 from minivae.data.table import numbered
 from minivae.errors import MinivaeError
-from minivae.progress import counting
 
 NAMED = 10          # unreadable files that are named on the terminal
+FITTED = {"crop": "cropped at the centre", "pad": "padded", "stretch": "stretched"}
 
 
 def load(name: str, listing: Listing, reading: Reading, say: Callable[[str], None]) -> Dataset:
@@ -90,6 +90,8 @@ def _stored(listing: Listing, order: list[int], reading: Reading, files_key: str
 
 def _decode(path, listing: Listing, order: list[int], shape: tuple[int, int, int], reading: Reading) -> None:
     """Decode all pictures into a file of the cache."""
+    from minivae.progress import counting
+
     names = [listing.files[i].name for i in order]
     paths = [os.path.join(listing.root, name) for name in names]
     total = len(listing.files) + len(listing.refused)
@@ -144,12 +146,11 @@ def _described(dataset: Dataset, listing: Listing, why: str):
     """Lines on what was made of the pictures."""
     height, width, channels = dataset.image_shape
     reading = dataset.reading
-    yield (f"pictures: {height} x {width} in {'grey' if channels == 1 else 'colour'}, "
-           f"{ {'crop': 'cropped at the centre', 'pad': 'padded', 'stretch': 'stretched'}[reading.fit]} where they are of another shape"
-           f"{f' ({why})' if why else ''}")
+    colours, fitted = "grey" if channels == 1 else "colour", FITTED[reading.fit]
+    yield f"pictures: {height} x {width} in {colours}, {fitted} where they are of another shape{f' ({why})' if why else ''}"
     how = "as the folders say" if listing.test is not None else f"by --split-seed {reading.split_seed}"
     classes = f"; {len(dataset.class_names):,} classes from {listing.origin}" if dataset.class_names else ""
-    yield (f"{len(dataset.train_images):,} to train on, {len(dataset.test_images):,} held out to test with, {how}{classes}")
+    yield f"{len(dataset.train_images):,} to train on, {len(dataset.test_images):,} held out to test with, {how}{classes}"
 
 
 def _named(skipped: list[tuple[str, str]]):

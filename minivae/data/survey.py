@@ -15,7 +15,6 @@ from minivae.data import cache
 from minivae.data.decoding import each
 from minivae.errors import MinivaeError
 from minivae.files import replacing
-from minivae.progress import counting
 
 LARGEST = 64        # pixels of a side that is suggested
 SMALLEST = 8
@@ -46,6 +45,8 @@ def look_at(paths: Sequence[str], key: str) -> Survey:
         found = json.loads(path.read_text())
         return Survey(tuple(found[0]) if found[0] else None, *found[1:])
     except (OSError, ValueError, TypeError, IndexError):
+        from minivae.progress import counting   # rich takes a while to load, and only a first start needs it
+
         with counting(f"looking at {len(paths):,} pictures", len(paths)) as advance:
             survey = _of(paths, advance)
     with suppress(OSError, MinivaeError):       # without it the next start looks again

@@ -8,36 +8,19 @@ by a line of results in the same order.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import resource
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
-from minivae.data.picture import Unreadable, decode, look
+from minivae.data.picture import Unreadable, content, decode, look
 
 MEMORY = 4 << 30            # bytes of addresses, for a picture of MOST_PIXELS some times over
-MOST_BYTES = 512 << 20      # of a picture's file
 DIGEST = 16                 # bytes of a file's digest
-
-
-def content(path: str) -> bytes:
-    """All bytes of a file.
-
-    Raises:
-        Unreadable: it is empty, too long, or cannot be read.
-    """
-    try:
-        with open(path, "rb") as file:
-            data = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise Unreadable(error.strerror or str(error)) from None
-    if not data:
-        raise Unreadable("an empty file")
-    if len(data) > MOST_BYTES:
-        raise Unreadable(f"a file of more than {MOST_BYTES >> 20} MB")
-    return data
 
 
 def looker(job: dict) -> Callable[[int, str], object]:
@@ -47,8 +30,6 @@ def looker(job: dict) -> Callable[[int, str], object]:
 
 def decoder(job: dict) -> Callable[[int, str], object]:
     """(index, path) -> the hex digest of the file, whose pixels have gone to the index's place in the job's `into`."""
-    import io
-
     shape, fit, start = tuple(job["shape"]), job["fit"], job["start"]
     row = shape[0] * shape[1] * shape[2]
     into = os.open(job["into"], os.O_WRONLY)
@@ -70,7 +51,8 @@ TASKS = {"look": looker, "decode": decoder}
 
 def _bound_memory() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY if most == resource.RLIM_INFINITY else min(MEMORY, most), most))
+    with suppress(ValueError, OSError):     # macOS has no such bound
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY if most == resource.RLIM_INFINITY else min(MEMORY, most), most))
 
 
 def _answer(task: Callable[[int, str], object], index: int, path: str) -> dict:

@@ -19,7 +19,7 @@ from minivae.runs.model import build, model_state
 from minivae.runs.settings import Settings, as_toml, checked, with_tuples
 
 PICTURES = ("source.png", "reconstructions.png", "samples.png", "grid.png", "transfer.png")
-WRITTEN = (".safetensors", ".toml", ".csv", "versions.json")        # what only a training writes, aside, to be renamed
+WRITTEN = (".safetensors", ".toml", ".csv", ".txt", "versions.json")        # what only a training writes, aside, to be renamed
 LOCK = ".lock"
 LATER = ("epochs",)     # settings that may change when a run goes on
 
@@ -124,7 +124,11 @@ class Run:
             file.write(as_toml(settings).encode())
 
     def note_skipped(self, skipped: Sequence[tuple[str, str]]) -> None:
-        """Leave a list of the data's files that could not be read, (file, reason), there, if there are any."""
+        """Leave a list of (file, reason) there, where there are any.
+
+        Raises:
+            MinivaeError: it cannot be written.
+        """
         if skipped:
             with replacing(self.skipped) as file:
                 file.write("".join(f"{name}: {reason}\n" for name, reason in skipped).encode("utf-8", "surrogateescape"))
@@ -201,7 +205,9 @@ class Run:
         settings = self.settings()
         arrays, facts = self.state(which)
         model = build(settings, tuple(facts["image_shape"]), device, facts.get("classes", 0))
-        model.class_names = tuple(map(str, facts.get("class_names", ())))[:model.classes]
+        names = facts.get("class_names")
+        if isinstance(names, list) and len(names) == model.classes:
+            model.class_names = tuple(map(str, names))
         model.load_state_dict(model_state(arrays, settings.arch))
         model.eval()
         return model, settings
