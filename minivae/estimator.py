@@ -10,7 +10,7 @@ from dataclasses import KW_ONLY, dataclass, fields
 
 import numpy as np
 
-from minivae import apply, arrays, evaluate, fitting, latent, models
+from minivae import apply, arrays, evaluate, export, fitting, latent, models
 from minivae.data import ARRAYS, Dataset
 from minivae.device import Device, select
 from minivae.errors import MinivaeError, UsageError
@@ -274,6 +274,10 @@ class VAE:
         except BaseException:
             run.discard_unless_saved()
             raise
+
+    def export(self, path: str | os.PathLike) -> export.Export:
+        """Write encoder.onnx and decoder.onnx into a new folder, checked against this model; see minivae.export."""
+        return export.export(self.model, self.settings, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike, device: str | Device = "auto") -> VAE:

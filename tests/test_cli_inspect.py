@@ -9,7 +9,7 @@ import sys
 import pytest
 from command_line import ROOT, minivae
 
-from minivae import data, gpu_errors, kernels, nvrtc
+from minivae import data, kernels, nvrtc, system
 from minivae.cli import entry, options
 from minivae.models import ARCHITECTURES, LIKELIHOODS, SEMI
 from minivae.optim import OPTIMIZERS, SCHEDULES
@@ -18,7 +18,7 @@ from minivae.optim import OPTIMIZERS, SCHEDULES
 def test_the_choices_offered_are_those_there_are():
     assert set(options.ARCHITECTURES) == set(ARCHITECTURES) and options.OPTIMIZERS == tuple(OPTIMIZERS)
     assert options.SCHEDULES == tuple(SCHEDULES) and set(options.LIKELIHOODS) == set(LIKELIHOODS)
-    assert options.SEMI == tuple(SEMI) and options.GPU_ARCHITECTURES == nvrtc.ARCHITECTURES
+    assert options.SEMI == tuple(SEMI) and options.DATA_SETS == data.NAMES and options.GPU_ARCHITECTURES == nvrtc.ARCHITECTURES
 
 
 def test_the_list_of_optimizers(tmp_path):
@@ -98,4 +98,4 @@ def test_kernels_without_cupy(tmp_path):
     code, out, err = minivae("kernels", "--json", "k.json", cwd=tmp_path, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
     assert (code, out) == (1, "") and not (tmp_path / "k.json").exists()
     assert err.startswith("minivae: compiling kernels for a GPU needs CuPy and NVRTC, though no GPU (no cupy here): ")
-    assert f"{gpu_errors.pip()} install 'cupy-cuda1" in err and err.count("\n") == 1
+    assert f"{system.pip()} install 'cupy-cuda1" in err and err.count("\n") == 1

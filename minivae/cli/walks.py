@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,6 +106,8 @@ def traverse(run: str, image: str | None, units: tuple[int, ...] | None, count: 
     moving = animations.moves(path)
     if units and count:
         raise UsageError("--units says which numbers, --count how many of the most active: leave one out")
+    if math.isnan(reach):       # neither below nor above anything, so that click lets it through
+        raise UsageError("--range is nan, but must be a number above 0")
     trained = VAE.load(run, device)
     check_label(trained, run, label)
     source = None if image is None else chosen.one(trained, run, image, data)
