@@ -24,7 +24,8 @@ def moves(path: str | os.PathLike) -> bool:
     """
     ending = Path(path).suffix.lower()
     if ending not in (".png", *FORMATS):
-        raise UsageError(f"{path} is named neither as a picture nor as an animation: choose a name that ends in .png, .gif or .webp")
+        raise UsageError(f"{path} is named neither as a picture nor as an animation: choose a name that ends in .png, .gif or "
+                         ".webp")
     return ending in FORMATS
 
 
@@ -48,15 +49,16 @@ def save(frames: Sequence[Image.Image], path: str | os.PathLike, seconds: float 
     """
     ending = Path(path).suffix.lower()
     if ending not in FORMATS:
-        raise UsageError(f"animations are GIF or WebP files, and {path} is not named so; choose a name that ends in .gif or .webp")
+        raise UsageError(f"animations are GIF or WebP files, and {path} is not named so; choose a name that ends in .gif or "
+                         ".webp")
     if not frames:
         raise UsageError(f"no frames for {path}: give at least one")
     if max(frames[0].size) > LONGEST[ending]:
-        raise UsageError(f"frames of {frames[0].width} x {frames[0].height} pixels are too large for {path}: {FORMATS[ending]} has "
-                         f"room for {LONGEST[ending]} a side; take fewer or smaller images")
+        raise UsageError(f"frames of {frames[0].width} x {frames[0].height} pixels are too large for {path}: {FORMATS[ending]} "
+                         f"has room for {LONGEST[ending]} a side; take fewer or smaller images")
     if ending == ".webp" and not features.check("webp"):
-        raise MinivaeError(f"{path} cannot be written, since this Pillow knows no WebP: choose a name that ends in .gif, or install "
-                           "Pillow from its wheel")
+        raise MinivaeError(f"{path} cannot be written, since this Pillow knows no WebP: choose a name that ends in .gif, or "
+                           "install Pillow from its wheel")
     with replacing(path) as out:
         frames[0].save(out, format=FORMATS[ending], save_all=True, append_images=list(frames[1:]),
                        duration=round(seconds * 1000), loop=0, **({"lossless": True} if ending == ".webp" else {}))

@@ -89,25 +89,6 @@ def labels(values, count: int, name: str = "y") -> np.ndarray:
     return array.astype(np.int64)
 
 
-def shares(values, count: int, classes: int, name: str = "label") -> np.ndarray:
-    """How much each class counts in each of `count` images, as float32 (count, classes).
-
-    Raises:
-        TypeError: no real numbers.
-        UsageError: another shape, a share below 0, or shares of an image that do not sum to 1.
-    """
-    array = _on_host(values, name)
-    if array.dtype.kind != "f":
-        raise TypeError(f"{name} is of {array.dtype}, but shares of classes are floats")
-    if array.shape != (count, classes):
-        raise UsageError(f"{name} is of shape {array.shape}, but must have a share of each of {classes} classes for each of "
-                         f"{count} images")
-    _check_finite(array, name, "row")
-    if (array < 0).any() or not np.allclose(array.sum(1), 1, atol=1e-3):
-        raise UsageError(f"{name} must hold shares from 0 to 1 of classes, which sum to 1 in every row")
-    return array.astype(np.float32, copy=False)
-
-
 def _on_host(values, name: str) -> np.ndarray:
     if not isinstance(values, np.ndarray) and hasattr(values, "__cuda_array_interface__"):
         raise TypeError(f"{name} is an array on a GPU, of {type(values).__module__}, but must be one of NumPy: copy it to "

@@ -63,11 +63,12 @@ def read(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray | None]:
                      if f"{name}.npy" in archive.namelist()}
     except FAULTS as error:
         why = (error.strerror if isinstance(error, OSError) else None) or error or type(error).__name__
-        raise MinivaeError(f"{path} cannot be read as codes ({' '.join(str(why).split())}): name what minivae encode left, or an "
-                           ".npz file with an array mu or z") from error
+        raise MinivaeError(f"{path} cannot be read as codes ({' '.join(str(why).split())}): name what minivae encode left, or "
+                           "an .npz file with an array mu or z") from error
     codes = next((found[name] for name in CODES if name in found), None)
     if codes is None:
-        raise MinivaeError(f"{path} holds no codes: it needs an array z or mu of shape (count, code), as minivae encode leaves it")
+        raise MinivaeError(f"{path} holds no codes: it needs an array z or mu of shape (count, code), as minivae encode leaves "
+                           "it")
     return codes, found.get("probabilities")
 
 
@@ -77,7 +78,7 @@ def _member(archive: zipfile.ZipFile, name: str, path) -> np.ndarray:
 
 
 def _array(file, size: int, path) -> np.ndarray:
-    """The array of real numbers that an .npy file of `size` bytes holds; its header is believed only where it fits that size.
+    """The array of real numbers that an .npy file of `size` bytes holds; its header is believed where it fits that size.
 
     Raises:
         ValueError: another kind of array, or a header that does not fit.

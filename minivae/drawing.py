@@ -36,7 +36,7 @@ def transfer(model: ClassVAE, images: np.ndarray):
 
 
 def frames(images: np.ndarray) -> list:
-    """The pictures of an animation of images (frames, tiles, height, width, channels): there and back, large enough to see."""
+    """The pictures of an animation of images (frames, tiles, height, width, channels): there and back, large enough."""
     scale = -(-FRAME // max(images.shape[2:4])) if images.shape[1] == 1 else None
     return animations.there_and_back([pictures.square(tiles, scale) for tiles in images])
 

@@ -10,7 +10,7 @@ from dataclasses import KW_ONLY, dataclass, fields
 
 import numpy as np
 
-from minivae import apply, arrays, evaluate, export, fitting, latent, models
+from minivae import apply, arrays, evaluate, export, fitting, models, walks
 from minivae.data import ARRAYS, Dataset
 from minivae.device import Device, select
 from minivae.errors import MinivaeError, UsageError
@@ -164,8 +164,7 @@ class VAE:
         """The images of codes Z (n, code), real numbers: float32 (n, height, width, channels) in [0, 1].
 
         Args:
-            label: of a model that knows of classes, the class of all of them, of each (n,), or how much each class counts in
-                each, floats (n, classes).
+            label: of a model that knows of classes, the class of all of them or of each (n,).
         """
         z = arrays.codes(Z, self.model.code)
         return apply.decode(self.model, z, self._classes(label, len(z)))
@@ -174,37 +173,19 @@ class VAE:
         """Images decoded from the mean codes of X (under the most probable class): float32 in [0, 1], of X's shape."""
         return apply.reconstruct(self.model, self._images(X))[1].reshape(np.shape(X))
 
-    def interpolate(self, a, b, steps: int = 10, label=None, *, spherical: bool = False) -> np.ndarray:
+    def interpolate(self, a, b, steps: int = 10, label: int | None = None, *, spherical: bool = False) -> np.ndarray:
         """Images on the way between the mean codes of two images: float32 (steps, height, width, channels) in [0, 1].
 
         Args:
-            a, b: one image each; the first and the last that come back are their reconstructions.
+            a, b: one image each, such as X[0]; the first and the last that come back are their reconstructions.
+            steps: how many, at least 2.
             label: of a model that knows of classes, the class of all of them; None to go from a's most probable to b's.
-            spherical: see latent.between.
+            spherical: along the arc between the directions of the two codes, see latent.between.
         """
-        ends = [self._images(np.asarray(image)[np.newaxis]) for image in (a, b)]
-        codes = latent.between(*(apply.encode(self.model, end)[0][0] for end in ends), steps, spherical=spherical)
-        if label is None and self.model.classes:
-            shares = (np.eye(self.model.classes)[apply.classify(self.model, end)[0].argmax()] for end in ends)
-            label = latent.between(*shares, steps)
-        return self.decode(codes, label)
-
-    def traverse(self, x=None, units: Sequence[int] = (0,), values: Sequence[float] = (-3, -2, -1, 0, 1, 2, 3), label=None) -> np.ndarray:
-        """Images of one code with each of some of its numbers set to each of some values: float32 (units, values, height,
-        width, channels) in [0, 1].
-
-        Args:
-            x: one image, whose mean code it is; None for the prior's mean, 0.
-            units: which numbers, counted from 0; latent.by_activity(vae.encode(X)) says which matter.
-            values: in standard deviations of the prior.
-            label: of a model that knows of classes, the class of all of them; None for x's most probable.
-        """
-        image = None if x is None else self._images(np.asarray(x)[np.newaxis])
-        code = np.zeros(self.model.code, np.float32) if image is None else apply.encode(self.model, image)[0][0]
-        if label is None and image is not None and self.model.classes:
-            label = int(apply.classify(self.model, image)[0].argmax())
-        codes = np.concatenate([latent.along(code, unit, np.asarray(values)) for unit in units])
-        return self.decode(codes, label).reshape(len(units), len(values), *self.model.image_shape)
+        if label is not None:
+            self._check_classes("label")
+        ends = (self._images(np.asarray(image)[np.newaxis])[0] for image in (a, b))
+        return walks.interpolation(self.model, *ends, _whole(steps, "steps", 2), spherical=spherical, label=label)
 
     def sample(self, n: int = 1, label=None, *, seed: int = 0) -> np.ndarray:
         """n images decoded from draws of the prior: float32 (n, height, width, channels) in [0, 1].
@@ -212,10 +193,9 @@ class VAE:
         Args:
             label: of a model that knows of classes, the class of all of them or of each (n,); None for the classes in turn.
         """
-        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-            raise UsageError(f"n is {n!r}, but must be a whole number, at least 1")
+        n = _whole(n, "n", 1)
         model, noise = self.model, Noise(_seed(seed), 0, SAMPLE)
-        z = model.device.to_host(standard_normal(model.device, int(n), model.code, noise, model.dtype))
+        z = model.device.to_host(standard_normal(model.device, n, model.code, noise, model.dtype))
         if label is None and model.classes:
             label = np.arange(n) % model.classes
         return self.decode(z, label)
@@ -276,7 +256,7 @@ class VAE:
             raise
 
     def export(self, path: str | os.PathLike) -> export.Export:
-        """Write encoder.onnx and decoder.onnx into a new folder, checked against this model; see minivae.export."""
+        """Write encoder.onnx and decoder.onnx into a new folder, once they agree with this model; see minivae.export."""
         return export.export(self.model, self.settings, path)
 
     @classmethod
@@ -318,8 +298,6 @@ class VAE:
         if label is None:
             raise UsageError("label is not given, but this model decodes a code under a class: take one from 0 to "
                              f"{self.model.classes - 1}, or one for each code, such as classify(X)")
-        if np.ndim(label) == 2:
-            return arrays.shares(label, count, self.model.classes)
         return arrays.labels(np.full(count, label) if np.ndim(label) == 0 else label, count, "label")
 
     def _check_classes(self, what: str) -> None:
@@ -333,6 +311,12 @@ def _all_known(labels, count: int, name: str) -> np.ndarray:
     if found.min() < 0:
         raise UsageError(f"{name} has -1 for none, but here every image needs its label")
     return found
+
+
+def _whole(number, name: str, least: int) -> int:
+    if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < least:
+        raise UsageError(f"{name} is {number!r}, but must be a whole number, at least {least}")
+    return int(number)
 
 
 def _seed(seed) -> int:

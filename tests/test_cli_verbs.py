@@ -6,7 +6,7 @@ from command_line import ROOT, minivae
 from data_sets import idx
 from PIL import Image
 
-from minivae import data, latent
+from minivae import data, latent, walks
 from minivae.estimator import VAE
 
 
@@ -110,10 +110,10 @@ def test_traverse(folder, plain, digits, tmp_path):
     order = latent.by_activity(plain.encode(digits))[0]
     assert out == f"numbers {order[0]}, {order[1]} of the code, from -3 to 3, in x.png\n"
     rows = tiles(tmp_path / "x.png", 11, rows=2)
-    assert np.array_equal(rows, pixels(plain.traverse(None, order[:2], np.linspace(-3, 3, 11))))
+    assert np.array_equal(rows, pixels(walks.traversal(plain.model, None, order[:2], np.linspace(-3, 3, 11))))
     assert np.array_equal(rows[0, 5], rows[1, 5])       # the prior's mean itself
     run("traverse", folder / "plain", folder / "4.png", "--units", "5,0,1", "--range", 2, "--steps", 4, "--out", "y.png", cwd=tmp_path)
-    assert np.array_equal(tiles(tmp_path / "y.png", 4, rows=3), pixels(plain.traverse(digits[4], (5, 0, 1), np.linspace(-2, 2, 4))))
+    assert np.array_equal(tiles(tmp_path / "y.png", 4, rows=3), pixels(walks.traversal(plain.model, digits[4], (5, 0, 1), np.linspace(-2, 2, 4))))
 
 
 def test_traverse_under_a_class_as_an_animation(folder, few, digits, tmp_path):
@@ -121,7 +121,7 @@ def test_traverse_under_a_class_as_an_animation(folder, few, digits, tmp_path):
     own = int(few.classify(digits[4:5])[0])
     for i, (more, x, label) in enumerate((((), None, 0), (("test:4",), digits[4], own), (("test:4", "--label", 3), digits[4], 3))):
         run("traverse", folder / "few", *more, "--units", "0,1,2", "--steps", 2, "--out", f"{i}.gif", cwd=tmp_path)
-        images = pixels(few.traverse(x, (0, 1, 2), (-3, 3), label))
+        images = pixels(walks.traversal(few.model, x, (0, 1, 2), np.array([-3, 3]), label))
         with Image.open(tmp_path / f"{i}.gif") as read:
             assert (read.n_frames, read.size) == (2, (114, 114))
             for value in range(2):

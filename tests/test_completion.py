@@ -14,9 +14,9 @@ WORDS = [
     ("minivae ", [*entry.COMMANDS]), ("minivae tra", ["train", "traverse"]), ("minivae train --sched", ["--schedule"]),
     ("minivae train --schedule ", list(options.SCHEDULES)), ("minivae train --optimizer adam", ["adam", "adamax", "adamw"]),
     ("minivae completion ", ["bash", "zsh", "fish"]), ("minivae sample runs/a --device cu", ["cuda"]),
-    ("minivae sample ", ["mine", "runs/a", "runs/b", "dir:"]), ("minivae interpolate runs/", ["runs/a", "runs/b", "dir:runs/"]),
-    ("minivae encode mi", ["mine", "dir:mi"]), ("minivae encode mine ", ["file:"]), ("minivae decode mine co", ["file:co"]),
-    ("minivae sample mine --out x", ["file:x"]), ("minivae train --data ", [*options.DATA_SETS, "dir:"]), ("minivae train --data mn", ["mnist", "dir:mn"]),
+    ("minivae sample ", ["mine", "runs/a", "runs/b"]), ("minivae interpolate runs/", ["runs/a", "runs/b"]),
+    ("minivae encode mi", ["mine"]), ("minivae encode mino", ["dir:mino"]), ("minivae encode mine ", ["file:"]), ("minivae decode mine co", ["file:co"]),
+    ("minivae sample mine --out x", ["file:x"]), ("minivae train --data ", [*options.DATA_SETS]), ("minivae train --data mn", ["mnist"]), ("minivae train --data mi", ["dir:mi"]),
     ("minivae sample [", ["dir:["]),
 ]
 
@@ -34,7 +34,7 @@ def folder(tmp_path):
 
 @pytest.mark.parametrize(("line", "expected"), WORDS, ids=[line for line, _ in WORDS])
 def test_what_a_shell_is_told(folder, line, expected):
-    """Commands, options, choices, run folders and data sets; what else it may find itself; no library is loaded for it."""
+    """Commands, options, choices, run folders and data sets; else what it finds itself; no library is loaded for it."""
     words = line.split(" ")
     done = subprocess.run([sys.executable, "-X", "importtime", "-m", "minivae"], cwd=folder, capture_output=True, text=True, timeout=60,
                           env={**os.environ, "PYTHONPATH": str(ROOT), "_MINIVAE_COMPLETE": "bash_complete", "COMP_WORDS": line,
@@ -64,10 +64,11 @@ def _bash(folder, line):
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash on this system")
 def test_bash_completes(folder):
-    """The script that is printed, in bash itself: words, run folders over others, and files where files belong."""
+    """The script that is printed, in bash itself: words, run folders before others, and files where files belong."""
     assert _bash(folder, "minivae trav") == ["traverse"]
     assert _bash(folder, "minivae sample runs/a --lab") == ["--label"]
-    assert _bash(folder, "minivae sample runs/") == ["compopt", "-o", "dirnames", "runs/a", "runs/b"]
+    assert _bash(folder, "minivae sample runs/") == ["runs/a", "runs/b"]
+    assert _bash(folder, "minivae sample mino") == ["compopt", "-o", "dirnames"]
     assert _bash(folder, "minivae encode mine x") == ["compopt", "-o", "default"]
 
 
@@ -85,3 +86,13 @@ def test_the_script_of_each_shell(tmp_path, shell):
 def test_another_shell(tmp_path):
     code, _, err = minivae("completion", "tcsh", cwd=tmp_path)
     assert code == 2 and "'bash', 'zsh', 'fish'" in err and err.count("\n") == 1
+
+
+def test_tab_does_not_install(tmp_path):
+    """In a fresh checkout nothing is set up, and nothing said, when a shell asks."""
+    for name in ("bin/minivae", "bin/setup-venv", "setup.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    done = subprocess.run([tmp_path / "bin/minivae"], capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "_MINIVAE_COMPLETE": "bash_complete", "COMP_WORDS": "minivae tra", "COMP_CWORD": "1"})
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "") and not (tmp_path / ".venv").exists()

@@ -70,7 +70,8 @@ def _of_data(trained: VAE, run: str, names: list[str], data: str | None) -> tupl
         split, number = split or "test", number or short
         there = getattr(dataset, f"{split}_images")
         if number is not None and int(number) >= len(there):
-            raise UsageError(f"{reference} is not there: {name} has {len(there)} {split} images, numbers 0 to {len(there) - 1}")
+            raise UsageError(f"{reference} is not there: {name} has {len(there)} {split} images, numbers 0 to "
+                             f"{len(there) - 1}")
         called += [f"{split}:{number}"] if number is not None else [f"{split}:{i}" for i in range(len(there))]
         parts.append(there if number is None else there[int(number)][np.newaxis])
     return called, np.concatenate(parts)

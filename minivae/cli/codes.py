@@ -19,7 +19,8 @@ FOLDER = "folder"       # in place of a file's ending
 @click.option("--data", type=Name(), metavar="NAME|PATH", help="Other data than the run's own for test:7 and the like.")
 @click.option("--out", type=Name(), metavar="FILE", help="An .npz file.  [default: RUN/codes.npz]")
 @device_option
-def encode(run: str, images: tuple[str, ...], sample: bool, seed: int, data: str | None, out: str | None, device: str) -> None:
+def encode(run: str, images: tuple[str, ...], sample: bool, seed: int, data: str | None, out: str | None,
+           device: str) -> None:
     """Write the codes of images by the model of RUN into an .npz file.
 
     IMAGES are files of pictures, of the size that the model takes, IDX files of many, or test:7, train:7: images, counted
@@ -45,7 +46,8 @@ def encode(run: str, images: tuple[str, ...], sample: bool, seed: int, data: str
     trained = VAE.load(run, device)
     names, found = chosen.images(trained, run, images, data)
     mu, sigma = trained.encode(found, sigma=True)
-    codes.write(path, names=np.array(names), mu=mu, sigma=sigma, z=apply.draw(trained.model, mu, sigma, seed) if sample else None,
+    codes.write(path, names=np.array(names), mu=mu, sigma=sigma,
+                z=apply.draw(trained.model, mu, sigma, seed) if sample else None,
                 probabilities=trained.classify(found, probabilities=True) if trained.model.classes else None)
     click.echo(f"{len(names)} codes of {mu.shape[1]} numbers in {path}")
 
@@ -55,8 +57,8 @@ def encode(run: str, images: tuple[str, ...], sample: bool, seed: int, data: str
 @click.argument("codes", type=Name())
 @click.option("--label", type=int,
               help="The class of all of them, of a run with labels.  [default: each one's most probable, as CODES has it]")
-@click.option("--out", type=Name(), metavar="FILE|FOLDER", help="*.png, a picture of all; *.gif or *.webp, an animation; *.npz; or "
-              "a new folder of a picture each.  [default: RUN/decoded.png]")
+@click.option("--out", type=Name(), metavar="FILE|FOLDER", help="*.png, a picture of all; *.gif or *.webp, an animation; *.npz; "
+              "or a new folder of a picture each.  [default: RUN/decoded.png]")
 @device_option
 def decode(run: str, codes: str, label: int | None, out: str | None, device: str) -> None:
     """Draw the images of codes by the model of RUN.
@@ -81,8 +83,8 @@ def decode(run: str, codes: str, label: int | None, out: str | None, device: str
     found, probabilities = files.read(codes)
     if label is None and trained.model.classes:
         if probabilities is None:
-            raise UsageError(f"{codes} holds no probabilities of classes, and the model of {run} decodes a code under a class: "
-                             f"say which with --label, 0 to {trained.model.classes - 1}")
+            raise UsageError(f"{codes} holds no probabilities of classes, and the model of {run} decodes a code under a "
+                             f"class: say which with --label, 0 to {trained.model.classes - 1}")
         if probabilities.shape != (len(found), trained.model.classes):
             raise UsageError(f"{codes} holds probabilities of shape {probabilities.shape}, but its codes need "
                              f"({len(found)}, {trained.model.classes}): encode the images with this run")
@@ -105,7 +107,8 @@ def _kind(path: str) -> str:
     if path.endswith("/") or not ending or Path(path).is_dir():
         return FOLDER
     if ending not in (".png", ".npz", *animations.FORMATS):
-        raise UsageError(f"{path} ends in none of .png, .gif, .webp and .npz: choose such a name, or end it in / for a folder")
+        raise UsageError(f"{path} ends in none of .png, .gif, .webp and .npz: choose such a name, or end it in / for a "
+                         "folder")
     return ending
 
 

@@ -27,5 +27,5 @@ def completion(ctx: click.Context, shell: str) -> None:
     """
     from click.shell_completion import get_completion_class
 
-    group = ctx.find_root()
-    click.echo(get_completion_class(shell)(group.command, {}, group.info_name, f"_{group.info_name.upper()}_COMPLETE").source())
+    group, name = ctx.find_root().command, ctx.find_root().info_name
+    click.echo(get_completion_class(shell)(group, {}, name, f"_{name.upper()}_COMPLETE").source())

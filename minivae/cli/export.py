@@ -37,7 +37,8 @@ def export(run: str, out: str | None, device: str) -> None:
     for name, signature in made.signatures.items():
         click.echo(f"{Path(folder) / name}: {signature}")
     if made.differences is None:
-        click.echo(f"opset {made.opset}; not compared with minivae's own outputs, since onnxruntime is not installed: {advice()}")
+        click.echo(f"opset {made.opset}; not compared with minivae's own outputs, since onnxruntime is not installed: "
+                   f"{advice()}")
     else:
         largest = ", ".join(f"{name} {value:.1e}" for name, value in made.differences.items())
         click.echo(f"opset {made.opset}; largest differences in {made.runtime}: {largest}")

@@ -55,8 +55,8 @@ def check_label(trained: VAE, run: str, label: int | None) -> None:
     from minivae.errors import UsageError
 
     if label is not None and not trained.model.classes:
-        raise UsageError(f"--label is {label}, but the model of {run} knows of no classes, since it was trained without --labels: "
-                         "leave it out")
+        raise UsageError(f"--label is {label}, but the model of {run} knows of no classes, since it was trained without "
+                         "--labels: leave it out")
 
 
 class Sizes(click.ParamType):
@@ -89,20 +89,21 @@ class Name(click.ParamType):
         return value if value.strip() else self.fail("the name is empty; give one or leave the option out", param, ctx)
 
     def shell_complete(self, ctx, param, incomplete):
-        """Run folders for RUN, data sets and folders for --data, files for everything else."""
+        """Run folders for RUN, else folders; data sets for --data, else folders; files for everything else."""
         if param.name == "run":
             return completed(incomplete, _runs(incomplete), "dir")
         return completed(incomplete, DATA_SETS, "dir") if param.name == "data" else completed(incomplete, (), "file")
 
 
 def completed(incomplete: str, words: Iterable[str], others: str | None = None) -> list[CompletionItem]:
-    """What a shell may make of an incomplete word: those words that begin so, and what it finds itself.
+    """What a shell may make of an incomplete word: those words that begin so, or, without any, what it finds itself.
 
     Args:
-        others: "dir" or "file", of which kind; None for nothing else. It comes first: bash forgets what came before it.
+        others: "dir" or "file", of which kind; None for nothing. Not beside words: bash forgets those before it, and zsh
+            those after it.
     """
     found = [CompletionItem(word) for word in words if word.startswith(incomplete)]
-    return [CompletionItem(incomplete, type=others), *found] if others else found
+    return found or ([CompletionItem(incomplete, type=others)] if others else [])
 
 
 def _runs(incomplete: str) -> list[str]:

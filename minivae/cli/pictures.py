@@ -44,7 +44,8 @@ def sample(run: str, count: int, label: int | None, seed: int, out: str | None, 
 @click.option("--data", type=Name(), metavar="NAME|PATH", help="Other images than the run's own.")
 @click.option("--out", type=Name(), metavar="FILE", help="The picture.  [default: RUN/reconstructions.png]")
 @device_option
-def reconstruct(run: str, images: tuple[str, ...], count: int | None, data: str | None, out: str | None, device: str) -> None:
+def reconstruct(run: str, images: tuple[str, ...], count: int | None, data: str | None, out: str | None,
+                device: str) -> None:
     """Draw images over their reconstructions by the model of RUN.
 
     IMAGES are files of pictures, of the size that the model takes, IDX files of many, or test:7, train:7: images, counted

@@ -76,10 +76,11 @@ def interpolate(run: str, a: str, b: str, steps: int | None, spherical: bool, la
               help="Each goes from minus this to this, in standard deviations of the prior.")
 @click.option("--steps", type=click.IntRange(2, 500), metavar="N",
               help=f"How many values.  [default: {STEPS + 1}; {FRAMES} for an animation]")
-@click.option("--label", type=int, help="The class of all images, of a run with labels.  [default: IMAGE's most probable, or 0]")
+@click.option("--label", type=int,
+              help="The class of all images, of a run with labels.  [default: IMAGE's most probable, or 0]")
 @data_option
-@click.option("--out", type=Name(), metavar="FILE", help="*.png, a row for each number, or *.gif or *.webp, an animation with "
-              "a tile for each.  [default: RUN/traversal.png]")
+@click.option("--out", type=Name(), metavar="FILE", help="*.png, a row for each number, or *.gif or *.webp, an animation "
+              "with a tile for each.  [default: RUN/traversal.png]")
 @device_option
 def traverse(run: str, image: str | None, units: tuple[int, ...] | None, count: int | None, reach: float, steps: int | None,
              label: int | None, data: str | None, out: str | None, device: str) -> None:
@@ -97,7 +98,7 @@ def traverse(run: str, image: str | None, units: tuple[int, ...] | None, count: 
     """
     import numpy as np
 
-    from minivae import animations, drawing, pictures
+    from minivae import animations, drawing, pictures, walks
     from minivae.cli import chosen
     from minivae.errors import UsageError
     from minivae.estimator import VAE
@@ -111,10 +112,9 @@ def traverse(run: str, image: str | None, units: tuple[int, ...] | None, count: 
     trained = VAE.load(run, device)
     check_label(trained, run, label)
     source = None if image is None else chosen.one(trained, run, image, data)
-    if label is None and image is None and trained.model.classes:
-        label = 0
     walked = units or _most_active(trained, run, data, count)
-    images = trained.traverse(source, walked, np.linspace(-reach, reach, steps or (FRAMES if moving else STEPS + 1)), label)
+    values = np.linspace(-reach, reach, steps or (FRAMES if moving else STEPS + 1))
+    images = walks.traversal(trained.model, source, walked, values, label)
     if moving:
         animations.save(drawing.frames(images.swapaxes(0, 1)), path)
     else:
@@ -139,6 +139,6 @@ def _most_active(trained: VAE, run: str, data: str | None, count: int | None) ->
     order, variance = latent.by_activity(trained.encode(dataset.test_images[:COUNTED]))
     active = int((variance >= latent.ACTIVE).sum())
     if count is None and not active:
-        raise MinivaeError(f"no number of the codes of {run} is active: they say nothing of the images (train with a smaller "
-                           "--beta or a --kl-warm-up); to look at some all the same, name them with --units")
+        raise MinivaeError(f"no number of the codes of {run} is active: they say nothing of the images (train with a "
+                           "smaller --beta or a --kl-warm-up); to look at some all the same, name them with --units")
     return order[:count or min(ROWS, active)].tolist()

@@ -84,8 +84,8 @@ class Graph:
         read = {name for node in nodes for name in node.input}
         constants = [numpy_helper.from_array(array, name) for name, array in self._constants.items() if name in read]
         made = helper.make_graph(nodes, self.name, _values(self.inputs, words), _values(outputs, words), constants)
-        model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR, producer_name="minivae",
-                                  producer_version=__version__)
+        model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR,
+                                  producer_name="minivae", producer_version=__version__)
         helper.set_model_props(model, {name: str(value) for name, value in facts.items()})
         onnx.checker.check_model(model, full_check=True)
         return model

@@ -47,8 +47,8 @@ def decoder(model: VAE, settings: Settings) -> onnx.ModelProto:
     else:
         graph.add("Clip", y, graph.constant(0), graph.constant(1), name="images")
     return graph.model({"images": model.image_shape}, facts, {
-        "codes": "draws from N(0, 1), or means and draws of the encoder's", "classes": "how much each class counts: 1 for one, 0 for "
-        "the others", "images": "height, width, channels; from 0 to 1"})
+        "codes": "draws from N(0, 1), or what the encoder gives", "images": "height, width, channels; from 0 to 1",
+        "classes": "how much each class counts: 1 for one, 0 for the others"})
 
 
 @singledispatch
