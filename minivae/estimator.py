@@ -248,12 +248,14 @@ class VAE:
             raise UsageError("the path is empty: name a folder")
         run = Run(path)
         if not (overwrite and run.exists):
-            Run.create(settings, path, "name a new folder, or replace a run with overwrite=True")
+            run = Run.create(settings, path, "name a new folder, or replace a run with overwrite=True")
         try:
             run.save(model, settings)
         except BaseException:
             run.discard_unless_saved()
             raise
+        finally:
+            run.release()
 
     def export(self, path: str | os.PathLike) -> export.Export:
         """Write encoder.onnx and decoder.onnx into a new folder, once they agree with this model; see minivae.export."""
