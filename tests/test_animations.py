@@ -43,7 +43,8 @@ def test_there_and_back():
 
 
 def test_a_name_says_what_it_is(tmp_path, rng):
-    assert [animations.moves(name) for name in ("a.png", "b.GIF", tmp_path / "c.webp", "D.PNG")] == [False, True, True, False]
+    names = ("a.png", "b.GIF", tmp_path / "c.webp", "D.PNG")
+    assert [animations.moves(name) for name in names] == [False, True, True, False]
     for name in ("x.jpg", "x", "png", ".gif.txt"):
         with pytest.raises(UsageError, match=r"ends in \.png, \.gif or \.webp"):
             animations.moves(name)

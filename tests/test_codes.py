@@ -58,10 +58,13 @@ def _claiming(shape, data=b"", dtype="<f4"):
 
 
 BROKEN = {
-    "empty": (b"", "no header of an array"), "text": (b"codes", "no header of an array"), "no array": (b"PK\5\6" + bytes(18), "holds no codes"),
-    "pickled": (_pickled(), "it holds object of shape (1,)"), "too large": (_claiming((2**40, 8)), "not at most 134217728 real numbers"),
-    "short": (_claiming((1000, 8), bytes(40)), "not what follows"), "long": (_claiming((1, 2), bytes(40)), "not what follows"),
-    "negative": (_claiming((-1, -10), bytes(40)), "cannot be read"), "words": (_claiming((2,), bytes(40), "<U5"), "it holds <U5 of shape (2,)"),
+    "empty": (b"", "no header of an array"), "text": (b"codes", "no header of an array"),
+    "no array": (b"PK\5\6" + bytes(18), "holds no codes"), "pickled": (_pickled(), "it holds object of shape (1,)"),
+    "too large": (_claiming((2**40, 8)), "not at most 134217728 real numbers"),
+    "short": (_claiming((1000, 8), bytes(40)), "not what follows"),
+    "long": (_claiming((1, 2), bytes(40)), "not what follows"),
+    "negative": (_claiming((-1, -10), bytes(40)), "cannot be read"),
+    "words": (_claiming((2,), bytes(40), "<U5"), "it holds <U5 of shape (2,)"),
 }
 
 
@@ -95,7 +98,8 @@ def whole():
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(which=st.integers(0, 1), cuts=st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=6), st.integers(0, 6)), max_size=4),
+@given(which=st.integers(0, 1),
+       cuts=st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=6), st.integers(0, 6)), max_size=4),
        end=st.floats(0, 1) | st.just(1.0))
 def test_damaged_files(tmp_path, whole, which, cuts, end):
     """Whatever the bytes are: codes, or one error in words."""

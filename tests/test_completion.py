@@ -15,9 +15,10 @@ WORDS = [
     ("minivae train --schedule ", list(options.SCHEDULES)), ("minivae train --optimizer adam", ["adam", "adamax", "adamw"]),
     ("minivae completion ", ["bash", "zsh", "fish"]), ("minivae sample runs/a --device cu", ["cuda"]),
     ("minivae sample ", ["mine", "runs/a", "runs/b"]), ("minivae interpolate runs/", ["runs/a", "runs/b"]),
-    ("minivae encode mi", ["mine"]), ("minivae encode mino", ["dir:mino"]), ("minivae encode mine ", ["file:"]), ("minivae decode mine co", ["file:co"]),
-    ("minivae sample mine --out x", ["file:x"]), ("minivae train --data ", [*options.DATA_SETS]), ("minivae train --data mn", ["mnist"]), ("minivae train --data mi", ["dir:mi"]),
-    ("minivae sample [", ["dir:["]),
+    ("minivae encode mi", ["mine"]), ("minivae encode mino", ["dir:mino"]), ("minivae encode mine ", ["file:"]),
+    ("minivae decode mine co", ["file:co"]), ("minivae sample mine --out x", ["file:x"]),
+    ("minivae train --data ", [*options.DATA_SETS]), ("minivae train --data mn", ["mnist"]),
+    ("minivae train --data mi", ["dir:mi"]), ("minivae sample [", ["dir:["]),
 ]
 
 
@@ -35,10 +36,9 @@ def folder(tmp_path):
 @pytest.mark.parametrize(("line", "expected"), WORDS, ids=[line for line, _ in WORDS])
 def test_what_a_shell_is_told(folder, line, expected):
     """Commands, options, choices, run folders and data sets; else what it finds itself; no library is loaded for it."""
-    words = line.split(" ")
-    done = subprocess.run([sys.executable, "-X", "importtime", "-m", "minivae"], cwd=folder, capture_output=True, text=True, timeout=60,
-                          env={**os.environ, "PYTHONPATH": str(ROOT), "_MINIVAE_COMPLETE": "bash_complete", "COMP_WORDS": line,
-                               "COMP_CWORD": str(len(words) - 1)})
+    asked = {"_MINIVAE_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
+    done = subprocess.run([sys.executable, "-X", "importtime", "-m", "minivae"], cwd=folder, capture_output=True, text=True,
+                          timeout=60, env={**os.environ, "PYTHONPATH": str(ROOT), **asked})
     told = [line.split(",", 1) for line in done.stdout.splitlines()]
     found = [value if kind == "plain" else f"{kind}:{value}" for kind, value in told]
     assert done.returncode == 0 and "Traceback" not in done.stderr and "| numpy" not in done.stderr
@@ -74,7 +74,7 @@ def test_bash_completes(folder):
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_script_of_each_shell(tmp_path, shell):
-    """Registers the program by its name and asks it by the variable that it heeds; the shell, where there is one, reads it."""
+    """Registers the program by its name and asks it by the variable that it heeds; a shell that is here takes it."""
     code, out, err = minivae("completion", shell, cwd=tmp_path)
     assert (code, err) == (0, "") and f"_MINIVAE_COMPLETE={shell}_complete" in out and "_minivae_completion" in out
     if shutil.which(shell):
@@ -93,6 +93,7 @@ def test_tab_does_not_install(tmp_path):
     for name in ("bin/minivae", "bin/setup-venv", "setup.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
+    asked = {"_MINIVAE_COMPLETE": "bash_complete", "COMP_WORDS": "minivae tra", "COMP_CWORD": "1"}
     done = subprocess.run([tmp_path / "bin/minivae"], capture_output=True, text=True, timeout=60,
-                          env={**os.environ, "_MINIVAE_COMPLETE": "bash_complete", "COMP_WORDS": "minivae tra", "COMP_CWORD": "1"})
+                          env={**os.environ, **asked})
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "") and not (tmp_path / ".venv").exists()

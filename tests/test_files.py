@@ -31,14 +31,15 @@ def test_a_folder_in_use_is_refused(tmp_path):
     for name, words in (("used", "already holds other files: name a new folder"), ("file", "is a file: name a new folder")):
         with pytest.raises(UsageError, match=words), new_folder(tmp_path / name):
             pytest.fail("a folder was given")
-    with pytest.raises(MinivaeError, match="cannot write .*/no/such: No such file or directory"), new_folder(tmp_path / "no/such"):
+    with pytest.raises(MinivaeError, match="cannot write .*/no/such: No such file"), new_folder(tmp_path / "no/such"):
         pytest.fail("a folder was given")
     assert (tmp_path / "used/x").read_text() == (tmp_path / "file").read_text() == "x" and len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_folder_that_breaks_off_leaves_nothing(tmp_path):
     """An error of the disk is named with the folder's own name; any other comes through as it is."""
-    for error, expected in ((OSError(28, "No space left on device"), MinivaeError), (KeyboardInterrupt(), KeyboardInterrupt)):
+    full = OSError(28, "No space left on device")
+    for error, expected in ((full, MinivaeError), (KeyboardInterrupt(), KeyboardInterrupt)):
         with pytest.raises(expected) as caught, new_folder(tmp_path / "new") as folder:
             (folder / "half").write_text("half")
             raise error

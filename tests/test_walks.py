@@ -40,7 +40,7 @@ def test_interpolation(model, pair):
 
 
 def test_traversal(model, pair):
-    """Only the one number changes; its own value gives the image itself; without an image the prior's mean is walked from."""
+    """Only the one number changes; its own value gives the image itself; without an image it starts at the prior's mean."""
     [code], own = apply.encode(model, pair[:1])[0], apply.classify(model, pair[:1]).argmax(1) if model.classes else None
     images = walks.traversal(model, pair[0], (3, 1), np.array([-2.0, code[3], 2]))
     assert images.shape == (2, 3, 4, 5, 1)
@@ -48,11 +48,12 @@ def test_traversal(model, pair):
     moved = code.copy()
     moved[1] = 2
     np.testing.assert_allclose(images[1, 2], apply.decode(model, moved[np.newaxis], own)[0], atol=1e-6)
-    free = walks.traversal(model, None, (0,), np.array([0.0]))[0]
-    np.testing.assert_allclose(free, apply.decode(model, np.zeros((1, 4), np.float32), np.array([0]) if model.classes else None), atol=1e-6)
+    free, label = walks.traversal(model, None, (0,), np.array([0.0]))[0], np.array([0]) if model.classes else None
+    np.testing.assert_allclose(free, apply.decode(model, np.zeros((1, 4), np.float32), label), atol=1e-6)
     with pytest.raises(UsageError, match="number 4 of a code of 4"):
         walks.traversal(model, None, (4,), np.zeros(1))
     if model.classes:
-        assert np.abs(walks.traversal(model, pair[0], (3,), np.zeros(1), 2) - walks.traversal(model, pair[0], (3,), np.zeros(1), 1)).max() > 1e-4
+        one, two = (walks.traversal(model, pair[0], (3,), np.zeros(1), label) for label in (1, 2))
+        assert np.abs(one - two).max() > 1e-4
         with pytest.raises(UsageError, match="label 3 is none of the model's classes"):
             walks.traversal(model, None, (0,), np.zeros(1), 3)

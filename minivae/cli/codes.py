@@ -57,8 +57,8 @@ def encode(run: str, images: tuple[str, ...], sample: bool, seed: int, data: str
 @click.argument("codes", type=Name())
 @click.option("--label", type=int,
               help="The class of all of them, of a run with labels.  [default: each one's most probable, as CODES has it]")
-@click.option("--out", type=Name(), metavar="FILE|FOLDER", help="*.png, a picture of all; *.gif or *.webp, an animation; *.npz; "
-              "or a new folder of a picture each.  [default: RUN/decoded.png]")
+@click.option("--out", type=Name(), metavar="FILE|FOLDER", help="*.png, a picture of all; *.gif or *.webp, an animation; "
+              "*.npz; or a new folder of a picture each.  [default: RUN/decoded.png]")
 @device_option
 def decode(run: str, codes: str, label: int | None, out: str | None, device: str) -> None:
     """Draw the images of codes by the model of RUN.

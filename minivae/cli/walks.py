@@ -37,8 +37,8 @@ def interpolate(run: str, a: str, b: str, steps: int | None, spherical: bool, la
     """Draw the way from one image to another by the model of RUN.
 
     A and B are files of pictures, of the size that the model takes, or test:7, train:7: images, counted from 0, of the
-    data that RUN was trained on; #7 is test:7. What lies between them is decoded from codes between theirs. A picture
-    also shows A at its left and B at its right; an animation goes there and back.
+    data that RUN was trained on; '#7', in quotes, is test:7. What lies between them is decoded from codes between theirs.
+    A picture also shows A at its left and B at its right; an animation goes there and back.
 
     \b
     Examples:

@@ -40,8 +40,8 @@ def compare(model: VAE, graphs: dict[str, onnx.ModelProto]) -> tuple[str, dict[s
         if CLASSES in ours:
             found[CLASSES] = _difference(theirs[CLASSES], ours[CLASSES])
     if wrong := {name: value for name, value in found.items() if not value <= MOST}:
-        raise MinivaeError(f"the exported {', '.join(wrong)} differ from minivae's own by up to {max(wrong.values()):.2g}, more "
-                           f"than {MOST:g}: nothing was written; please report it with what minivae doctor prints")
+        raise MinivaeError(f"the exported {', '.join(wrong)} differ from minivae's own by up to {max(wrong.values()):.2g}, "
+                           f"more than {MOST:g}: nothing was written; please report it with what minivae doctor prints")
     return f"onnxruntime {onnxruntime.__version__}", found
 
 
