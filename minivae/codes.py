@@ -17,6 +17,7 @@ import zlib
 
 import numpy as np
 
+from minivae import arrays
 from minivae.errors import MinivaeError, UsageError
 from minivae.files import replacing
 
@@ -25,7 +26,7 @@ MOST = 2**27                # numbers in an array
 FAULTS = (OSError, ValueError, EOFError, KeyError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
-def write(path: str | os.PathLike, **arrays: np.ndarray | None) -> None:
+def write(path: str | os.PathLike, **values: np.ndarray | None) -> None:
     """Write arrays by name, but those that are None, to `path`, *.npz.
 
     Raises:
@@ -34,7 +35,7 @@ def write(path: str | os.PathLike, **arrays: np.ndarray | None) -> None:
     """
     check_name(path)
     with replacing(path) as out:
-        np.savez(out, **{name: array for name, array in arrays.items() if array is not None})
+        np.savez(out, **{name: array for name, array in values.items() if array is not None})
 
 
 def check_name(path: str | os.PathLike) -> None:
@@ -44,22 +45,35 @@ def check_name(path: str | os.PathLike) -> None:
         raise UsageError(f"arrays go into .npz files, and {path} is not named so; choose a name that ends in .npz")
 
 
-def read(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray | None]:
+def read(path: str | os.PathLike, width: int) -> tuple[np.ndarray, np.ndarray | None]:
     """Codes from an .npz file of arrays, or from an .npy file of one.
 
+    Args:
+        width: numbers in a code of the model that they are for.
+
     Returns:
-        codes: `z` where the file has it, else `mu`, or what the .npy file holds.
+        codes: float32 (count, width), `z` where the file has it, else `mu`, or what the .npy file holds.
         probabilities: as the file has them, or None.
 
     Raises:
+        UsageError: codes of another model, or NaN.
         MinivaeError: the file is missing, damaged, or holds no codes.
     """
+    codes, probabilities = _arrays(path)
+    if codes.ndim != 2 or codes.shape[1] != width or not len(codes):
+        raise UsageError(f"{path} holds an array of shape {codes.shape}, but codes of this model are (count, {width}), at least "
+                         "one: encode the images with this run")
+    return arrays.codes(codes, width, str(path)), probabilities
+
+
+def _arrays(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray | None]:
+    """The codes and the probabilities of a file, as it has them."""
     try:
         if not zipfile.is_zipfile(path):
             with open(path, "rb") as file:
-                return _array(file, os.fstat(file.fileno()).st_size, path), None
+                return _array(file, os.fstat(file.fileno()).st_size), None
         with zipfile.ZipFile(path) as archive:
-            found = {name: _member(archive, f"{name}.npy", path) for name in (*CODES, "probabilities")
+            found = {name: _member(archive, f"{name}.npy") for name in (*CODES, "probabilities")
                      if f"{name}.npy" in archive.namelist()}
     except FAULTS as error:
         why = (error.strerror if isinstance(error, OSError) else None) or error or type(error).__name__
@@ -72,12 +86,12 @@ def read(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray | None]:
     return codes, found.get("probabilities")
 
 
-def _member(archive: zipfile.ZipFile, name: str, path) -> np.ndarray:
+def _member(archive: zipfile.ZipFile, name: str) -> np.ndarray:
     with archive.open(name) as file:
-        return _array(file, archive.getinfo(name).file_size, path)
+        return _array(file, archive.getinfo(name).file_size)
 
 
-def _array(file, size: int, path) -> np.ndarray:
+def _array(file, size: int) -> np.ndarray:
     """The array of real numbers that an .npy file of `size` bytes holds; its header is believed where it fits that size.
 
     Raises:

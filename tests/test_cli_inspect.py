@@ -68,6 +68,12 @@ def test_help(name):
         assert done.stdout.split("\n\n")[1].strip() == entry.COMMANDS[name][1]
 
 
+def test_exit_codes_are_in_the_help(tmp_path):
+    """Those that commands really leave with: 2 for a wrong name, 1 for a file that cannot be read."""
+    _, out, _ = minivae("--help", cwd=tmp_path)
+    assert re.search("Exit codes:\n +0 +done\n +1 +it failed.*\n +2 +wrong usage.*\n +130 +stopped", out)
+
+
 def test_summary(tmp_path):
     """Whole numbers in 80 columns, and by batch; what no model can have is one line."""
     code, out, err = minivae("summary", "--arch", "conv", "--depth", "3", cwd=tmp_path, COLUMNS="80")

@@ -23,23 +23,31 @@ def test_what_is_written_comes_back(tmp_path, rng):
     mu, z, p = (rng.standard_normal((5, n)).astype(np.float32) for n in (3, 3, 2))
     path = tmp_path / "x.npz"
     codes.write(path, names=np.array(["a", "b b", "c", "d", "ü"]), mu=mu, z=None, probabilities=p)
-    found, probabilities = codes.read(path)
+    found, probabilities = codes.read(path, 3)
     _same(found, mu)
     _same(probabilities, p)
     with np.load(path, allow_pickle=False) as arrays:
         assert sorted(arrays) == ["mu", "names", "probabilities"] and arrays["names"].tolist()[4] == "ü"
     codes.write(path, mu=mu, z=z)
-    _same(codes.read(path)[0], z)
-    assert codes.read(path)[1] is None and list(tmp_path.iterdir()) == [path]
+    _same(codes.read(path, 3)[0], z)
+    assert codes.read(path, 3)[1] is None and list(tmp_path.iterdir()) == [path]
 
 
 def test_other_peoples_files(tmp_path, rng):
     """Compressed, column by column, other kinds of numbers and byte orders, and .npy files."""
     mu = rng.standard_normal((5, 3))
     np.savez_compressed(tmp_path / "x.npz", mu=np.asfortranarray(mu), other="text")
-    _same(np.ascontiguousarray(codes.read(tmp_path / "x.npz")[0]), mu)
+    _same(codes.read(tmp_path / "x.npz", 3)[0], mu.astype(np.float32))
     np.save(tmp_path / "y.npy", mu.astype(">f4"))
-    assert np.array_equal(codes.read(tmp_path / "y.npy")[0], mu.astype("f4")) and codes.read(tmp_path / "y.npy")[1] is None
+    _same(codes.read(tmp_path / "y.npy", 3)[0], mu.astype(np.float32))
+    assert codes.read(tmp_path / "y.npy", 3)[1] is None
+
+
+@pytest.mark.parametrize("shape", [(2, 4), (3,), (0, 3), (1, 1, 3)])
+def test_codes_of_another_model(tmp_path, shape):
+    np.savez(tmp_path / "x.npz", mu=np.zeros(shape))
+    with pytest.raises(UsageError, match=rf"x.npz holds an array of shape {re.escape(str(shape))}, but .* \(count, 3\)"):
+        codes.read(tmp_path / "x.npz", 3)
 
 
 def _pickled():
@@ -74,7 +82,7 @@ def test_what_is_no_file_of_codes(tmp_path, content):
     path = tmp_path / "x.npz"
     path.write_bytes(content[0])
     with pytest.raises(MinivaeError, match=re.escape(content[1])) as caught:
-        codes.read(path)
+        codes.read(path, 3)
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -83,7 +91,7 @@ def test_names_and_missing_files(tmp_path):
         codes.write(tmp_path / "x.npy", mu=np.zeros((1, 1)))
     for path, words in ((tmp_path / "no.npz", "No such file"), (tmp_path, "Is a directory")):
         with pytest.raises(MinivaeError, match=words):
-            codes.read(path)
+            codes.read(path, 3)
     assert not list(tmp_path.iterdir())
 
 
@@ -111,6 +119,6 @@ def test_damaged_files(tmp_path, whole, which, cuts, end):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")     # numpy's, of headers that it mends
         try:
-            assert codes.read(tmp_path / "x")[0].dtype.kind in "fiu"
+            assert codes.read(tmp_path / "x", 3)[0].dtype == np.float32
         except MinivaeError as error:
             assert "\n" not in str(error)

@@ -80,7 +80,7 @@ def decode(run: str, codes: str, label: int | None, out: str | None, device: str
     kind = _kind(path)
     trained = VAE.load(run, device)
     check_label(trained, run, label)
-    found, probabilities = files.read(codes)
+    found, probabilities = files.read(codes, trained.model.code)
     if label is None and trained.model.classes:
         if probabilities is None:
             raise UsageError(f"{codes} holds no probabilities of classes, and the model of {run} decodes a code under a "
