@@ -3,15 +3,20 @@
 import re
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 VERSION = re.search(r'__version__ = "(.+)"', (Path(__file__).parent / "minivae" / "__init__.py").read_text())[1]
 
+ONNX = [
+    "onnx>=1.15",           # writes models for other programs
+    "onnxruntime>=1.16",    # runs them, to see that they are right
+]
 TEST = [
     "pytest>=8",            # runs the tests
     "pytest-xdist>=3.5",    # on all processors
     "tensorboardX>=2.6",    # event files, written and read back
     "hypothesis>=6.100",    # feeds the readers what nobody thought of
+    *ONNX,                  # runs what `minivae export` writes
 ]
 
 setup(
@@ -19,8 +24,7 @@ setup(
     version=VERSION,
     description="Variational autoencoders from scratch: own autodiff, own CUDA kernels, fast on a GPU and on a CPU",
     python_requires=">=3.11",
-    packages=["minivae", "minivae.cli", "minivae.data", "minivae.runs", "minivae.nn", "minivae.ops", "minivae.models",
-              "minivae.optim", "minivae.digits", "minivae._kernels", "minivae._kernels.host"],
+    packages=[*find_packages(include=["minivae", "minivae.*"]), "minivae.digits", "minivae._kernels", "minivae._kernels.host"],
     package_dir={"minivae._kernels": "kernels", "minivae._kernels.host": "kernels/host"},
     package_data={"minivae.digits": ["*.gz", "*.md"], "minivae._kernels": ["*.cu", "*.cuh"],
                   "minivae._kernels.host": ["*.cpp", "*.h"]},
@@ -35,7 +39,8 @@ setup(
     extras_require={
         "cuda12": ["cupy-cuda12x[ctk]>=14"],        # arrays on a GPU, by the CUDA version of the driver; [ctk]: from 14 on
         "cuda13": ["cupy-cuda13x[ctk]>=14"],
-        "tensorboard": ["tensorboardX>=2.6"],      # event files for --tensorboard
+        "tensorboard": ["tensorboardX>=2.6"],       # event files for --tensorboard
+        "onnx": ONNX,                               # minivae export
         # The tests compile the kernels for GPUs; that takes CuPy and NVRTC, but no GPU and no driver. One CuPy only:
         # where the driver is for CUDA 12, the tests run with that one's.
         "test": [*TEST, "cupy-cuda13x>=13.6", "nvidia-cuda-nvrtc>=13"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minivae import apply, pictures
+from minivae import animations, apply, pictures
 from minivae.data import Dataset
 from minivae.models import VAE, ClassVAE
 from minivae.ops.reparameterize import EVALUATE, SAMPLE, Noise
@@ -14,6 +14,7 @@ from minivae.runs import PICTURES, Run
 SAMPLES = 100           # images in the picture of samples
 PAIRS = 50              # images in the picture of reconstructions
 STYLES = 10             # rows of the pictures of styles
+FRAME = 224             # pixels of an animation of one image, at least
 
 
 def reconstructions(model: VAE, images: np.ndarray):
@@ -32,6 +33,12 @@ def transfer(model: ClassVAE, images: np.ndarray):
     own = model.device.to_host(x).astype(np.float32).reshape(len(images), 1, *model.image_shape)
     rows = np.concatenate([own, model.transfer(x)], axis=1)
     return pictures.grid(rows.reshape(-1, *model.image_shape), columns=model.classes + 1)
+
+
+def frames(images: np.ndarray) -> list:
+    """The pictures of an animation of images (frames, tiles, height, width, channels): there and back, large enough."""
+    scale = -(-FRAME // max(images.shape[2:4])) if images.shape[1] == 1 else None
+    return animations.there_and_back([pictures.square(tiles, scale) for tiles in images])
 
 
 def all_of(run: Run, model: VAE, dataset: Dataset, seed: int) -> None:

@@ -10,7 +10,7 @@ from dataclasses import KW_ONLY, dataclass, fields
 
 import numpy as np
 
-from minivae import apply, arrays, evaluate, fitting, models
+from minivae import apply, arrays, evaluate, export, fitting, models, walks
 from minivae.data import ARRAYS, Dataset
 from minivae.device import Device, select
 from minivae.epochs import Epoch
@@ -173,16 +173,29 @@ class VAE:
         """Images decoded from the mean codes of X (under the most probable class): float32 in [0, 1], of X's shape."""
         return apply.reconstruct(self.model, self._images(X))[1].reshape(np.shape(X))
 
+    def interpolate(self, a, b, steps: int = 10, label: int | None = None, *, spherical: bool = False) -> np.ndarray:
+        """Images on the way between the mean codes of two images: float32 (steps, height, width, channels) in [0, 1].
+
+        Args:
+            a, b: one image each, such as X[0]; the first and the last that come back are their reconstructions.
+            steps: how many, at least 2.
+            label: of a model that knows of classes, the class of all of them; None to go from a's most probable to b's.
+            spherical: along the arc between the directions of the two codes, see latent.between.
+        """
+        if label is not None:
+            self._check_classes("label")
+        ends = (self._images(np.asarray(image)[np.newaxis])[0] for image in (a, b))
+        return walks.interpolation(self.model, *ends, _whole(steps, "steps", 2), spherical=spherical, label=label)
+
     def sample(self, n: int = 1, label=None, *, seed: int = 0) -> np.ndarray:
         """n images decoded from draws of the prior: float32 (n, height, width, channels) in [0, 1].
 
         Args:
             label: of a model that knows of classes, the class of all of them or of each (n,); None for the classes in turn.
         """
-        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-            raise UsageError(f"n is {n!r}, but must be a whole number, at least 1")
+        n = _whole(n, "n", 1)
         model, noise = self.model, Noise(_seed(seed), 0, SAMPLE)
-        z = model.device.to_host(standard_normal(model.device, int(n), model.code, noise, model.dtype))
+        z = model.device.to_host(standard_normal(model.device, n, model.code, noise, model.dtype))
         if label is None and model.classes:
             label = np.arange(n) % model.classes
         return self.decode(z, label)
@@ -244,6 +257,10 @@ class VAE:
         finally:
             run.release()
 
+    def export(self, path: str | os.PathLike) -> export.Export:
+        """Write encoder.onnx and decoder.onnx into a new folder, once they agree with this model; see minivae.export."""
+        return export.export(self.model, self.settings, path)
+
     @classmethod
     def load(cls, path: str | os.PathLike, device: str | Device = "auto", checkpoint: str | int = "last") -> VAE:
         """A trained VAE from a folder that save() or `minivae train` wrote.
@@ -300,6 +317,12 @@ def _all_known(labels, count: int, name: str) -> np.ndarray:
     if found.min() < 0:
         raise UsageError(f"{name} has -1 for none, but here every image needs its label")
     return found
+
+
+def _whole(number, name: str, least: int) -> int:
+    if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < least:
+        raise UsageError(f"{name} is {number!r}, but must be a whole number, at least {least}")
+    return int(number)
 
 
 def _seed(seed) -> int:

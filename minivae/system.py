@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import shutil
+import sys
 from pathlib import Path
 
 from minivae.errors import UsageError
@@ -48,6 +50,13 @@ def available_memory() -> int:
 
 def _positive(number: str) -> bool:
     return number.isascii() and number.isdigit() and int(number) > 0
+
+
+def pip() -> str:
+    """The command that installs into the Python that runs now."""
+    beside = shutil.which("pip")
+    same = beside is not None and Path(beside).parent == Path(sys.executable).parent
+    return "pip" if same else f"{sys.executable} -m pip"
 
 
 def driver_library() -> ctypes.CDLL | None:

@@ -244,6 +244,22 @@ def test_samples_and_codes_of_a_class(labelled, digits):
         labelled.sample(3, [1, 2])
 
 
+def test_interpolate(vae, labelled, digits):
+    """From one reconstruction to the other, of images of any kind; between classes, or under one."""
+    a, b = digits.test_images[:2]
+    images, pair = vae.interpolate(a, b, 7), digits.test_images[:2]
+    assert images.shape == (7, 28, 28, 1)
+    np.testing.assert_allclose(images[[0, -1]], vae.reconstruct(pair), atol=1e-6)
+    np.testing.assert_allclose(images[3], vae.decode(vae.encode(pair).mean(0, keepdims=True))[0], atol=1e-6)
+    np.testing.assert_allclose(vae.interpolate(a.reshape(784), b / 255, 7), images, atol=1e-6)
+    assert np.abs(vae.interpolate(a, b, 7, spherical=True) - images)[3].max() > 1e-4
+    np.testing.assert_allclose(labelled.interpolate(a, b)[[0, -1]], labelled.reconstruct(pair), atol=1e-6)
+    held = labelled.interpolate(a, b, 4, label=3)
+    np.testing.assert_allclose(held[[0, -1]], labelled.decode(labelled.encode(pair), 3), atol=1e-6)
+    with pytest.raises(UsageError, match="label 10 is none of the model's classes"):
+        labelled.interpolate(a, b, label=10)
+
+
 @pytest.mark.parametrize("semi", ["shared", "m2"])
 def test_all_labels_are_those_of_the_command_line(digits, cpu, semi):
     """A fit with every label is a Trainer with --labels of that number."""
@@ -288,6 +304,11 @@ BAD_CALLS = [
     (lambda v: v.decode(np.full((2, 6), np.nan)), UsageError, "the first in code 0"),
     (lambda v: v.decode(np.full((2, 6), "x")), TypeError, "codes are real numbers"),
     (lambda v: v.sample(0), UsageError, "n is 0"), (lambda v: v.sample(2.5), UsageError, "n is 2.5"),
+    (lambda v: v.interpolate(X[0], X[0], 1), UsageError, "steps is 1, but must be a whole number, at least 2"),
+    (lambda v: v.interpolate(X[0], X[0], 2.5), UsageError, "steps is 2.5"),
+    (lambda v: v.interpolate(X, X), UsageError, "X is of shape"),
+    (lambda v: v.interpolate(X[0], X[0], label=1), UsageError, "label takes a model that knows of classes"),
+    (lambda v: v.export("."), UsageError, "already holds other files"),
     (lambda v: v.sample(2, seed=-1), UsageError, "seed is -1"),
     (lambda v: v.score(X, seed=2**64), UsageError, "seed is 1844"),
     (lambda v: v.sample(2, label=1), UsageError, "label takes a model that knows of classes"),
