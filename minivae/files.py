@@ -67,7 +67,7 @@ def new_folder(path: str | os.PathLike) -> Iterator[Path]:
             with file.open("rb") as written:
                 os.fsync(written.fileno())
         _sync_folder(aside)
-        os.chmod(aside, 0o777 & ~_umask())
+        os.chmod(aside, 0o777 & ~umask())
         os.rename(aside, path)
         _sync_folder(path.parent)
     except BaseException as error:

@@ -6,7 +6,6 @@ import os
 import zipfile
 from collections.abc import Callable
 from math import prod
-from pathlib import Path
 
 import numpy as np
 from numpy.lib import format as npy
