@@ -43,7 +43,7 @@ def _row(run: dict) -> dict[str, str]:
     """The words of a run by column."""
     test, best = run["test"], run["best"]
     cells = (run["folder"], run["arch"] or "", run["data"] or "", run["state"],
-             "" if run["epochs"] is None else f"{run['epochs_done'] or 0}/{run['epochs']}",
+             "" if run["epochs_done"] is None else f"{run['epochs_done']}/{run['epochs']}",
              f"{_number(test['total'])} = {_number(test['reconstruction'])} + {_number(test['kl'])}" if test else "",
              f"{_number(best['cost'])} ({best['epoch']})" if best else "",
              "" if run["images_per_second"] is None else f"{run['images_per_second']:,.0f}",
