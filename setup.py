@@ -23,8 +23,8 @@ setup(
     version=VERSION,
     description="Variational autoencoders from scratch: own autodiff, own CUDA kernels, fast on a GPU and on a CPU",
     python_requires=">=3.11",
-    packages=["minivae", "minivae.cli", "minivae.export", "minivae.runs", "minivae.nn", "minivae.ops", "minivae.models",
-              "minivae.optim", "minivae.digits", "minivae._kernels", "minivae._kernels.host"],
+    packages=["minivae", "minivae.cli", "minivae.data", "minivae.export", "minivae.runs", "minivae.nn", "minivae.ops",
+              "minivae.models", "minivae.optim", "minivae.digits", "minivae._kernels", "minivae._kernels.host"],
     package_dir={"minivae._kernels": "kernels", "minivae._kernels.host": "kernels/host"},
     package_data={"minivae.digits": ["*.gz", "*.md"], "minivae._kernels": ["*.cu", "*.cuh"],
                   "minivae._kernels.host": ["*.cpp", "*.h"]},
@@ -32,7 +32,7 @@ setup(
         "numpy>=1.26",          # arrays on the CPU
         "click>=8.1",           # the command line
         "rich>=13",             # progress bars and tables
-        "pillow>=10",           # pictures
+        "pillow>=11",           # pictures
         "safetensors>=0.4",     # checkpoints that cannot run code
         "platformdirs>=4",      # where the system wants caches
     ],

@@ -37,7 +37,8 @@ def images(trained: VAE, run: str, names: tuple[str, ...], data: str | None = No
 
     called, parts = [], []
     for referred, group in groupby(names, lambda name: REFERENCE.fullmatch(name) is not None):
-        found = _of_data(trained, run, list(group), data) if referred else read(group, trained.model.image_shape)
+        found = _of_data(trained, run, list(group), data) if referred else read(
+            group, trained.model.image_shape, trained.settings.fit)
         called += found[0]
         parts.append(found[1])
     if any(part.dtype != np.uint8 for part in parts):
@@ -63,7 +64,7 @@ def _of_data(trained: VAE, run: str, names: list[str], data: str | None) -> tupl
     from minivae.errors import UsageError
 
     name = data or trained.settings.data
-    dataset = images_for(trained.model, run, name)
+    dataset = images_for(trained.model, run, trained.settings, data)
     called, parts = [], []
     for reference in names:
         split, number, short = REFERENCE.fullmatch(reference).groups()

@@ -23,7 +23,7 @@ def encode(run: str, images: tuple[str, ...], sample: bool, seed: int, data: str
            device: str) -> None:
     """Write the codes of images by the model of RUN into an .npz file.
 
-    IMAGES are files of pictures, of the size that the model takes, IDX files of many, or test:7, train:7: images, counted
+    IMAGES are files of pictures, of any size, folders of them, IDX files of many, or test:7, train:7: images, counted
     from 0, of the data that RUN was trained on; test and train are all of them.
 
     The file holds names (count), mu and sigma (count, code), the means and standard deviations of the codes, and of a run

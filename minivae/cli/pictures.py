@@ -48,7 +48,7 @@ def reconstruct(run: str, images: tuple[str, ...], count: int | None, data: str 
                 device: str) -> None:
     """Draw images over their reconstructions by the model of RUN.
 
-    IMAGES are files of pictures, of the size that the model takes, IDX files of many, or test:7, train:7: images, counted
+    IMAGES are files of pictures, of any size, folders of them, IDX files of many, or test:7, train:7: images, counted
     from 0, of the data that RUN was trained on. Without IMAGES, the first test images.
 
     \b
@@ -68,7 +68,9 @@ def reconstruct(run: str, images: tuple[str, ...], count: int | None, data: str 
         shown = chosen.images(trained, run, images, data)[1]
     else:
         name = data or trained.settings.data
-        shown = images_for(trained.model, run, name).test_images
+        shown = images_for(trained.model, run, trained.settings, data).test_images
+        if not len(shown):
+            raise UsageError(f"{name} has no test images: name others with --data")
         if count is not None and count > len(shown):
             raise UsageError(f"--count is {count}, but {name} has {len(shown)} test images; take at most {len(shown)}")
         shown = shown[:count or drawing.PAIRS]

@@ -36,7 +36,7 @@ def interpolate(run: str, a: str, b: str, steps: int | None, spherical: bool, la
                 out: str | None, device: str) -> None:
     """Draw the way from one image to another by the model of RUN.
 
-    A and B are files of pictures, of the size that the model takes, or test:7, train:7: images, counted from 0, of the
+    A and B are files of pictures, of any size, or test:7, train:7: images, counted from 0, of the
     data that RUN was trained on; '#7', in quotes, is test:7. What lies between them is decoded from codes between theirs.
     A picture also shows A at its left and B at its right; an animation goes there and back.
 
@@ -135,8 +135,11 @@ def _most_active(trained: VAE, run: str, data: str | None, count: int | None) ->
     code = trained.model.code
     if count is not None and count > code:
         raise UsageError(f"--count is {count}, but a code of {run} has {code} numbers; take at most {code}")
-    dataset = images_for(trained.model, run, data or trained.settings.data)
-    order, variance = latent.by_activity(trained.encode(dataset.test_images[:COUNTED]))
+    shown = images_for(trained.model, run, trained.settings, data).test_images[:COUNTED]
+    if not len(shown):
+        raise UsageError(f"{data or trained.settings.data} has no test images: name others with --data, or the numbers with "
+                         "--units")
+    order, variance = latent.by_activity(trained.encode(shown))
     active = int((variance >= latent.ACTIVE).sum())
     if count is None and not active:
         raise MinivaeError(f"no number of the codes of {run} is active: they say nothing of the images (train with a "
