@@ -221,6 +221,9 @@ def test_reconstruct_images_of_ones_own(folder, plain, digits, tmp_path):
     rows = tiles(tmp_path / "x.png", 2, rows=2)
     assert np.array_equal(rows[0], digits[[4, 0], ..., 0])
     assert np.array_equal(rows[1], pixels(plain.reconstruct(digits[[4, 0]])))
+    Image.new("RGB", (40, 90), "white").save(tmp_path / "tall.png")         # any size and colour
+    run("reconstruct", folder / "plain", "tall.png", "--out", "y.png", cwd=tmp_path)
+    assert (tiles(tmp_path / "y.png", 1, rows=2)[0] == 255).all()
 
 
 # ---- what is refused ----
@@ -253,7 +256,7 @@ REFUSED = [
     (["decode", "plain", "good.npz", "--out", "plain"], 2, "already holds other files"),
     (["decode", "plain", "good.npz", "--label", 1], 2, "knows of no classes"),
     (["reconstruct", "plain", "#1", "--count", 2], 2, "leave one out"),
-    (["reconstruct", "plain", "narrow.png"], 2, "narrow.png holds images of 28 x 20 x 1"),
+    (["reconstruct", "plain", "narrow"], 2, "narrow holds images of 28 x 20 x 1"),
 ]
 
 
@@ -264,7 +267,7 @@ def test_what_is_refused(folder, tmp_path, arguments, code, words):
     if not (folder / "good.npz").exists():
         for name, mu in (("good", np.zeros((2, 6))), ("wide", np.zeros((2, 9))), ("nan", np.full((2, 6), np.nan))):
             np.savez(folder / f"{name}.npz", mu=mu)
-        Image.new("L", (20, 28)).save(folder / "narrow.png")
+        (folder / "narrow").write_bytes(idx(np.zeros((3, 28, 20), np.uint8)))
     before = sorted(folder.rglob("*"))
     assert words in refused(*arguments, cwd=folder, code=code)
     assert sorted(folder.rglob("*")) == before

@@ -137,8 +137,11 @@ def _most_active(trained: VAE, run: str, data: str | None, count: int | None) ->
     code = trained.model.code
     if count is not None and count > code:
         raise UsageError(f"--count is {count}, but a code of {run} has {code} numbers; take at most {code}")
-    dataset = images_for(trained.model, run, trained.settings, data)
-    order, variance = latent.by_activity(trained.encode(dataset.test_images[:COUNTED]))
+    shown = images_for(trained.model, run, trained.settings, data).test_images[:COUNTED]
+    if not len(shown):
+        raise UsageError(f"{data or trained.settings.data} has no test images: name others with --data, or the numbers with "
+                         "--units")
+    order, variance = latent.by_activity(trained.encode(shown))
     active = int((variance >= latent.ACTIVE).sum())
     if count is None and not active:
         raise MinivaeError(f"no number of the codes of {run} is active: they say nothing of the images (train with a "
