@@ -21,6 +21,7 @@ COMMANDS = {
     "reconstruct": ("pictures", "Draw test images over their reconstructions by the model of RUN."),
     "eval": ("evaluate", "Measure the model of RUN, a folder that training wrote."),
     "classify": ("classify", "Tell the classes of images by the model of RUN."),
+    "serve": ("serve", "Serve a page to play with the model of RUN."),
     "summary": ("inspect", "List the layers of a model."),
     "optimizers": ("inspect", "List the optimizers: update, paper, and what holds where nothing is said."),
     "bench": ("inspect", "Time a training iteration on the built-in digits."),

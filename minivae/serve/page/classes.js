@@ -1,0 +1,47 @@
+// The classes: the present code in each of them; one is the picture's, and may be kept.
+import {blob} from "./ask.js";
+import {drawColumns, make} from "./draw.js";
+
+export class Classes {
+  #buttons = [];
+
+  /** model: the server's facts; state: {code, label, kept, start}; changed: called after another class was chosen. */
+  constructor(model, state, changed) {
+    Object.assign(this, {state});
+    document.getElementById("classes").hidden = !model.classes;
+    for (let label = 0; label < model.classes; label++) {
+      const button = make("button", {type: "button", className: "label"}, make("canvas"), make("span", {textContent: label}),
+                          make("meter", {min: 0, max: 1}));
+      button.setAttribute("aria-label", `Class ${label}`);
+      button.addEventListener("click", () => {
+        state.kept = !(state.kept && state.label === label);
+        state.label = state.kept ? label : state.start.label;
+        changed();
+      });
+      this.#buttons.push(button);
+    }
+    document.getElementById("labels").append(...this.#buttons);
+  }
+
+  /** The buttons show which class it is, and whether it is kept. */
+  follow() {
+    const {label, kept, start} = this.state;
+    this.#buttons.forEach((button, i) => {
+      button.setAttribute("aria-pressed", kept && label === i);
+      button.classList.toggle("present", label === i);
+      const meter = button.querySelector("meter");
+      meter.hidden = !start.probabilities;
+      meter.value = start.probabilities?.[i] ?? 0;
+      meter.title = `probability ${(100 * meter.value).toFixed(1)}%`;
+    });
+    document.getElementById("class-hint").textContent = kept
+      ? `Class ${label} is kept for whatever comes; press it again to let go.` : "Press a class to keep it for whatever comes.";
+  }
+
+  async *films() {
+    if (!this.#buttons.length) return;
+    const png = await blob("/api/classes", {code: this.state.code});
+    await drawColumns(this.#buttons.map((button) => button.querySelector("canvas")), png);
+    yield;
+  }
+}

@@ -1,0 +1,40 @@
+// Pictures in canvases, pixel for pixel; how large they are shown is the style's.
+
+/** The whole of a PNG. */
+export async function draw(canvas, png) {
+  const bitmap = await createImageBitmap(png);
+  canvas.width = bitmap.width;
+  canvas.height = bitmap.height;
+  canvas.getContext("2d").drawImage(bitmap, 0, 0);
+  bitmap.close();
+}
+
+/** The rows of a PNG, each in a canvas of its own. */
+export async function drawRows(canvases, png) {
+  const bitmap = await createImageBitmap(png);
+  const height = bitmap.height / canvases.length;
+  canvases.forEach((canvas, i) => {
+    canvas.width = bitmap.width;
+    canvas.height = height;
+    canvas.getContext("2d").drawImage(bitmap, 0, -i * height);
+  });
+  bitmap.close();
+}
+
+/** The columns of a PNG, each in a canvas of its own. */
+export async function drawColumns(canvases, png) {
+  const bitmap = await createImageBitmap(png);
+  const width = bitmap.width / canvases.length;
+  canvases.forEach((canvas, i) => {
+    canvas.width = width;
+    canvas.height = bitmap.height;
+    canvas.getContext("2d").drawImage(bitmap, -i * width, 0);
+  });
+  bitmap.close();
+}
+
+export function make(name, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...children);
+  return made;
+}

@@ -1,0 +1,87 @@
+// The page: one code, from which everything that is shown follows.
+import {blob, Follower, json} from "./ask.js";
+import {Classes} from "./classes.js";
+import {draw} from "./draw.js";
+import {ofData, sampled, Starts} from "./starts.js";
+import {Units} from "./units.js";
+import {Way} from "./way.js";
+
+const find = (id) => document.getElementById(id);
+
+/** What is looked at: the code, its class, whether that is kept, and where the walk began. */
+const state = {code: [], label: null, kept: false, start: {code: [], name: ""}, png: null};
+
+function say(words, bad = false) {
+  find("status").textContent = words;
+  find("status").classList.toggle("bad", bad);
+}
+
+function facts(model) {
+  const [height, width, channels] = model.image_shape;
+  document.title = `${model.run} - minivae`;
+  find("run").textContent = model.run;
+  find("facts").textContent = [`${model.arch}, ${model.likelihood}`, `trained on ${model.data}`,
+    `images of ${height} x ${width}${channels === 3 ? " in colour" : ""}`, `${model.code} numbers in a code`].join(" · ");
+}
+
+function showStart() {
+  const {name, seen, reconstruction} = state.start;
+  find("origin").textContent = name;
+  find("pair").hidden = !seen;
+  if (seen) [find("seen").src, find("again").src] = [seen, reconstruction];
+}
+
+function download(model) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(state.png);
+  link.download = `${model.run}.png`;
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
+async function open() {
+  const model = await json("/api/model");
+  facts(model);
+  const follower = new Follower(pieces, (error) => say(error.message, true)), changed = () => { parts.forEach((p) => p.follow?.()); follower.changed(); };
+  const units = new Units(model, state, changed), classes = new Classes(model, state, changed), way = new Way(model, state, changed);
+  const parts = [units, classes];
+  let latest = 0;
+
+  async function* pieces() {
+    state.png = await blob("/api/decode", {codes: [state.code], classes: model.classes ? [state.label] : undefined});
+    await draw(find("picture"), state.png);
+    yield;
+    for (const part of [classes, units, way]) yield* part.films();
+  }
+
+  function go() {
+    state.code = state.start.code.slice();
+    if (!state.kept) state.label = state.start.label;
+    changed();
+  }
+
+  async function began(promise) {
+    const mine = ++latest;
+    try {
+      const start = await promise;
+      if (mine !== latest) return;
+      state.start = start;
+      say("");
+      showStart();
+      go();
+    } catch (error) {
+      if (mine === latest) say(error.message, true);
+    }
+  }
+
+  const starts = new Starts(model, began);
+  find("random").addEventListener("click", () => { starts.forget(); began(sampled(model)); });
+  find("reset").addEventListener("click", go);
+  find("download").addEventListener("click", () => download(model));
+  const ends = await Promise.all(model.images > 1 ? [ofData(0), ofData(1)] : [sampled(model, 0), sampled(model, 1)]);
+  way.set("a", ends[0]);
+  way.set("b", ends[1]);
+  began(Promise.resolve(ends[0]));
+}
+
+open().catch((error) => say(error.message, true));

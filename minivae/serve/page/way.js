@@ -1,0 +1,62 @@
+// The way from one code to another.
+import {blob, json} from "./ask.js";
+import {draw} from "./draw.js";
+
+const STEPS = 101;
+const FRAMES = 11;
+
+export class Way {
+  #codes = [];
+  #stale = false;
+
+  /** state: {code, label, kept}; changed: called after a step along the way. */
+  constructor(model, state, changed) {
+    Object.assign(this, {model, state, ends: {}});
+    this.slider = document.getElementById("way");
+    this.slider.max = STEPS - 1;
+    this.slider.addEventListener("input", () => {
+      const i = this.slider.valueAsNumber;
+      if (!this.#codes.length) return;
+      state.code = this.#codes[i].slice();
+      if (!state.kept) state.label = this.#labelAt(i);
+      changed();
+    });
+    for (const end of ["a", "b"]) {
+      document.getElementById(`take-${end}`).addEventListener("click", () => {
+        this.set(end, state);
+        this.slider.value = end === "a" ? 0 : STEPS - 1;
+        changed();
+      });
+    }
+  }
+
+  /** Makes {code, label} an end, "a" or "b", of the way. */
+  set(end, {code, label}) {
+    this.ends[end] = {code: code.slice(), label};
+    this.#stale = true;
+  }
+
+  /** The class at a step: that of the nearer end. */
+  #labelAt(i) {
+    return (2 * i < STEPS - 1 ? this.ends.a : this.ends.b).label;
+  }
+
+  /** Draws the ends and the film between them, where they are others or another class is kept. */
+  async *films() {
+    const {a, b} = this.ends, kept = this.state.kept ? this.state.label : null;
+    if (!a || !b || !(this.#stale || this.kept !== kept)) return;
+    if (this.#stale) this.#codes = (await json("/api/between", {a: a.code, b: b.code, steps: STEPS})).codes;
+    this.#stale = false;
+    const frames = Math.min(FRAMES, this.model.most);
+    const chosen = Array.from({length: frames}, (_, i) => Math.round((i + 0.5) / frames * (STEPS - 1)));
+    await draw(document.getElementById("way-film"), await this.#decoded(chosen, kept));
+    for (const [id, i] of [["a", 0], ["b", STEPS - 1]]) await draw(document.getElementById(id), await this.#decoded([i], kept));
+    this.kept = kept;
+    yield;
+  }
+
+  #decoded(steps, kept) {
+    const classes = this.model.classes ? steps.map((i) => kept ?? this.#labelAt(i)) : undefined;
+    return blob("/api/decode", {codes: steps.map((i) => this.#codes[i]), classes});
+  }
+}
