@@ -15,7 +15,6 @@ from minivae.errors import MinivaeError, UsageError
 from minivae.serve import guard
 from minivae.serve.fields import Fields
 from minivae.serve.served import Served
-from minivae.serve.upload import image_of
 
 UPLOAD = 32 * 2**20     # bytes of a person's picture
 JSON = 2**20            # bytes of any other request, beside 256 for every number of the code
@@ -154,7 +153,7 @@ def _computing(app: Flask, served: Served) -> None:
     def encode():
         if not (request.mimetype.startswith("image/") or request.mimetype == "application/octet-stream"):
             raise UnsupportedMediaType("the request is no picture: send its bytes with Content-Type: image/png or the like")
-        found = served.encode(image_of(request.get_data(), served.image_shape, invert="invert" in request.args))
+        found = served.encode(request.get_data(), invert="invert" in request.args)
         probabilities = None if found.probabilities is None else _numbers(found.probabilities)
         return jsonify(code=_numbers(found.code), probabilities=probabilities, seen=_address(found.seen),
                        reconstruction=_address(found.reconstruction))

@@ -47,7 +47,7 @@ class Guard:
 
     def __init__(self, host: str, port: int, others: Iterable[str] = ()):
         self.local, self.anybody = _is_loopback(host), host in ANY
-        self.hosts = {_with_port(name, port) for name in (*LOOPBACK, *(() if self.anybody else (bracketed(host),)), *others)}
+        self.hosts = {_with_port(name, port) for name in (*LOOPBACK, *(() if self.anybody else (host,)), *others)}
 
     def objection(self, headers: Headers, page: bool) -> str | None:
         """Why a request is not answered, or None.
@@ -89,6 +89,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _with_port(name: str, port: int) -> str:
+    name = bracketed(name)
     host, _, own = name.lower().rpartition(":") if _has_port(name) else (name.lower(), "", str(port))
     if not host or any(c in host for c in "/@ ,") or not own.isdecimal():
         raise UsageError(f"--allow-host is {name!r}, but must be a name such as box.local, or with a port box.local:{port}")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import logging
 import signal
 import socket
 from collections.abc import Callable
 
 from minivae.errors import UsageError
 
-THREADS = 4             # that read requests and write answers; the model has one of its own
+THREADS = 8             # that read requests and write answers; the model has one of its own
 CONNECTIONS = 100
 
 
@@ -45,6 +46,8 @@ def run(app: Callable, listening: socket.socket, most: int) -> None:
         most: bytes of a request's body; larger ones are not even read.
     """
     from waitress import create_server
+
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)     # a browser asks for more at once than there are threads
 
     server = create_server(app, sockets=[listening], threads=THREADS, connection_limit=CONNECTIONS, ident=None,
                            max_request_body_size=most + 1, clear_untrusted_proxy_headers=True)

@@ -12,6 +12,7 @@ from minivae import apply, latent
 from minivae.errors import UsageError
 from minivae.estimator import VAE
 from minivae.ops.reparameterize import SAMPLE, Noise, standard_normal
+from minivae.serve.upload import image_of
 
 JUDGED = 1000       # images by whose codes the numbers are put in order
 DRAWN = 256         # draws of the prior that stand in for them where there are none
@@ -74,7 +75,7 @@ class Served:
         self.vae, self.images, self._thread = vae, images, thread
         self.most = max(1, min(PICTURES, VALUES // vae.model.pixels))
         if images is None:
-            self.judged_by = f"{DRAWN} of its own samples, decoded and encoded again"
+            self.judged_by = f"{DRAWN} samples of its own, encoded again"
         else:
             self.judged_by = f"{min(JUDGED, len(images)):,} {source}"
         mu = thread(self._some_codes)
@@ -121,12 +122,13 @@ class Served:
             raise UsageError(f"{count:,} pictures are asked for, but of this model an answer has at most {self.most}: ask for "
                              "fewer at once")
 
-    def encode(self, image: np.ndarray) -> Encoded:
-        """What the model makes of an image, uint8 (height, width, channels)."""
-        return self._thread(self._encode, image[np.newaxis])
+    def encode(self, file: bytes, *, invert: bool = False) -> Encoded:
+        """What the model makes of the picture in a file; see upload.image_of. One picture is decoded at a time."""
+        return self._thread(self._encode, file, invert)
 
-    def _encode(self, images: np.ndarray) -> Encoded:
+    def _encode(self, file: bytes, invert: bool) -> Encoded:
         model = self.vae.model
+        images = image_of(file, self.image_shape, invert=invert)[np.newaxis]
         mu, _ = apply.encode(model, images)
         seen, made = apply.reconstruct(model, images)
         probabilities = apply.classify(model, images)[0] if model.classes else None

@@ -37,6 +37,8 @@ def image_of(file: bytes, image_shape: tuple[int, int, int], *, invert: bool = F
             upright = _opaque(ImageOps.exif_transpose(picture)).convert("L" if channels == 1 else "RGB")
     except UsageError:
         raise
+    except Image.DecompressionBombError as error:
+        raise UsageError(f"the picture has far more than {PIXELS:,} pixels: make it smaller") from error
     except Exception as error:      # a decoder of broken files raises whatever it stumbles over
         raise UsageError("this is no picture that can be read: take a PNG, JPEG, WebP, TIFF, BMP or GIF") from error
     fitted = ImageOps.fit(upright, (width, height), Image.Resampling.LANCZOS)

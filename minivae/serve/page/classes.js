@@ -11,7 +11,7 @@ export class Classes {
     document.getElementById("classes").hidden = !model.classes;
     for (let label = 0; label < model.classes; label++) {
       const button = make("button", {type: "button", className: "label"}, make("canvas"), make("span", {textContent: label}),
-                          make("meter", {min: 0, max: 1}));
+                          make("i"));
       button.setAttribute("aria-label", `Class ${label}`);
       button.addEventListener("click", () => {
         state.kept = !(state.kept && state.label === label);
@@ -29,10 +29,9 @@ export class Classes {
     this.#buttons.forEach((button, i) => {
       button.setAttribute("aria-pressed", kept && label === i);
       button.classList.toggle("present", label === i);
-      const meter = button.querySelector("meter");
-      meter.hidden = !start.probabilities;
-      meter.value = start.probabilities?.[i] ?? 0;
-      meter.title = `probability ${(100 * meter.value).toFixed(1)}%`;
+      const probability = start.probabilities?.[i] ?? 0;
+      button.querySelector("i").style.transform = `scaleX(${probability})`;
+      button.title = start.probabilities ? `probability ${(100 * probability).toFixed(1)}%, as the model sees the image` : "";
     });
     document.getElementById("class-hint").textContent = kept
       ? `Class ${label} is kept for whatever comes; press it again to let go.` : "Press a class to keep it for whatever comes.";

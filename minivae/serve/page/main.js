@@ -1,9 +1,10 @@
 // The page: one code, from which everything that is shown follows.
+import {directions, numbers} from "./axes.js";
 import {blob, Follower, json} from "./ask.js";
 import {Classes} from "./classes.js";
 import {draw} from "./draw.js";
+import {Sliders} from "./sliders.js";
 import {ofData, sampled, Starts} from "./starts.js";
-import {Units} from "./units.js";
 import {Way} from "./way.js";
 
 const find = (id) => document.getElementById(id);
@@ -42,16 +43,21 @@ function download(model) {
 async function open() {
   const model = await json("/api/model");
   facts(model);
-  const follower = new Follower(pieces, (error) => say(error.message, true)), changed = () => { parts.forEach((p) => p.follow?.()); follower.changed(); };
-  const units = new Units(model, state, changed), classes = new Classes(model, state, changed), way = new Way(model, state, changed);
-  const parts = [units, classes];
+  const follower = new Follower(pieces, (error) => { failed = true; say(error.message, true); });
+  const kinds = [directions(model, await json("/api/directions")), numbers(model)];
+  const changed = () => { sliders.follow(); classes.follow(); follower.changed(); };
+  const classes = new Classes(model, state, changed), sliders = new Sliders(model, state, kinds, changed);
+  const way = new Way(model, state, changed);
+  let failed = false;
   let latest = 0;
 
   async function* pieces() {
     state.png = await blob("/api/decode", {codes: [state.code], classes: model.classes ? [state.label] : undefined});
     await draw(find("picture"), state.png);
+    if (failed) say("");
+    failed = false;
     yield;
-    for (const part of [classes, units, way]) yield* part.films();
+    for (const part of [classes, sliders, way]) yield* part.films();
   }
 
   function go() {

@@ -21,7 +21,7 @@ export async function sampled(model, seed = Math.floor(Math.random() * 2 ** 32))
 
 /** One of the model's images. */
 export async function ofData(index) {
-  return encoded(`image ${index}`, await (await ask(`/api/images/${index}.png`)).blob());
+  return encoded(`test image ${index}`, await (await ask(`/api/images/${index}.png`)).blob());
 }
 
 export class Starts {
@@ -48,7 +48,7 @@ export class Starts {
     const count = Math.min(THUMBS, this.model.images);
     this.thumbs.replaceChildren(...Array.from({length: count}, (_, i) => {
       const index = which(i), button = make("button", {type: "button", className: "thumb"});
-      button.append(make("img", {src: `/api/images/${index}.png`, alt: `Image ${index}`}));
+      button.append(make("img", {src: `/api/images/${index}.png`, alt: `Test image ${index}`}));
       button.addEventListener("click", () => { this.#own = null; this.began(ofData(index)); });
       return button;
     }));
