@@ -1,6 +1,13 @@
 """A small trained model behind the page's server, for its tests: with and without classes, as test clients and as a run."""
 
+import os
+import re
+import subprocess
+import sys
+from contextlib import ExitStack, contextmanager
+
 import pytest
+from command_line import ROOT
 from data_sets import some_digits
 from flask.testing import FlaskClient
 
@@ -55,3 +62,33 @@ def plain(vaes, digits, thread):
 @pytest.fixture(scope="session")
 def labelled(vaes, digits, thread):
     return client_of(Served(vaes["labelled"], digits.test_images, thread), "labelled")
+
+
+@pytest.fixture(scope="session")
+def run(vaes, tmp_path_factory):
+    path = tmp_path_factory.mktemp("serve") / "labelled"
+    vaes["labelled"].save(path)
+    return path
+
+
+@contextmanager
+def started(run, *more):
+    """`minivae serve` in a process of its own, which ends with this context: (process, address) once it says where it is."""
+    process = subprocess.Popen([sys.executable, "-m", "minivae", "serve", str(run), "--port", "0", "--device", "cpu", *more],
+                               env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        for line in process.stdout:
+            if found := re.search(r"http://\S+", line):
+                yield process, found[0]
+                return
+        pytest.fail(process.stderr.read())
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def serving(run):
+    """Starts `minivae serve` with more arguments: (process, address); all are ended after the test."""
+    with ExitStack() as stack:
+        yield lambda *more: stack.enter_context(started(run, *more))

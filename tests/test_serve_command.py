@@ -1,47 +1,17 @@
 """`minivae serve`, as a person uses it."""
 
 import json
-import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import time
 import urllib.request
 
 import pytest
-from command_line import ROOT, minivae
-from served import digits, thread, vaes  # noqa: F401
+from command_line import minivae
+from served import digits, run, serving, thread, vaes  # noqa: F401
 
 from minivae.serve import listen
-
-@pytest.fixture(scope="module")
-def run(vaes, tmp_path_factory):
-    path = tmp_path_factory.mktemp("serve") / "labelled"
-    vaes["labelled"].save(path)
-    return path
-
-
-@pytest.fixture
-def serving(run):
-    """Starts `minivae serve`; gives (process, address) once it says where it is. Ended after the test."""
-    processes = []
-
-    def start(*more):
-        process = subprocess.Popen([sys.executable, "-m", "minivae", "serve", str(run), "--port", "0", "--device", "cpu", *more],
-                                   env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        processes.append(process)
-        for line in process.stdout:
-            if found := re.search(r"http://\S+", line):
-                return process, found[0]
-        pytest.fail(process.stderr.read())
-
-    yield start
-    for process in processes:
-        process.kill()
-        process.communicate()
-
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_serve_and_end(serving, how):

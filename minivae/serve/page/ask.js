@@ -28,25 +28,28 @@ export class Follower {
   #version = 0;
   #running = false;
 
-  /** pieces: an async generator function; failed: what is done with an Error. */
-  constructor(pieces, failed) {
-    this.pieces = pieces;
-    this.failed = failed;
+  /** pieces: an async generator function; busy: told whether there is something left; failed: what is done with an Error. */
+  constructor(pieces, busy, failed) {
+    Object.assign(this, {pieces, busy, failed});
   }
 
   async changed() {
     this.#version++;
     if (this.#running) return;
     this.#running = true;
+    this.busy(true);
     let version;
     do {
       version = this.#version;
       try {
-        for await (const _ of this.pieces()) if (version !== this.#version) break;
+        for await (const piece of this.pieces()) {
+          if (version !== this.#version) break;
+        }
       } catch (error) {
         this.failed(error);
       }
     } while (version !== this.#version);
     this.#running = false;
+    this.busy(false);
   }
 }

@@ -43,7 +43,11 @@ function download(model) {
 async function open() {
   const model = await json("/api/model");
   facts(model);
-  const follower = new Follower(pieces, (error) => { failed = true; say(error.message, true); });
+  const follower = new Follower(
+    pieces,
+    (busy) => find("now").setAttribute("aria-busy", busy),
+    (error) => { failed = true; say(error.message, true); },
+  );
   const kinds = [directions(model, await json("/api/directions")), numbers(model)];
   const changed = () => { sliders.follow(); classes.follow(); follower.changed(); };
   const classes = new Classes(model, state, changed), sliders = new Sliders(model, state, kinds, changed);

@@ -9,7 +9,7 @@ async function encoded(name, png, invert = false) {
   const {code, probabilities, seen, reconstruction} = await json(`/api/encode${invert ? "?invert" : ""}`, png,
                                                                  png.type || "application/octet-stream");
   const label = probabilities ? probabilities.indexOf(Math.max(...probabilities)) : null;
-  return {name, code, label, probabilities, seen, reconstruction};
+  return {name: invert ? `${name}, light and dark swapped` : name, code, label, probabilities, seen, reconstruction};
 }
 
 /** A draw of the prior. */
