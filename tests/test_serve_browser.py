@@ -73,10 +73,13 @@ def test_a_slider_moves_the_picture(page, vae, images):
     assert same(after, vae.decode([code], label)) and np.abs(after - before).max() > 20
     assert page.locator(f"output[for=slider-{unit}]").text_content() == "2.50"
     slider.focus()
-    for _ in range(20):
-        page.keyboard.press("ArrowLeft")
-    code[unit] = 2.3
+    for key in ("ArrowLeft", "ArrowLeft", "Shift+ArrowRight"):
+        page.keyboard.press(key)
+    code[unit] = 2.31
     assert same(shown(page), vae.decode([code], label))
+    page.keyboard.press("Delete")
+    assert np.array_equal(shown(page), before)
+    slider.fill("-1")
     page.get_by_role("button", name="Reset").click()
     assert np.array_equal(shown(page), before)
 
@@ -106,7 +109,7 @@ def test_more_sliders(page):
     page.get_by_text("numbers", exact=True).click()
     shown(page)
     assert page.locator("#sliders input").count() == 6 and page.locator("#more").is_hidden()
-    assert page.evaluate("[...document.querySelectorAll('#sliders canvas')].every(c => c.width === 9 * 28 && c.height === 28)")
+    assert page.evaluate("[...document.querySelectorAll('#sliders canvas')].every(c => c.width === 15 * 28 && c.height === 28)")
 
 
 def test_a_class_is_kept(page, vae, images):
@@ -213,7 +216,7 @@ def test_the_picture_is_downloaded(page):
     """As a PNG of the model's own pixels, named for the run."""
     page, _ = page
     with page.expect_download() as download:
-        page.get_by_role("button", name="Download").click()
+        page.get_by_role("button", name="Save").click()
     assert download.value.suggested_filename == "labelled.png"
     assert np.array_equal(np.asarray(Image.open(download.value.path())), shown(page))
 

@@ -34,7 +34,7 @@ export class Classes {
       button.title = start.probabilities ? `probability ${(100 * probability).toFixed(1)}%, as the model sees the image` : "";
     });
     document.getElementById("class-hint").textContent = kept
-      ? `Class ${label} is kept for whatever comes; press it again to let go.` : "Press a class to keep it for whatever comes.";
+      ? `Whatever comes is of class ${label}; press it again to let go.` : "Press a class: the picture is then of that class, and so is whatever comes, until you press it again.";
   }
 
   async *films() {

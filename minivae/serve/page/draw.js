@@ -33,6 +33,11 @@ export async function drawColumns(canvases, png) {
   bitmap.close();
 }
 
+/** How many frames a film has at its width on this screen, of at most `most`. */
+export function framesOf(film, most) {
+  return Math.max(1, Math.min(most, 15, Math.max(5, Math.round(film.clientWidth / 46))));
+}
+
 export function make(name, properties = {}, ...children) {
   const made = Object.assign(document.createElement(name), properties);
   made.append(...children);

@@ -86,6 +86,7 @@ async function open() {
 
   const starts = new Starts(model, began);
   find("random").addEventListener("click", () => { starts.forget(); began(sampled(model)); });
+  addEventListener("resize", () => follower.changed());
   find("reset").addEventListener("click", go);
   find("download").addEventListener("click", () => download(model));
   const ends = await Promise.all(model.images > 1 ? [ofData(0), ofData(1)] : [sampled(model, 0), sampled(model, 1)]);

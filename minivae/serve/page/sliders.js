@@ -1,11 +1,13 @@
 // The sliders, each on a film of what it does to the picture.
 import {blob} from "./ask.js";
-import {drawRows, make} from "./draw.js";
+import {drawRows, framesOf, make} from "./draw.js";
 
 const WIDE = 3;         // to either side of 0; more where a code lies farther out
-const FRAMES = 9;
+const FEW = 6;          // sliders up to which each is as wide as all
+const KEYS = {ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1};
+const FAR = 0.1, NEAR = 0.01;      // how far one of these moves a slider, without and with Shift
 const STEP = 12;        // sliders that are shown more at once
-const PATIENCE = 30;    // milliseconds that a request for films should take, so that the picture need not wait longer
+const PATIENCE = 15;    // milliseconds that a request for films should take, so that the picture need not wait longer
 
 export class Sliders {
   #shown = [];
@@ -17,7 +19,7 @@ export class Sliders {
     Object.assign(this, {model, state, changed});
     this.place = document.getElementById("sliders");
     this.button = document.getElementById("more");
-    this.button.addEventListener("click", () => { this.#more(); changed(); });
+    this.button.addEventListener("click", () => { this.#more(STEP); changed(); });
     for (const choice of document.querySelectorAll("[name=axes]")) {
       const axes = kinds.find(({name}) => name === choice.value);
       choice.disabled = axes.order.length === 0;
@@ -30,15 +32,16 @@ export class Sliders {
     this.axes = axes;
     this.#shown = [];
     this.place.replaceChildren();
-    document.getElementById("axes-hint").textContent = `${axes.hint} Double-click a film to go back.`;
-    this.#more();
+    document.getElementById("axes-hint").textContent = `${axes.hint} Double-click or Delete takes a slider back.`;
+    this.#more(axes.first);
   }
 
-  #more() {
+  #more(count) {
     const {order} = this.axes;
-    const some = order.slice(this.#shown.length, this.#shown.length + STEP).map((i) => this.#slider(i));
+    const some = order.slice(this.#shown.length, this.#shown.length + count).map((i) => this.#slider(i));
     this.#shown.push(...some);
     this.place.append(...some.map(({row}) => row));
+    this.place.classList.toggle("few", this.#shown.length <= FEW);
     const left = order.length - this.#shown.length;
     this.button.hidden = left === 0;
     this.button.textContent = `Show ${Math.min(STEP, left)} more of ${left}`;
@@ -46,11 +49,17 @@ export class Sliders {
 
   #slider(i) {
     const id = `slider-${i}`, film = make("canvas"), value = make("output", {htmlFor: id});
-    const input = make("input", {type: "range", id, step: 0.01, title: this.axes.title(i)});
+    const input = make("input", {type: "range", id, step: NEAR, title: this.axes.title(i)});
     input.setAttribute("aria-label", this.axes.title(i));
     input.addEventListener("input", () => this.#move(i, input.valueAsNumber));
-    input.addEventListener("dblclick", () => this.#move(i, this.axes.value(this.state.start.code, i)));
-    const row = make("div", {className: "slider"}, make("label", {htmlFor: id, textContent: this.axes.label(i)}),
+    input.addEventListener("dblclick", () => this.#back(i));
+    input.addEventListener("keydown", (event) => {
+      if (event.key in KEYS) this.#move(i, this.axes.value(this.state.code, i) + KEYS[event.key] * (event.shiftKey ? NEAR : FAR));
+      else if (event.key === "Delete" || event.key === "Backspace") this.#back(i);
+      else return;
+      event.preventDefault();
+    });
+    const row = make("div", {className: "slider"}, make("label", {htmlFor: id}, this.axes.label(i), make("small", {textContent: this.axes.note(i)})),
                      make("div", {className: "film"}, film, input), value);
     return {i, row, film, input, value};
   }
@@ -60,20 +69,25 @@ export class Sliders {
     this.changed();
   }
 
+  /** Where the walk began, as far as this slider goes. */
+  #back(i) {
+    this.#move(i, this.axes.value(this.state.start.code, i));
+  }
+
   /** The sliders show the code. */
   follow() {
     const values = this.#shown.map(({i}) => this.axes.value(this.state.code, i));
     this.#range = Math.max(WIDE, Math.ceil(Math.max(...values.map(Math.abs))));
     this.#shown.forEach(({input, value}, k) => {
       if (input.max !== `${this.#range}`) [input.min, input.max] = [-this.#range, this.#range];
-      if (document.activeElement !== input || Math.abs(input.valueAsNumber - values[k]) > 0.011) input.value = values[k];
-      value.textContent = (values[k] + 0).toFixed(2).replace(/^-0\.00$/, "0.00").replace("-", "−");
+      if (Math.abs(input.valueAsNumber - values[k]) > NEAR) input.value = values[k];      // not under a hand that holds it
+      value.textContent = values[k].toFixed(2).replace(/^-0\.00$/, "0.00").replace("-", "−");
     });
   }
 
   /** Draws the films, some at a time. */
   async *films() {
-    const {axes} = this, frames = Math.min(FRAMES, this.model.most);
+    const {axes} = this, frames = framesOf(this.#shown[0].film, this.model.most);
     const values = Array.from({length: frames}, (_, i) => (2 * (i + 0.5) / frames - 1) * this.#range);
     for (let k = 0; k < this.#shown.length;) {
       const some = this.#shown.slice(k, k + Math.min(this.#batch, Math.floor(this.model.most / frames)));

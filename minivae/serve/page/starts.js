@@ -49,7 +49,7 @@ export class Starts {
     this.thumbs.replaceChildren(...Array.from({length: count}, (_, i) => {
       const index = which(i), button = make("button", {type: "button", className: "thumb"});
       button.append(make("img", {src: `/api/images/${index}.png`, alt: `Test image ${index}`}));
-      button.addEventListener("click", () => { this.#own = null; this.began(ofData(index)); });
+      button.addEventListener("click", () => { this.forget(); this.began(ofData(index)); });
       return button;
     }));
   }

@@ -1,13 +1,13 @@
 // The way from one code to another.
 import {blob, json} from "./ask.js";
-import {draw} from "./draw.js";
+import {draw, framesOf} from "./draw.js";
 
 const STEPS = 101;
-const FRAMES = 11;
 
 export class Way {
   #codes = [];
   #stale = false;
+  #drawn = "";
 
   /** state: {code, label, kept}; changed: called after a step along the way. */
   constructor(model, state, changed) {
@@ -41,17 +41,17 @@ export class Way {
     return (2 * i < STEPS - 1 ? this.ends.a : this.ends.b).label;
   }
 
-  /** Draws the ends and the film between them, where they are others or another class is kept. */
+  /** Draws the ends and the film between them, where something about them is new. */
   async *films() {
-    const {a, b} = this.ends, kept = this.state.kept ? this.state.label : null;
-    if (!a || !b || !(this.#stale || this.kept !== kept)) return;
+    const {a, b} = this.ends, kept = this.state.kept ? this.state.label : null, film = document.getElementById("way-film");
+    const frames = framesOf(film, this.model.most);
+    if (!(this.#stale || this.#drawn !== `${frames} ${kept}`)) return;
     if (this.#stale) this.#codes = (await json("/api/between", {a: a.code, b: b.code, steps: STEPS})).codes;
     this.#stale = false;
-    const frames = Math.min(FRAMES, this.model.most);
     const chosen = Array.from({length: frames}, (_, i) => Math.round((i + 0.5) / frames * (STEPS - 1)));
-    await draw(document.getElementById("way-film"), await this.#decoded(chosen, kept));
+    await draw(film, await this.#decoded(chosen, kept));
     for (const [id, i] of [["a", 0], ["b", STEPS - 1]]) await draw(document.getElementById(id), await this.#decoded([i], kept));
-    this.kept = kept;
+    this.#drawn = `${frames} ${kept}`;
     yield;
   }
 
