@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import errno
 import logging
-import signal
 import socket
 from collections.abc import Callable
 
 from minivae.errors import UsageError
+from minivae.stopping import Signals
 
 THREADS = 8             # that read requests and write answers; the model has one of its own
 CONNECTIONS = 100
@@ -51,13 +51,5 @@ def run(app: Callable, listening: socket.socket, most: int) -> None:
 
     server = create_server(app, sockets=[listening], threads=THREADS, connection_limit=CONNECTIONS, ident=None,
                            max_request_body_size=most + 1, clear_untrusted_proxy_headers=True)
-
-    def end(*_):
-        raise KeyboardInterrupt     # which ends the loop below, as Ctrl-C does
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        server.run()
-    finally:
-        signal.signal(signal.SIGTERM, before)
-        listening.close()
+    with Signals(), listening:
+        server.run()        # ends at any of them, as at Ctrl-C
