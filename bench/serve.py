@@ -26,6 +26,7 @@ needs.require(__file__, __doc__, "flask", "waitress", "playwright")
 
 from playwright.sync_api import sync_playwright  # noqa: E402
 
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 SETTLED = "#now[aria-busy=false]"
 MOVE = """async (k) => {
     const slider = document.querySelector("#sliders input"), canvas = document.getElementById("picture");
@@ -55,7 +56,7 @@ def answers(address: str, moves: int) -> list[float]:
 def follows(address: str, moves: int, pause: int, program: str) -> dict[str, list[float]]:
     """Milliseconds from a slider's event to other pixels in the canvas."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"])
+        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
         page = browser.new_page()
         page.goto(address)
         page.wait_for_selector(SETTLED)
@@ -88,12 +89,14 @@ def main() -> None:
         if address is None:
             sys.exit(server.wait())
         try:
-            times = {"the server alone": answers(address, chosen.moves), **follows(address, chosen.moves, chosen.pause, chosen.browser)}
+            times = {"the server alone": answers(address, chosen.moves),
+                     **follows(address, chosen.moves, chosen.pause, chosen.browser)}
         finally:
             server.terminate()
     for kind, took in times.items():
         took = sorted(took)
-        print(f"{kind:17} median {statistics.median(took):5.1f} ms, 95% within {took[int(0.95 * len(took))]:5.1f} ms, most {took[-1]:5.1f} ms")
+        print(f"{kind:17} median {statistics.median(took):5.1f} ms, 95% within {took[int(0.95 * len(took))]:5.1f} ms, "
+              f"most {took[-1]:5.1f} ms")
 
 
 if __name__ == "__main__":

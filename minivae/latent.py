@@ -10,8 +10,8 @@ import numpy as np
 from minivae.errors import UsageError
 
 ACTIVE = 0.01       # variance of a number's mean over the images from which on it is active (Burda et al. 2016)
-ALMOST = 1e-6       # as good as 0: sin(angle) of codes in one direction, or opposite ones, between which no arc is told from
-                    # others; what of the widest direction, or of 1, is none
+ALMOST = 1e-6       # as good as 0: the sine of the angle between codes in one direction, or in opposite ones, between which
+                    # no arc is told from others; a direction's scale as a part of the widest one's
 
 
 def between(a: np.ndarray, b: np.ndarray, steps: int, *, spherical: bool = False) -> np.ndarray:
@@ -110,4 +110,5 @@ def principal(mu: np.ndarray, most: int) -> Directions:
     values, vectors = values[kept], vectors[kept]
     largest = vectors[np.arange(len(vectors)), np.abs(vectors).argmax(axis=1)]
     vectors = vectors * np.where(largest < 0, -1, 1)[:, np.newaxis]     # of two opposite ones always the same
-    return Directions(mean.astype(np.float32), vectors.astype(np.float32), values, values**2 / max(centred.var(axis=0).sum(), ALMOST**2))
+    share = values**2 / max(centred.var(axis=0).sum(), ALMOST**2)
+    return Directions(mean.astype(np.float32), vectors.astype(np.float32), values, share)

@@ -21,8 +21,8 @@ HOST = "localhost:8123"
 
 
 class Client(FlaskClient):
-    """Names the host that the server is known by, unless a test names another; takes every answer whole, so that no file of it
-    stays open."""
+    """Names the host that the server is known by, unless a test names another; takes every answer whole, so that no file of
+    it stays open."""
 
     def open(self, *arguments, **named):
         named.setdefault("base_url", f"http://{HOST}")
@@ -74,8 +74,9 @@ def run(vaes, tmp_path_factory):
 @contextmanager
 def started(run, *more):
     """`minivae serve` in a process of its own, which ends with this context: (process, address) once it says where it is."""
-    process = subprocess.Popen([sys.executable, "-m", "minivae", "serve", str(run), "--port", "0", "--device", "cpu", *more],
-                               env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "minivae", "serve", str(run), "--port", "0", "--device", "cpu", *more]
+    process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
     try:
         for line in process.stdout:
             if found := re.search(r"http://\S+", line):

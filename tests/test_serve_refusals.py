@@ -29,7 +29,7 @@ GOOD = {"codes": [[0, 0, 0, 0, 0, 0]]}
     ("decode", {**GOOD, "classes": [1]}, "knows of no classes: leave it out"),
     ("traverse", {"code": [0] * 6, "values": [0], "axes": "numbers", "which": [6]}, "which holds 6, but there are 0 to 5"),
     ("traverse", {"code": [0] * 6, "values": [0], "axes": "numbers", "which": [-1]}, "which holds -1"),
-    ("traverse", {"code": [0] * 6, "values": [0], "axes": "x", "which": [0]}, "axes is \"x\", but must be 'numbers' or 'directions'"),
+    ("traverse", {"code": [0] * 6, "values": [0], "axes": "x", "which": [0]}, "x\", but must be 'numbers' or 'directions'"),
     ("traverse", {"code": [0] * 6, "values": [0], "axes": ["numbers"], "which": [0]}, "axes is a list of 1"),
     ("traverse", {"code": [0] * 6, "values": [0], "axes": "directions", "which": [6]}, "there are 0 to 5"),
     ("traverse", {"code": [0] * 6, "values": [0] * 500, "axes": "numbers", "which": [0, 1]}, "1,000 pictures are asked for"),
@@ -44,8 +44,9 @@ def test_refused_requests(plain, path, sent, words):
     assert answer.status_code == 400 and re.search(words, answer.json["error"]), answer.json
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"[" * 100_000, b'{"codes": [[NaN, 0, 0, 0, 0, 0]]}', b'{"codes": [[Infinity, 0, 0, 0, 0, 0]]}',
-                                  b'{"codes": ' + b"1" * 5000 + b"}", b"\xff\xfe{"], ids=range(7))
+@pytest.mark.parametrize("text", [b"", b"{", b"[" * 100_000, b'{"codes": [[NaN, 0, 0, 0, 0, 0]]}',
+                                  b'{"codes": [[Infinity, 0, 0, 0, 0, 0]]}', b'{"codes": ' + b"1" * 5000 + b"}",
+                                  b"\xff\xfe{"], ids=range(7))
 def test_json_that_is_none(plain, text):
     """Neither nested brackets nor numbers without end nor NaN come through."""
     answer = plain.post("/api/decode", data=text, content_type="application/json")
@@ -92,8 +93,9 @@ def test_a_bug_leaves_no_trace_in_the_answer(vaes, thread, digits, caplog):
 
 # ---- whom it does not answer ----
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8123", "localhost", "localhost:80", "localhost:8124", "127.0.0.1.evil.example:8123",
-                                  "localhost:8123.evil.example", "", "[::1]", "localhost:8123@evil.example", "127.0.0.2:8123"])
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8123", "localhost", "localhost:80", "localhost:8124", "",
+                                  "127.0.0.1.evil.example:8123", "localhost:8123.evil.example", "[::1]",
+                                  "localhost:8123@evil.example", "127.0.0.2:8123"])
 def test_foreign_hosts(plain, host):
     """A name that the server was not started for is refused, whatever it is asked: a page cannot rebind its own name."""
     for answer in (plain.get("/", headers={"Host": host}), plain.post("/api/decode", json=GOOD, headers={"Host": host})):
@@ -102,26 +104,28 @@ def test_foreign_hosts(plain, host):
 
 @pytest.mark.parametrize("host", ["localhost:8123", "LOCALHOST:8123", "127.0.0.1:8123", "[::1]:8123"])
 def test_own_hosts(plain, host):
-    answer = plain.post("/api/decode", json=GOOD, headers={"Host": host, "Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"})
+    headers = {"Host": host, "Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
+    answer = plain.post("/api/decode", json=GOOD, headers=headers)
     assert answer.status_code == 200
 
 
-@pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Origin": "http://localhost:9999"},
-                                     {"Origin": "http://localhost"}, {"Origin": "file://"}, {"Origin": ""},
+@pytest.mark.parametrize("headers", [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Origin": "file://"},
+                                     {"Origin": "http://localhost:9999"}, {"Origin": "http://localhost"}, {"Origin": ""},
                                      {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"},
                                      {"Origin": "http://localhost:8123", "Sec-Fetch-Site": "cross-site"}])
 def test_foreign_origins(plain, headers):
     """Pages from elsewhere can neither send nor embed anything; a link to the page works."""
-    for answer in (plain.post("/api/decode", json=GOOD, headers=headers), plain.post("/api/encode", data=b"", headers=headers),
-                   plain.get("/api/images/0.png", headers=headers), plain.get("/page/main.js", headers=headers)):
+    for answer in (plain.post("/api/decode", json=GOOD, headers=headers), plain.get("/page/main.js", headers=headers),
+                   plain.post("/api/encode", data=b"", headers=headers), plain.get("/api/images/0.png", headers=headers)):
         assert answer.status_code == 403 and "another site" in answer.json["error"]
     assert plain.get("/", headers=headers).status_code == 200
 
 
 def test_every_answer_has_the_headers(plain):
     """Of the page, of refusals, of failures; and none gives a cookie or lets others in."""
-    for answer in (plain.get("/"), plain.get("/nothing"), plain.get("/", headers={"Host": "evil.example"}), plain.get("/page/main.js"),
-                   plain.options("/api/decode", headers={"Origin": "http://localhost:8123", "Access-Control-Request-Method": "POST"})):
+    asks = {"Origin": "http://localhost:8123", "Access-Control-Request-Method": "POST"}
+    for answer in (plain.get("/"), plain.get("/nothing"), plain.get("/", headers={"Host": "evil.example"}),
+                   plain.get("/page/main.js"), plain.options("/api/decode", headers=asks)):
         assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS
         assert not [name for name in answer.headers.keys() if name.startswith(("Set-Cookie", "Access-Control"))]
 
@@ -129,7 +133,8 @@ def test_every_answer_has_the_headers(plain):
 def test_more_names():
     """Names of --host and --allow-host are answered, with the server's port or their own."""
     guard = Guard("192.168.1.5", 8123, ["box.local", "tunnel:9000", "[fd00::1]", "fd00::2"])
-    assert {"192.168.1.5:8123", "box.local:8123", "tunnel:9000", "[fd00::1]:8123", "[fd00::2]:8123"} < guard.hosts and not guard.local
+    names = {"192.168.1.5:8123", "box.local:8123", "tunnel:9000", "[fd00::1]:8123", "[fd00::2]:8123"}
+    assert names < guard.hosts and not guard.local
     assert guard.objection({"Host": "tunnel:9000", "Origin": "https://tunnel:9000"}, page=False) is None
     assert Guard("127.0.0.1", 80).objection({"Host": "localhost", "Origin": "http://localhost"}, page=False) is None
     assert Guard("0.0.0.0", 8123).hosts == {"localhost:8123", "127.0.0.1:8123", "[::1]:8123"}

@@ -51,8 +51,8 @@ def serve(run: str, host: str, port: int, others: tuple[str, ...], data: str | N
         served = Served(vae, _images(vae, run, data), thread)
         address = f"http://{bracketed('localhost' if hosts.anybody else host)}:{port}/"
         if not hosts.local:
-            click.echo(f"minivae: warning: whoever reaches this machine at {host} can use the page, without a password; it answers "
-                       f"to the names {', '.join(sorted(hosts.hosts))}; --allow-host adds others", err=True)
+            click.echo(f"minivae: warning: whoever reaches this machine at {host} can use the page, without a password; it "
+                       f"answers to the names {', '.join(sorted(hosts.hosts))}; --allow-host adds others", err=True)
         click.echo(f"{run} is at {address} (Ctrl-C ends it)")
         if browser:
             webbrowser.open(address)
@@ -64,7 +64,8 @@ def _images(vae, run: str, data: str | None):
     from minivae.errors import MinivaeError
 
     try:
-        return images_for(vae.model, run, data or vae.settings.data).test_images
+        found = images_for(vae.model, run, data or vae.settings.data).test_images
+        return found if len(found) else None
     except MinivaeError as error:
         if data:
             raise

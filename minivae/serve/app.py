@@ -91,19 +91,20 @@ def _reading(app: Flask, served: Served, name: str) -> None:
             image_shape=served.image_shape, code=served.code, classes=served.classes,
             images=0 if served.images is None else len(served.images),
             order=served.order.tolist(), variance=[float(f"{v:.4g}") for v in served.variance],
-            active=int((served.variance >= latent.ACTIVE).sum()), judged_by=served.judged_by, most=served.most, upload=UPLOAD)
+            active=int((served.variance >= latent.ACTIVE).sum()), judged_by=served.judged_by, most=served.most,
+            upload=UPLOAD)
 
     @app.get("/api/directions")
     def directions():
         found = served.directions
-        return jsonify(centre=_numbers(found.centre), vectors=[_numbers(vector) for vector in found.vectors],
-                       scales=_numbers(found.scales), share=_numbers(found.share))
+        return jsonify(**{name: _numbers(part) for name, part in found._asdict().items()})
 
     @app.get("/api/images/<int:index>.png")
     def image(index):
         count = 0 if served.images is None else len(served.images)
         if index >= count:
-            raise UsageError(f"there is no image {index:.6g}: " + (f"take 0 to {count - 1}" if count else "this run has none at hand"))
+            there = f"take 0 to {count - 1}" if count else "this run has none at hand"
+            raise UsageError(f"there is no image {index:.6g}: {there}")
         return _png(served.images[index][np.newaxis], 1)
 
     @app.get("/api/samples/<int:seed>")
@@ -147,7 +148,7 @@ def _computing(app: Flask, served: Served) -> None:
     def between():
         sent = fields()
         way = latent.between(sent.code("a"), sent.code("b"), sent.whole("steps", 2, STEPS), spherical=True)
-        return jsonify(codes=[_numbers(code) for code in way])
+        return jsonify(codes=_numbers(way))
 
     @app.post("/api/encode")
     def encode():
@@ -164,13 +165,14 @@ def _failure(words: str, code: int) -> tuple[Response, int]:
 
 
 def _png(images: np.ndarray, columns: int, side: int | None = None) -> Response:
-    """The picture of images (count, height, width, channels) beside each other, pixel for pixel, or none larger than `side`."""
+    """The picture of images (count, height, width, channels) beside each other: pixel for pixel, or, where they are larger
+    than `side`, smaller by a whole number."""
     return Response(_bytes(images, columns, side), mimetype="image/png")
 
 
 def _bytes(images: np.ndarray, columns: int, side: int | None = None) -> bytes:
     picture, out = pictures.grid(images, columns, gap=0, scale=1), io.BytesIO()
-    factor = max(images.shape[1:3]) // (side or 1) if side else 1
+    factor = max(images.shape[1:3]) // side if side else 1
     (picture.reduce(factor) if factor > 1 else picture).save(out, "PNG", compress_level=1)
     return out.getvalue()
 
@@ -180,6 +182,6 @@ def _address(image: np.ndarray) -> str:
     return "data:image/png;base64," + base64.b64encode(_bytes(image[np.newaxis], 1)).decode()
 
 
-def _numbers(values: np.ndarray) -> list[float]:
-    """Numbers with the digits that tell float32 ones apart."""
-    return [float(f"{value:.9g}") for value in values]
+def _numbers(values: np.ndarray) -> list:
+    """An array of numbers as JSON has them."""
+    return values.astype(np.float64).tolist()

@@ -32,11 +32,11 @@ def bound(host: str, port: int) -> socket.socket:
 
 def _why(error: OSError, host: str, port: int) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"port {port} of {host} is in use: end what uses it, or name another with --port; 0 takes any that is free"
+        return f"port {port} of {host} is in use: end what uses it, or name another with --port; 0 is any that is free"
     if error.errno == errno.EACCES:
         return f"port {port} may not be used by this user: name one from 1024 on with --port"
-    return (f"--host is {host!r}, which is no address of this machine ({error.strerror or error}): leave it out, or give one "
-            "such as 0.0.0.0")
+    return (f"--host is {host!r}, which is no address of this machine ({error.strerror or error}): leave it out, or give "
+            "one such as 0.0.0.0")
 
 
 def run(app: Callable, listening: socket.socket, most: int) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minivae import apply, latent
-from minivae.errors import UsageError
+from minivae.errors import MinivaeError, UsageError
 from minivae.estimator import VAE
 from minivae.ops.reparameterize import SAMPLE, Noise, standard_normal
 from minivae.serve.upload import image_of
@@ -61,7 +61,6 @@ class Served:
         vae: loaded in `thread`.
         images: (count, height, width, channels), to start from; None where there are none.
         thread: where all calls are made.
-        source: what the images are, as a person would say it.
 
     Attributes:
         order: (code,), the numbers of the code, the most active first.
@@ -69,16 +68,19 @@ class Served:
         directions: see latent.principal.
         judged_by: by what order and directions were found.
         most: how many codes may be decoded at once.
+
+    Raises:
+        MinivaeError: the model gives codes that are no numbers.
     """
 
-    def __init__(self, vae: VAE, images: np.ndarray | None, thread: Thread, source: str = "test images"):
+    def __init__(self, vae: VAE, images: np.ndarray | None, thread: Thread):
         self.vae, self.images, self._thread = vae, images, thread
         self.most = max(1, min(PICTURES, VALUES // vae.model.pixels))
-        if images is None:
-            self.judged_by = f"{DRAWN} samples of its own, encoded again"
-        else:
-            self.judged_by = f"{min(JUDGED, len(images)):,} {source}"
+        self.judged_by = (f"{DRAWN} samples of its own, encoded again" if images is None
+                          else f"{min(JUDGED, len(images)):,} test images")
         mu = thread(self._some_codes)
+        if not np.isfinite(mu).all():
+            raise MinivaeError("the model gives codes that are not finite: its training went wrong; take another run")
         self.order, self.variance = latent.by_activity(mu)
         self.directions = latent.principal(mu, DIRECTIONS)
 
@@ -119,8 +121,8 @@ class Served:
         """Raises:
             UsageError: `count` is more than may be decoded at once."""
         if count > self.most:
-            raise UsageError(f"{count:,} pictures are asked for, but of this model an answer has at most {self.most}: ask for "
-                             "fewer at once")
+            raise UsageError(f"{count:,} pictures are asked for, but of this model an answer has at most {self.most}: ask "
+                             "for fewer at once")
 
     def encode(self, file: bytes, *, invert: bool = False) -> Encoded:
         """What the model makes of the picture in a file; see upload.image_of. One picture is decoded at a time."""
@@ -140,4 +142,5 @@ class Served:
 
     def _draw(self, seed: int) -> np.ndarray:
         model = self.vae.model
-        return model.device.to_host(standard_normal(model.device, 1, model.code, Noise(seed, 0, SAMPLE), model.dtype))[0]
+        z = standard_normal(model.device, 1, model.code, Noise(seed, 0, SAMPLE), model.dtype)
+        return model.device.to_host(z)[0]

@@ -1,6 +1,6 @@
 // The ways to move a code by sliders: its numbers one by one, or the directions in which the codes of images differ.
-// Each has: name, for the server; order, of what is shown; first, how many of them at once; hint; label(i), note(i), title(i);
-// value(code, i); set(code, i, value).
+// Each has: name, for the server; order, of what is shown; first, how many of them at once; hint; label(i), note(i) and
+// title(i); value(code, i); set(code, i, value).
 
 const FIRST = 12;       // at most
 const LEAST = 0.005;    // of the codes' variance, from which on a direction is shown at once

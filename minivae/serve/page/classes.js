@@ -31,10 +31,11 @@ export class Classes {
       button.classList.toggle("present", label === i);
       const probability = start.probabilities?.[i] ?? 0;
       button.querySelector("i").style.transform = `scaleX(${probability})`;
-      button.title = start.probabilities ? `probability ${(100 * probability).toFixed(1)}%, as the model sees the image` : "";
+      button.title = start.probabilities ? `${(100 * probability).toFixed(1)}% probable, as the model sees the image` : "";
     });
     document.getElementById("class-hint").textContent = kept
-      ? `Whatever comes is of class ${label}; press it again to let go.` : "Press a class: the picture is then of that class, and so is whatever comes, until you press it again.";
+      ? `Whatever comes is of class ${label}; press it again to let go.`
+      : "Press a class: the picture is then of that class, and so is whatever comes, until you press it again.";
   }
 
   async *films() {

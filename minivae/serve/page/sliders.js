@@ -54,13 +54,14 @@ export class Sliders {
     input.addEventListener("input", () => this.#move(i, input.valueAsNumber));
     input.addEventListener("dblclick", () => this.#back(i));
     input.addEventListener("keydown", (event) => {
-      if (event.key in KEYS) this.#move(i, this.axes.value(this.state.code, i) + KEYS[event.key] * (event.shiftKey ? NEAR : FAR));
+      const way = (KEYS[event.key] ?? 0) * (event.shiftKey ? NEAR : FAR);
+      if (way) this.#move(i, this.axes.value(this.state.code, i) + way);
       else if (event.key === "Delete" || event.key === "Backspace") this.#back(i);
       else return;
       event.preventDefault();
     });
-    const row = make("div", {className: "slider"}, make("label", {htmlFor: id}, this.axes.label(i), make("small", {textContent: this.axes.note(i)})),
-                     make("div", {className: "film"}, film, input), value);
+    const label = make("label", {htmlFor: id}, this.axes.label(i), make("small", {textContent: this.axes.note(i)}));
+    const row = make("div", {className: "slider"}, label, make("div", {className: "film"}, film, input), value);
     return {i, row, film, input, value};
   }
 

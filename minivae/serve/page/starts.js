@@ -59,9 +59,13 @@ export class Starts {
     if (!file) return;
     this.#own = file;
     const limit = this.model.upload;
-    this.began(file.size > limit
-      ? Promise.reject(new Error(`${file.name} has ${Math.ceil(file.size / 2 ** 20)} MB, but may have ${limit / 2 ** 20}: make it smaller`))
-      : encoded(file.name || "pasted picture", file.type.startsWith("image/") ? file : new Blob([file]), this.invert.checked));
+    if (file.size > limit) {
+      const sizes = `${Math.ceil(file.size / 2 ** 20)} MB, but may have ${limit / 2 ** 20}`;
+      this.began(Promise.reject(new Error(`${file.name} has ${sizes}: make it smaller`)));
+      return;
+    }
+    const png = file.type.startsWith("image/") ? file : new Blob([file]);
+    this.began(encoded(file.name || "pasted picture", png, this.invert.checked));
   }
 
   /** Leaves the own picture: swapping light and dark does not bring it back. */

@@ -2,7 +2,7 @@
 import {blob, json} from "./ask.js";
 import {draw, framesOf} from "./draw.js";
 
-const STEPS = 101;
+const STEPS = 61;
 
 export class Way {
   #codes = [];
@@ -50,7 +50,9 @@ export class Way {
     this.#stale = false;
     const chosen = Array.from({length: frames}, (_, i) => Math.round((i + 0.5) / frames * (STEPS - 1)));
     await draw(film, await this.#decoded(chosen, kept));
-    for (const [id, i] of [["a", 0], ["b", STEPS - 1]]) await draw(document.getElementById(id), await this.#decoded([i], kept));
+    for (const [id, i] of [["a", 0], ["b", STEPS - 1]]) {
+      await draw(document.getElementById(id), await this.#decoded([i], kept));
+    }
     this.#drawn = `${frames} ${kept}`;
     yield;
   }
