@@ -1,14 +1,18 @@
 """The server of the page: what it answers is what the library gives."""
 
 import base64
+import copy
 import io
 import re
 
 import numpy as np
+import pytest
 from PIL import Image
 from served import client_of, digits, labelled, plain, thread, vaes  # noqa: F401
 
 from minivae import pictures
+from minivae.errors import MinivaeError
+from minivae.estimator import VAE
 from minivae.serve.served import Served
 
 
@@ -125,3 +129,22 @@ def test_the_page_and_its_parts(plain):
         found = re.findall(r'from "\./(\w+\.js)"', answer.get_data(as_text=True))
         asked += [f"/page/{name}" for name in found if f"/page/{name}" not in asked]
     assert len(asked) > 6
+
+
+def test_films_of_large_images(thread):
+    """Are smaller by a whole number, the picture itself is not; in colour and in any proportions."""
+    images = np.random.default_rng(0).integers(0, 256, (20, 130, 70, 3), np.uint8)
+    vae = thread(lambda: VAE(hidden=(4,), code=2, epochs=1, batch_size=10, device="cpu").fit(images, progress=False))
+    client = client_of(Served(vae, images, thread))
+    asked = {"code": [0, 0], "axes": "numbers", "which": [1, 0], "values": [-1, 0, 1]}
+    assert pixels(client.post("/api/traverse", json=asked)).shape == (2 * 65, 3 * 35, 3)
+    assert pixels(client.post("/api/decode", json={"codes": [[0, 0]]})).shape == (130, 70, 3)
+    assert encoded(client, client.get("/api/images/3.png").data)["code"] == pytest.approx(vae.encode(images[3:4])[0])
+
+
+def test_a_model_that_went_wrong(vaes, digits, thread):
+    """Codes that are not numbers are said before anything is served."""
+    vae = copy.copy(vaes["plain"])
+    vae.encode = lambda images: np.full((len(images), 6), np.nan, np.float32)
+    with pytest.raises(MinivaeError, match="not finite"):
+        Served(vae, digits.test_images, thread)

@@ -54,8 +54,8 @@ def serve(run: str, host: str, port: int, others: tuple[str, ...], data: str | N
             click.echo(f"minivae: warning: whoever reaches this machine at {host} can use the page, without a password; it "
                        f"answers to the names {', '.join(sorted(hosts.hosts))}; --allow-host adds others", err=True)
         click.echo(f"{run} is at {address} (Ctrl-C ends it)")
-        if browser:
-            webbrowser.open(address)
+        if browser and not webbrowser.open(address):
+            click.echo("no browser could be started: open the address in one")
         listen.run(create(served, hosts, Path(run).resolve().name), listening, UPLOAD)
 
 

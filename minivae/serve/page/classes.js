@@ -1,6 +1,6 @@
 // The classes: the present code in each of them; one is the picture's, and may be kept.
 import {blob} from "./ask.js";
-import {drawColumns, make} from "./draw.js";
+import {blank, drawColumns, make} from "./draw.js";
 
 export class Classes {
   #buttons = [];
@@ -10,8 +10,8 @@ export class Classes {
     Object.assign(this, {state});
     document.getElementById("classes").hidden = !model.classes;
     for (let label = 0; label < model.classes; label++) {
-      const button = make("button", {type: "button", className: "label"}, make("canvas"), make("span", {textContent: label}),
-                          make("i"));
+      const button = make("button", {type: "button", className: "label"},
+                          blank(make("canvas"), model), make("span", {textContent: label}), make("i"));
       button.setAttribute("aria-label", `Class ${label}`);
       button.addEventListener("click", () => {
         state.kept = !(state.kept && state.label === label);

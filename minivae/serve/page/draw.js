@@ -1,5 +1,12 @@
 // Pictures in canvases, pixel for pixel; how large they are shown is the style's.
 
+/** A canvas with the proportions of what will be drawn there, so that nothing moves then: so many images beside each other. */
+export function blank(canvas, {image_shape: [height, width]}, frames = 1) {
+  canvas.width = frames * width;
+  canvas.height = height;
+  return canvas;
+}
+
 /** The whole of a PNG. */
 export async function draw(canvas, png) {
   const bitmap = await createImageBitmap(png);
@@ -33,9 +40,9 @@ export async function drawColumns(canvases, png) {
   bitmap.close();
 }
 
-/** How many frames a film has at its width on this screen, of at most `most`. */
-export function framesOf(film, most) {
-  return Math.max(1, Math.min(most, 15, Math.max(5, Math.round(film.clientWidth / 46))));
+/** How many frames a film has at its width on this screen. */
+export function framesOf(film, {most}) {
+  return Math.min(most, 15, Math.max(5, Math.round(film.clientWidth / 46)));
 }
 
 export function make(name, properties = {}, ...children) {

@@ -2,7 +2,7 @@
 import {directions, numbers} from "./axes.js";
 import {blob, Follower, json} from "./ask.js";
 import {Classes} from "./classes.js";
-import {draw} from "./draw.js";
+import {blank, draw} from "./draw.js";
 import {Sliders} from "./sliders.js";
 import {ofData, sampled, Starts} from "./starts.js";
 import {Way} from "./way.js";
@@ -19,6 +19,7 @@ function say(words, bad = false) {
 
 function facts(model) {
   const [height, width, channels] = model.image_shape;
+  blank(find("picture"), model);
   document.title = `${model.run} - minivae`;
   find("run").textContent = model.run;
   find("facts").textContent = [`${model.arch}, ${model.likelihood}`, `trained on ${model.data}`,
@@ -78,6 +79,7 @@ async function open() {
       state.start = start;
       say("");
       showStart();
+      starts.mark(start);
       go();
     } catch (error) {
       if (mine === latest) say(error.message, true);

@@ -1,11 +1,12 @@
 // The sliders, each on a film of what it does to the picture.
 import {blob} from "./ask.js";
-import {drawRows, framesOf, make} from "./draw.js";
+import {blank, drawRows, framesOf, make} from "./draw.js";
 
 const WIDE = 3;         // to either side of 0; more where a code lies farther out
 const FEW = 6;          // sliders up to which each is as wide as all
 const KEYS = {ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1};
 const FAR = 0.1, NEAR = 0.01;      // how far one of these moves a slider, without and with Shift
+const FIRST = 9;        // frames that a film has room for before it is drawn
 const STEP = 12;        // sliders that are shown more at once
 const PATIENCE = 15;    // milliseconds that a request for films should take, so that the picture need not wait longer
 
@@ -48,7 +49,7 @@ export class Sliders {
   }
 
   #slider(i) {
-    const id = `slider-${i}`, film = make("canvas"), value = make("output", {htmlFor: id});
+    const id = `slider-${i}`, film = blank(make("canvas"), this.model, FIRST), value = make("output", {htmlFor: id});
     const input = make("input", {type: "range", id, step: NEAR, title: this.axes.title(i)});
     input.setAttribute("aria-label", this.axes.title(i));
     input.addEventListener("input", () => this.#move(i, input.valueAsNumber));
@@ -88,7 +89,7 @@ export class Sliders {
 
   /** Draws the films, some at a time. */
   async *films() {
-    const {axes} = this, frames = framesOf(this.#shown[0].film, this.model.most);
+    const {axes} = this, frames = framesOf(this.#shown[0].film, this.model);
     const values = Array.from({length: frames}, (_, i) => (2 * (i + 0.5) / frames - 1) * this.#range);
     for (let k = 0; k < this.#shown.length;) {
       const some = this.#shown.slice(k, k + Math.min(this.#batch, Math.floor(this.model.most / frames)));

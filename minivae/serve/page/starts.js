@@ -19,9 +19,11 @@ export async function sampled(model, seed = Math.floor(Math.random() * 2 ** 32))
   return {name: `sample, seed ${seed}`, code, label};
 }
 
+const nameOf = (index) => `test image ${index}`;
+
 /** One of the model's images. */
 export async function ofData(index) {
-  return encoded(`test image ${index}`, await (await ask(`/api/images/${index}.png`)).blob());
+  return encoded(nameOf(index), await (await ask(`/api/images/${index}.png`)).blob());
 }
 
 export class Starts {
@@ -50,8 +52,14 @@ export class Starts {
       const index = which(i), button = make("button", {type: "button", className: "thumb"});
       button.append(make("img", {src: `/api/images/${index}.png`, alt: `Test image ${index}`}));
       button.addEventListener("click", () => { this.forget(); this.began(ofData(index)); });
+      button.dataset.name = nameOf(index);
       return button;
     }));
+  }
+
+  /** Marks the image, if it is one of those that are shown, at which a walk began. */
+  mark({name}) {
+    for (const button of this.thumbs.children) button.setAttribute("aria-current", button.dataset.name === name);
   }
 
   /** Begins at a file. */

@@ -1,8 +1,9 @@
 // The way from one code to another.
 import {blob, json} from "./ask.js";
-import {draw, framesOf} from "./draw.js";
+import {blank, draw, framesOf} from "./draw.js";
 
 const STEPS = 61;
+const FIRST = 15;       // frames that the film has room for before it is drawn
 
 export class Way {
   #codes = [];
@@ -21,7 +22,9 @@ export class Way {
       if (!state.kept) state.label = this.#labelAt(i);
       changed();
     });
+    blank(document.getElementById("way-film"), model, FIRST);
     for (const end of ["a", "b"]) {
+      blank(document.getElementById(end), model);
       document.getElementById(`take-${end}`).addEventListener("click", () => {
         this.set(end, state);
         this.slider.value = end === "a" ? 0 : STEPS - 1;
@@ -44,7 +47,7 @@ export class Way {
   /** Draws the ends and the film between them, where something about them is new. */
   async *films() {
     const {a, b} = this.ends, kept = this.state.kept ? this.state.label : null, film = document.getElementById("way-film");
-    const frames = framesOf(film, this.model.most);
+    const frames = framesOf(film, this.model);
     if (!(this.#stale || this.#drawn !== `${frames} ${kept}`)) return;
     if (this.#stale) this.#codes = (await json("/api/between", {a: a.code, b: b.code, steps: STEPS})).codes;
     this.#stale = false;
