@@ -19,9 +19,8 @@ setup(
     version=VERSION,
     description="Variational autoencoders from scratch: own autodiff, own CUDA kernels, fast on a GPU and on a CPU",
     python_requires=">=3.11",
-    packages=["minivae", "minivae.cli", "minivae.runs", "minivae.nn", "minivae.ops", "minivae.models", "minivae.optim",
-              "minivae.digits", "minivae.serve",
-              "minivae._kernels", "minivae._kernels.host"],
+    packages=["minivae", "minivae.cli", "minivae.data", "minivae.runs", "minivae.nn", "minivae.ops", "minivae.models",
+              "minivae.optim", "minivae.digits", "minivae.serve", "minivae._kernels", "minivae._kernels.host"],
     package_dir={"minivae._kernels": "kernels", "minivae._kernels.host": "kernels/host"},
     package_data={"minivae.digits": ["*.gz", "*.md"], "minivae._kernels": ["*.cu", "*.cuh"],
                   "minivae._kernels.host": ["*.cpp", "*.h"], "minivae.serve": ["page/*"]},
@@ -29,7 +28,7 @@ setup(
         "numpy>=1.26",          # arrays on the CPU
         "click>=8.1",           # the command line
         "rich>=13",             # progress bars and tables
-        "pillow>=10",           # pictures
+        "pillow>=11",           # pictures
         "safetensors>=0.4",     # checkpoints that cannot run code
         "flask>=3.1",           # the page of `minivae serve`: paths, errors, files (limits a request from 3.1 on)
         "waitress>=3",          # serves it: a small server in plain Python

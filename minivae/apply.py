@@ -9,14 +9,15 @@ import numpy as np
 from minivae import ops
 from minivae.evaluate import BATCH
 from minivae.models import VAE, ClassVAE
-from minivae.ops.batch import DeviceImages
+from minivae.ops.batch import Images
+from minivae.ops.host_batch import placed
 from minivae.ops.reparameterize import EVALUATE, Noise
 from minivae.tensor import no_grad
 
 
-def on_device(model: VAE, images: np.ndarray) -> DeviceImages:
+def on_device(model: VAE, images: np.ndarray) -> Images:
     """Images (count, height, width, channels) of uint8 or floats in [0, 1], as the model takes them."""
-    return DeviceImages(images, model.device, model.dtype, binarize=model.likelihood.discrete)
+    return placed(images, model.device, model.dtype, binarize=model.likelihood.discrete)
 
 
 def encode(model: VAE, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@ run on our own thread pool; on a GPU arrays are CuPy's and products cuBLAS's.
 
 What minivae uses of CuPy, all of it here and in kernels.py: empty, zeros, asarray, asnumpy, matmul, add, ndarray,
 RawModule, get_default_memory_pool, cuda.Device, cuda.Event, cuda.get_current_stream, cuda.get_elapsed_time,
-cuda.runtime.getDeviceCount, cuda.runtime.getDeviceProperties, lib.stride_tricks.as_strided. Of arrays the rest of minivae
+cuda.runtime.getDeviceCount, cuda.runtime.getDeviceProperties, cuda.runtime.memGetInfo, lib.stride_tricks.as_strided. Of arrays the rest of minivae
 uses shape, dtype, size, ndim, views (slices, reshape, transpose, T), and to move data copy, fill, [...] = and sum.
 The tests run all of it without a GPU over tests/strict_cupy, which has these names and no others.
 `minivae kernels` looks at what cuda.nvrtc compiles; `minivae doctor` also asks cuda.runtime.runtimeGetVersion and
@@ -26,8 +26,11 @@ from minivae.errors import MinivaeError, UsageError
 from minivae.gpu_errors import GpuError, install
 from minivae.host import Host, address
 from minivae.memory import FEW, MemoryPool
-from minivae.system import default_threads, has_nvidia_driver, processor_name
+from minivae.system import available_memory, default_threads, has_nvidia_driver, processor_name
 from minivae.trace import recorded
+
+ALIGNMENT = 16      # bytes: every pointer that a kernel gets is a multiple of this
+
 
 class CpuDevice:
     """The processor: NumPy arrays, kernels compiled by the machine's C++ compiler.
@@ -78,6 +81,19 @@ class CpuDevice:
         copy = self.empty(array.shape, array.dtype)
         np.copyto(copy, array)
         return copy
+
+    def to_read(self, array: np.ndarray) -> np.ndarray:
+        """A NumPy array as one on this device that kernels only read: itself where nobody can write to it, such as a map of
+        a file, which then need not fit into memory; else a copy."""
+        return array if self.reads_in_place(array) else self.from_host(array)
+
+    def reads_in_place(self, array: np.ndarray) -> bool:
+        """Whether to_read takes no memory of this device."""
+        return not array.flags.writeable and array.flags.c_contiguous and address(array) % ALIGNMENT == 0
+
+    def has_room(self, nbytes: int) -> bool:
+        """Whether so many bytes are at most half of the memory that is free now."""
+        return nbytes <= available_memory() // 2
 
     def to_host(self, array: np.ndarray) -> np.ndarray:
         """A copy of a device array as a NumPy array; waits until it is computed."""
@@ -181,6 +197,19 @@ class CudaDevice:
     def from_host(self, array: np.ndarray):
         """A copy of a NumPy array on this device."""
         return self.cupy.asarray(np.asarray(array, order="C"))     # ascontiguousarray would make a 0-d array one of (1,)
+
+    def to_read(self, array: np.ndarray):
+        """A copy of a NumPy array on this device, which kernels only read."""
+        return self.from_host(array)
+
+    def reads_in_place(self, array: np.ndarray) -> bool:
+        """Whether to_read takes no memory of this device: never."""
+        return False
+
+    def has_room(self, nbytes: int) -> bool:
+        """Whether so many bytes are at most half of the memory that is free now."""
+        free, _ = self.cupy.cuda.runtime.memGetInfo()
+        return nbytes <= free // 2
 
     def to_host(self, array) -> np.ndarray:
         """A copy of a device array as a NumPy array; waits until it is computed."""

@@ -36,13 +36,16 @@ def transfer(model: ClassVAE, images: np.ndarray):
 
 def all_of(run: Run, model: VAE, dataset: Dataset, seed: int) -> None:
     """Write source.png, reconstructions.png and samples.png into the run folder; of a model that knows of classes also
-    grid.png and transfer.png, of one test image of each class."""
-    drawn = {"source": pictures.grid(dataset.test_images[:SAMPLES], columns=10),
-             "reconstructions": reconstructions(model, dataset.test_images[:PAIRS]),
+    grid.png and transfer.png, of one test image of each class. Where there are no test images, training images are shown."""
+    images, labels = dataset.test_images, dataset.test_labels
+    if not len(images):
+        images, labels = dataset.train_images, dataset.train_labels
+    drawn = {"source": pictures.grid(images[:SAMPLES], columns=10),
+             "reconstructions": reconstructions(model, images[:PAIRS]),
              "samples": pictures.square(model.sample(SAMPLES, Noise(seed, 0, SAMPLE)))}
     if model.classes:
-        shown = np.unique(dataset.test_labels, return_index=True)[1]
-        drawn.update(grid=styles(model, STYLES, seed), transfer=transfer(model, dataset.test_images[shown]))
+        shown = np.unique(labels, return_index=True)[1]
+        drawn.update(grid=styles(model, STYLES, seed), transfer=transfer(model, images[shown]))
     for name, picture in drawn.items():
         pictures.save(picture, run.folder / f"{name}.png")
 

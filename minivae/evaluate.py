@@ -9,7 +9,7 @@ import numpy as np
 
 from minivae import fixed_point
 from minivae.models import VAE, ClassVAE
-from minivae.ops.batch import DeviceImages
+from minivae.ops.batch import Images
 from minivae.ops.reparameterize import EVALUATE, Noise
 from minivae.tensor import no_grad
 
@@ -29,21 +29,22 @@ class Score(NamedTuple):
     error: float | None = None
 
 
-def score(model: VAE, images: DeviceImages, seed: int = 0, labels: np.ndarray | None = None) -> Score:
+def score(model: VAE, images: Images, seed: int = 0, labels: np.ndarray | None = None) -> Score:
     """The mean cost over all of `images`, with one draw of the code an image.
 
     Args:
         model: its batch norms need their fixed-point statistics; it is left in evaluation.
         seed: of the draws: the same seed gives the same cost.
         labels: (images,), on the host, where the model knows of classes: the costs are those of unlabelled images, and
-            the labels are what its predictions are compared with.
+            the labels are what its predictions are compared with, but for -1, which is none.
     """
     reconstruction, kl = (float(part.mean()) for part in costs(model, images, seed))
-    error = None if labels is None else float(mistaken(model, images, labels, seed).mean())
+    known = [] if labels is None else mistaken(model, images, labels, seed)
+    error = float(np.mean(known)) if len(known) else None
     return Score(reconstruction + kl, reconstruction, kl, error)
 
 
-def costs(model: VAE, images: DeviceImages, seed: int = 0, limit: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+def costs(model: VAE, images: Images, seed: int = 0, limit: int | None = None) -> tuple[np.ndarray, np.ndarray]:
     """(reconstruction, KL) of every image, or of the first `limit`, in nats, each (images,) float64; see score()."""
     model.eval()
     noise, found = Noise(seed, 0, EVALUATE), []
@@ -55,12 +56,14 @@ def costs(model: VAE, images: DeviceImages, seed: int = 0, limit: int | None = N
     return reconstruction, kl
 
 
-def mistaken(model: ClassVAE, images: DeviceImages, labels: np.ndarray, seed: int = 0, limit: int | None = None) -> np.ndarray:
-    """Whether the most probable class of every image, or of the first `limit`, is not its label, (images,); see score()."""
+def mistaken(model: ClassVAE, images: Images, labels: np.ndarray, seed: int = 0, limit: int | None = None) -> np.ndarray:
+    """Whether the most probable class is not the label, of every image that has one, or of those of the first `limit`; see
+    score()."""
     model.eval()
     found = [model.classify(images.batch(start, size, Noise(seed, 0, EVALUATE))[0]).argmax(1)
              for start, size in images.ranges(BATCH, limit)]
-    return np.concatenate(found) != labels[:limit]
+    labels = labels[:limit]
+    return (np.concatenate(found) != labels)[labels >= 0]
 
 
 def batch_size(model: VAE) -> int:
@@ -68,7 +71,7 @@ def batch_size(model: VAE) -> int:
     return max(1, BATCH // model.draws)
 
 
-def fix_statistics(model: VAE, images: DeviceImages, *, seed: int = 0, limit: int | None = None,
+def fix_statistics(model: VAE, images: Images, *, seed: int = 0, limit: int | None = None,
                    most: int | None = None, between: Callable[[], None] | None = None) -> fixed_point.Passes:
     """Compute the fixed-point statistics of batch norm over `images`, or over `limit` of them drawn at random;
     labels are withheld, as they will be where the statistics are used.

@@ -35,7 +35,7 @@ def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(aside, 0o666 & ~_umask())      # mkstemp makes files that only their owner may read
+        os.chmod(aside, 0o666 & ~umask())      # mkstemp makes files that only their owner may read
         os.replace(aside, path)
         _sync_folder(path.parent)
     except BaseException as error:
@@ -73,7 +73,8 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _umask() -> int:
+def umask() -> int:
+    """Which permissions new files do not get."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

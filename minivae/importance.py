@@ -15,7 +15,7 @@ import numpy as np
 from minivae.device import Device
 from minivae.evaluate import BATCH
 from minivae.models import VAE
-from minivae.ops.batch import DeviceImages
+from minivae.ops.batch import Images
 from minivae.ops.importance import GROUP, draw, log_mean, merge
 from minivae.ops.reparameterize import EVALUATE, IMPORTANCE, Noise
 from minivae.tensor import no_grad
@@ -34,7 +34,7 @@ class Estimate(NamedTuple):
     effective: np.ndarray
 
 
-def estimate(model: VAE, images: DeviceImages, samples: int, *, seed: int = 0, first: int = 0, limit: int | None = None,
+def estimate(model: VAE, images: Images, samples: int, *, seed: int = 0, first: int = 0, limit: int | None = None,
              rows: int | None = None, progress: Callable[[int], None] = lambda decoded: None) -> Estimate:
     """Estimate the likelihood of every image.
 

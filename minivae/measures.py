@@ -16,7 +16,7 @@ from minivae import evaluate, importance
 from minivae.errors import MinivaeError, UsageError
 from minivae.latent import ACTIVE
 from minivae.models import VAE
-from minivae.ops.batch import DeviceImages
+from minivae.ops.batch import Images
 from minivae.ops.batch_norm import merge_moments
 from minivae.ops.reparameterize import EVALUATE, Noise
 from minivae.tensor import no_grad
@@ -37,12 +37,12 @@ class Subject:
         samples: codes an image for the likelihood; 0 leaves it out.
         seed: of the pixels' and the codes' draws.
         limit: images, the first ones; None for all.
-        labels: uint8 (images,), the images' classes, for models that tell them; None where there are none.
+        labels: (images,), the images' classes, for models that tell them, -1 for one without; None where there are none.
         progress: told how many codes have been decoded since it was told last, of count * samples.
     """
 
     model: VAE
-    images: DeviceImages
+    images: Images
     samples: int = 0
     seed: int = 0
     limit: int | None = None
@@ -113,7 +113,7 @@ def active_units(subject: Subject) -> dict:
 def classification(subject: Subject) -> dict:
     """The share of images whose most probable class is not their label, of models that tell classes; its standard error
     is that over images, not over trainings."""
-    if not subject.model.classes or subject.labels is None:
+    if not subject.model.classes or subject.labels is None or subject.labels[:subject.limit].max() < 0:
         return {}
     wrong = evaluate.mistaken(subject.model, subject.images, subject.labels, subject.seed, subject.limit)
     return {"classification_error": summarized(wrong.astype(np.float64))}

@@ -22,7 +22,7 @@ from minivae.kernels import launch
 from minivae.labels import classes_of
 from minivae.models import VAE, Weights
 from minivae.nn import Flat
-from minivae.ops.batch import DeviceImages
+from minivae.ops.host_batch import placed
 from minivae.ops.reparameterize import TRAIN, Noise
 from minivae.optim import SCHEDULES, Average, make
 from minivae.runs import Run, Settings, build
@@ -91,6 +91,7 @@ class Trainer:
         self.stop: Callable[[], bool] = lambda: False
         self.classes = 0 if settings.labels is None else classes_of(dataset.train_labels)
         self.model: VAE = build(settings, dataset.image_shape, device, self.classes)
+        self.model.class_names = dataset.class_names if self.classes else ()
         self.flat = Flat(self.model, device, self.model.dtype)
         self.optimizer = make(settings.optimizer, self.flat, settings.learning_rate, rescale=settings.rescale,
                               clip=settings.clip, weight_decay=settings.weight_decay)
@@ -98,7 +99,7 @@ class Trainer:
         self.batches = batches.of(dataset, settings.labels, settings.batch_size, settings.seed, device, self.model.dtype,
                                   binarize=settings.binarize)
         self.train_images = self.batches.images
-        self.test_images = DeviceImages(dataset.test_images, device, self.model.dtype, binarize=settings.binarize)
+        self.test_images = placed(dataset.test_images, device, self.model.dtype, binarize=settings.binarize)
         self.test_labels = dataset.test_labels if self.classes else None
         self.steps_an_epoch = len(dataset.train_images) // settings.batch_size
         self.steps = self.steps_an_epoch * settings.epochs

@@ -11,6 +11,7 @@ from PIL import Image
 
 from minivae import apply, checkpoint, data, estimator, evaluate, fitting, pictures, report
 from minivae.cli import cli
+from minivae.data.reading import NAMES as READING
 from minivae.errors import MinivaeError, UsageError
 from minivae.estimator import VAE
 from minivae.ops.batch import DeviceImages
@@ -64,7 +65,7 @@ def test_a_fit_is_a_training(fast_device, digits):
 
 def test_defaults_are_those_of_the_command_line(digits, tmp_path, monkeypatch):
     """What is not said is settled in the same place: an epoch with nothing else said leaves the same settings."""
-    monkeypatch.setattr(data, "load", lambda name: digits)
+    monkeypatch.setattr(data, "load", lambda name, *_, **__: digits)
     done = CliRunner().invoke(cli, ["train", "--epochs", "1", "--optimizer", "adam", "--device", "cpu", "--out",
                                     str(tmp_path / "run")])
     assert done.exit_code == 0, done.output
@@ -350,5 +351,5 @@ def test_a_failed_fit_changes_nothing(digits):
 
 
 def test_every_setting_is_an_argument():
-    """But for the data and the number of labels, which fit's arrays say."""
-    assert {f.name for f in fields(VAE)} - set(estimator.OWN) == {f.name for f in fields(Settings)} - {"data", "labels"}
+    """But for the data, how files of it are read, and the number of labels, which fit's arrays say."""
+    assert {f.name for f in fields(VAE)} - set(estimator.OWN) == {f.name for f in fields(Settings)} - {"data", "labels", *READING}

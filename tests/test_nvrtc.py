@@ -32,7 +32,8 @@ NARROW = {  # (bytes of the widest load, of the widest store, why) where one of 
         "sum_rows", "max_rows", "variance_rows", "logsumexp_rows", "cross_entropy", "cross_entropy_labels",
         "squared_error_value", "bernoulli_value", "importance_merge")},
     "importance_sample": (lambda real: real.itemsize, lambda real: 16, "all threads of an image read the same number"),
-    "gather_batch": (lambda real: LANES[real], lambda real: 16, "pixels are bytes, as many at once as numbers are written"),
+    **{name: (lambda real: LANES[real], lambda real: 16, "pixels are bytes, as many at once as numbers are written") for name in (
+        "gather_batch", "place_batch")},
     **{name: (lambda real: 16, lambda real: LANES[real], "writes bytes, as many at once as numbers are read") for name in (
         "compare", "compare_number", "compare_broadcast")},
     "standard_normal": (lambda real: 0, lambda real: 16, "reads nothing"),

@@ -42,7 +42,7 @@ def eval(run: str, importance: int | None, data: str | None, split: str, limit: 
     from minivae.errors import UsageError
     from minivae.files import replacing
     from minivae.measures import Subject, measure
-    from minivae.ops.batch import DeviceImages
+    from minivae.ops.host_batch import placed
     from minivae.runs import Run
 
     trained = Run(run)
@@ -52,15 +52,18 @@ def eval(run: str, importance: int | None, data: str | None, split: str, limit: 
         kernels.prepare(where)
         model, settings = trained.load(where)
         name = data or settings.data
-        dataset = images_for(model, run, name)
+        dataset = images_for(model, run, settings, data)
         if importance and model.classes:
             raise UsageError(f"the model of {run} has classes, over which no likelihood is sampled: leave --importance out")
         samples = (0 if model.classes else SAMPLES) if importance is None else importance
         there = len(getattr(dataset, f"{split}_images"))
+        if not there:
+            raise UsageError(f"{name} has no {split} images: name others with --data, or take another --split")
         if limit is not None and limit > there:
             raise UsageError(f"--limit is {limit}, but {name} has {there} {split} images; take at most {there}")
-        chosen, labels = getattr(dataset, f"{split}_images")[:limit], getattr(dataset, f"{split}_labels")[:limit]
-        images = DeviceImages(chosen, where, model.dtype, binarize=model.likelihood.discrete)
+        chosen, labels = getattr(dataset, f"{split}_images")[:limit], getattr(dataset, f"{split}_labels")
+        labels = None if labels is None else labels[:limit]
+        images = placed(chosen, where, model.dtype, binarize=model.likelihood.discrete)
         console = Console(highlight=False)
         with eval_report.progress(console, len(chosen) * samples) as progress:
             numbers = measure(Subject(model, images, samples, seed, labels=labels, progress=progress))

@@ -26,8 +26,12 @@ device_option = click.option("--device", default="auto", show_default=True, meta
                              help="Where to compute; auto takes a working GPU, else the CPU.")
 
 
-def images_for(model, run: str, name: str):
-    """The data set of that name, whose images the model of a run can take.
+def images_for(model, run: str, settings, name: str | None = None):
+    """The data set of that name, whose images the model of a run can take; the run's own where there is no name. Pictures
+    are brought to the model's shape as those were that it was trained on.
+
+    Args:
+        settings: the run's.
 
     Raises:
         UsageError: there is none, or its images are of another shape.
@@ -35,9 +39,10 @@ def images_for(model, run: str, name: str):
     from minivae import data
     from minivae.errors import UsageError
 
+    name = name or settings.data
     if name == data.ARRAYS:
         raise UsageError(f"the model of {run} was trained on arrays, from Python: name images for it with --data")
-    dataset = data.load(name)
+    dataset = data.load(name, data.fitting(name, settings.reading, model.image_shape, own=name == settings.data))
     if dataset.image_shape != model.image_shape:
         raise UsageError(f"the model of {run} takes images of {model.image_shape}, but {name} holds {dataset.image_shape}")
     return dataset

@@ -47,8 +47,10 @@ def reconstruct(run: str, count: int | None, data: str | None, out: str | None, 
 
     trained = VAE.load(run, device)
     model, settings = trained.model, trained.settings
-    dataset = images_for(model, run, data or settings.data)
+    dataset = images_for(model, run, settings, data)
     there = len(dataset.test_images)
+    if not there:
+        raise UsageError(f"{data or settings.data} has no test images: name others with --data")
     if count is not None and count > there:
         raise UsageError(f"--count is {count}, but {data or settings.data} has {there} test images; take at most {there}")
     path = out or Path(run) / "reconstructions.png"

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 
 import click
 from click.core import ParameterSource
 
+from minivae.cli.data_options import as_settings, data_options, reading_of, recorded
 from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULES, SEMI, Name, Sizes, device_option
 
 
 @click.command()
 @click.option("--arch", type=click.Choice(ARCHITECTURES), default="ff", show_default=True,
               help="ff: feed-forward, dense layers only; conv: convolutional.")
-@click.option("--data", type=Name(), default="digits", show_default=True, metavar="NAME|PATH",
-              help="digits (built in), mnist, fashion-mnist, or a folder of IDX files.")
+@data_options
 @click.option("--epochs", type=int, help="Passes over the training images.  [default: 60 (ff), 30 (conv); 10 for 20,000 "
               "images and more]")
 @click.option("--batch-size", type=int, help="Images a step.  [default: 100; for 20,000 images and more 1000 (ff), 128 (conv)]")
@@ -84,13 +83,19 @@ def train(context: click.Context, device: str, out: str | None, config: str | No
           keep: int, **options) -> None:
     """Train a VAE.
 
+    PATH is a folder of pictures (also in folders below it), a CSV table of pictures and labels, an .npz or .npy file with
+    images (X or x_train, y or y_train, x_test, y_test), an IDX file, a folder of four IDX files, or a name: digits (built in,
+    and what is taken where there is no PATH), mnist, fashion-mnist.
+
     Leaves a run folder with the checkpoints, the settings, the metrics of every epoch and pictures. Ctrl-C finishes the step
     and writes a checkpoint, from which --resume goes on; docs/runs.md says more.
 
     \b
     Examples:
       minivae train --arch ff
-      minivae train --arch ff --data fashion-mnist --epochs 20 --device cuda
+      minivae train fashion-mnist --epochs 20 --device cuda
+      minivae train holiday-photos --size 32 --grey
+      minivae train birds.csv --labels 200
       minivae train --labels 100 --semi m2
       minivae train --hidden 300,300 --code 40 --likelihood bernoulli --binarize
       minivae train --resume runs/digits-ff-1
@@ -103,6 +108,7 @@ def train(context: click.Context, device: str, out: str | None, config: str | No
 
     given = {name: value for name, value in options.items()
              if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    given, options = as_settings(given), as_settings(options)
     if resume and (out or config):
         raise UsageError(f"--resume goes on in {resume} with the settings there: leave out {'--out' if out else '--config'}")
     with Signals() as signals:
@@ -120,11 +126,10 @@ def _prepared(told: dict, out: str | None, device: str, journal_of):
     from minivae import data, fitting
     from minivae.runs import Run
 
-    dataset = data.load(told["data"])
-    if Path(told["data"]).is_dir() and told["data"] not in data.NAMES:
-        told["data"] = str(Path(told["data"]).resolve())      # the run can then be used from anywhere
-    trainer = fitting.prepare(told, dataset, device, say=click.echo)
+    dataset = data.load(told.get("data", data.DEFAULT), reading_of(told), say=click.echo)
+    trainer = fitting.prepare({**told, **recorded(dataset)}, dataset, device, say=click.echo)
     trainer.journal = journal_of(Run.create(trainer.settings, out))
+    trainer.journal.run.note_skipped(dataset.skipped)
     click.echo(f"{fitting.describe(trainer)}; into {trainer.journal.run.folder}")
     return trainer
 
@@ -142,7 +147,7 @@ def _prepared_to_go_on(journal, given: dict, device: str):
     if saved and resuming.is_finished(saved, settings):
         click.echo(f"{run.folder} is finished: {settings.epochs} of {settings.epochs} epochs; take a larger --epochs for more")
         return None
-    trainer = fitting.prepare(asdict(settings), data.load(settings.data), device, say=click.echo)
+    trainer = fitting.prepare(asdict(settings), data.load(settings.data, settings.reading), device, say=click.echo)
     trainer.journal = journal
     resuming.go_on(trainer, saved)
     run.write(settings)

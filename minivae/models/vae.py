@@ -92,12 +92,14 @@ class VAE(Module):
     Attributes:
         draws: how many codes the cost decodes for an image.
         classes: how many classes of images the model knows; see semi.py.
+        class_names: what those are called, where the data say it; else empty.
 
     Raises:
         UsageError: a code size below 1.
     """
 
     draws, classes = 1, 0
+    class_names: tuple[str, ...] = ()
 
     def __init__(self, networks: Networks, image_shape: tuple[int, int, int], code: int, likelihood: Likelihood, place: Place,
                  beside: int = 0):

@@ -5,6 +5,7 @@
         metrics.csv                         a line an epoch
         checkpoint.safetensors              parameters, statistics, optimizer state
         eval.json                           what `minivae eval` has measured
+        skipped.txt                         of pictures: the files that could not be read, and why
         source.png reconstructions.png samples.png
         grid.png transfer.png               of a run with labels: draws, and test images, in every class
 """

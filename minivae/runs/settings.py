@@ -9,6 +9,8 @@ import tomllib
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from minivae.data.reading import NAMES as READING
+from minivae.data.reading import Reading
 from minivae.errors import MinivaeError, UsageError
 from minivae.models import ARCHITECTURES
 
@@ -34,6 +36,7 @@ class Settings:
         semi: a key of models.SEMI, which model where there are labels.
         label_weight, label_kl: see models.Weights.
         consistency, shift, mirror: likewise; consistency rises from 0 over the first epoch.
+        size, fit, colour, labels_from, test_share, split_seed, skip_share: see data.Reading.
     """
 
     arch: str = "ff"
@@ -66,6 +69,18 @@ class Settings:
     shift: int = 0
     mirror: bool = False
     seed: int = 0
+    size: tuple[int, ...] = ()
+    fit: str = Reading.fit
+    colour: str = Reading.colour
+    labels_from: str = Reading.labels_from
+    test_share: float = Reading.test_share
+    split_seed: int = Reading.split_seed
+    skip_share: float = Reading.skip_share
+
+    @property
+    def reading(self) -> Reading:
+        """How the files of the data become images."""
+        return Reading(**{name: getattr(self, name) for name in READING})
 
 
 def as_toml(settings: Settings) -> str:
