@@ -11,6 +11,7 @@ from PIL import Image
 from served import client_of, digits, labelled, plain, thread, vaes  # noqa: F401
 
 from minivae import pictures
+from minivae.data import picture
 from minivae.errors import MinivaeError
 from minivae.estimator import VAE
 from minivae.serve.served import Served
@@ -26,8 +27,8 @@ def pixels(answer):
     return array(answer.data)
 
 
-def encoded(client, image):
-    answer = client.post("/api/encode", data=image, content_type="image/png")
+def encoded(client, image, how=""):
+    answer = client.post(f"/api/encode{how}", data=image, content_type="image/png")
     assert answer.status_code == 200, answer.json
     return answer.json
 
@@ -64,6 +65,17 @@ def test_an_image_is_encoded_as_the_library_does(labelled, vaes, digits):
     decoded = labelled.post("/api/decode", json={"codes": [found["code"]], "classes": [label]}).data
     again = base64.b64decode(found["reconstruction"].removeprefix("data:image/png;base64,"))
     assert np.abs(array(again).astype(int) - array(decoded)).max() <= 1
+
+
+def test_own_pictures(plain, vaes):
+    """Of any size and kind, brought to the model's as in its training; light and dark swapped where that is asked for."""
+    out = io.BytesIO()
+    Image.linear_gradient("L").resize((90, 60)).convert("RGBA").save(out, "PNG")
+    image = picture.decode(io.BytesIO(out.getvalue()), (28, 28, 1), "crop")
+    for how, expected in (("", image), ("?invert", 255 - image)):
+        found = encoded(plain, out.getvalue(), how)
+        assert found["code"] == pytest.approx(vaes["plain"].encode(expected[np.newaxis])[0], abs=1e-6)
+        assert np.abs(array(base64.b64decode(found["seen"].split(",")[1])) - expected[..., 0].astype(int)).max() <= 1
 
 
 def test_films(plain, labelled, vaes):

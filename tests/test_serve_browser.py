@@ -9,7 +9,7 @@ from PIL import Image
 from served import digits, run, serving, started, thread, vaes  # noqa: F401
 
 from minivae import data
-from minivae.serve.upload import image_of
+from minivae.data import picture
 
 SETTLED = "#now[aria-busy=false]"
 
@@ -161,7 +161,7 @@ def test_an_own_picture_is_dropped(page, vae):
     file = own_picture()
     page.evaluate(DROP, [list(file), "bar.png"])
     page.locator("#origin", has_text="bar.png").wait_for()
-    image = image_of(file, (28, 28, 1))
+    image = picture.decode(io.BytesIO(file), (28, 28, 1))
     code, label = start_of(vae, image)
     assert same(shown(page), vae.decode([code], label)) and page.locator("#pair").is_visible()
     assert page.locator("#pair img").evaluate_all("images => images.map(image => image.naturalWidth)") == [28, 28]
@@ -189,7 +189,7 @@ def test_what_is_no_picture(open_page, address):
     page, seen = open_page(address)
     before = shown(page)
     page.evaluate(DROP, [list(b"nothing"), "text.png"])
-    page.get_by_text("no picture that can be read").wait_for()
+    page.get_by_text("the picture cannot be used").wait_for()
     assert np.array_equal(shown(page), before)
     assert all("400" in error for error in seen.errors) and len(seen.errors) == 1     # the browser's own word of the refusal
 

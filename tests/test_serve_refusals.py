@@ -1,8 +1,11 @@
 """What the server of the page refuses, and whom."""
 
+import io
 import re
+import zlib
 
 import pytest
+from PIL import Image
 from served import client_of, digits, labelled, plain, thread, vaes  # noqa: F401
 
 from minivae.errors import UsageError
@@ -60,10 +63,22 @@ def test_classes_out_of_range(labelled, label):
     assert answer.status_code == 400 and "classes" in answer.json["error"]
 
 
-@pytest.mark.parametrize("file", [b"", b"no picture"])
+@pytest.mark.parametrize("file", [b"", b"no picture", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"])
 def test_what_is_no_picture(plain, file):
+    """In words, not a trace; PostScript, which other programs would have to run, too."""
     answer = plain.post("/api/encode", data=file, content_type="image/png")
-    assert answer.status_code == 400 and "no picture that can be read" in answer.json["error"]
+    assert answer.status_code == 400 and "the picture cannot be used: no picture of a kind" in answer.json["error"]
+
+
+def test_a_bomb_is_not_decoded(plain):
+    """A file of some bytes that says it has billions of pixels is refused before any memory is taken."""
+    out = io.BytesIO()
+    Image.new("L", (16, 16)).save(out, "PNG")
+    small = out.getvalue()
+    header = small[12:16] + (60_000).to_bytes(4, "big") * 2 + small[24:29]
+    bomb = small[:12] + header + zlib.crc32(header).to_bytes(4, "big") + small[33:]
+    answer = plain.post("/api/encode", data=bomb, content_type="image/png")
+    assert answer.status_code == 400 and "million pixels" in answer.json["error"]
 
 
 def test_other_refusals(plain):

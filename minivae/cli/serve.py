@@ -64,7 +64,7 @@ def _images(vae, run: str, data: str | None):
     from minivae.errors import MinivaeError
 
     try:
-        found = images_for(vae.model, run, data or vae.settings.data).test_images
+        found = images_for(vae.model, run, vae.settings, data).test_images
         return found if len(found) else None
     except MinivaeError as error:
         if data:

@@ -2,7 +2,6 @@
 
     served.py       the model: what the page asks of it, all in one thread
     fields.py       what requests may hold
-    upload.py       a person's own picture, as the model takes it
     guard.py        which hosts and origins are answered
     app.py          the paths, and what they answer
     listen.py       the port, until somebody ends it

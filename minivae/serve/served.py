@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -9,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from minivae import apply, latent
+from minivae.data import picture
 from minivae.errors import MinivaeError, UsageError
 from minivae.estimator import VAE
 from minivae.ops.reparameterize import SAMPLE, Noise, standard_normal
-from minivae.serve.upload import image_of
 
 JUDGED = 1000       # images by whose codes the numbers are put in order
 DRAWN = 256         # draws of the prior that stand in for them where there are none
@@ -125,12 +126,25 @@ class Served:
                              "for fewer at once")
 
     def encode(self, file: bytes, *, invert: bool = False) -> Encoded:
-        """What the model makes of the picture in a file; see upload.image_of. One picture is decoded at a time."""
+        """What the model makes of a picture of any size, brought to the model's as those were that it was trained on. One is
+        decoded at a time.
+
+        Args:
+            file: what the picture's file holds.
+            invert: swap light and dark.
+
+        Raises:
+            UsageError: it is no picture, damaged, or too large.
+        """
         return self._thread(self._encode, file, invert)
 
     def _encode(self, file: bytes, invert: bool) -> Encoded:
         model = self.vae.model
-        images = image_of(file, self.image_shape, invert=invert)[np.newaxis]
+        try:
+            image = picture.decode(io.BytesIO(file), self.image_shape, self.vae.settings.fit)
+        except picture.Unreadable as error:
+            raise UsageError(f"the picture cannot be used: {error}; take a PNG, JPEG, WebP, TIFF, BMP or GIF") from error
+        images = (255 - image if invert else image)[np.newaxis]
         mu, _ = apply.encode(model, images)
         seen, made = apply.reconstruct(model, images)
         probabilities = apply.classify(model, images)[0] if model.classes else None
