@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from served import client_of, digits, labelled, plain, thread, vaes  # noqa: F401
 
-from minivae import pictures
+from minivae import apply, pictures
 from minivae.data import picture
 from minivae.errors import MinivaeError
 from minivae.estimator import VAE
@@ -50,6 +50,25 @@ def test_a_decoded_code_is_the_librarys(plain, labelled, vaes):
         sent = {} if label is None else {"classes": label}
         found, vae = pixels(client.post("/api/decode", json={"codes": codes.tolist(), **sent})), vaes[kind]
         assert np.array_equal(found, np.asarray(pictures.grid(vae.decode(codes, label), 3, gap=0, scale=1)))
+
+
+def test_shares_of_classes(labelled, vaes):
+    """A code may be of several classes; all of one is that class."""
+    shares, whole = np.zeros(10), np.zeros(10)
+    shares[[2, 7]], whole[4] = 0.5, 1
+    code = np.linspace(-1, 1, 6).astype(np.float32)
+    found = pixels(labelled.post("/api/decode", json={"codes": [code.tolist()] * 3,
+                                                      "classes": [shares.tolist(), whole.tolist(), 4]}))
+    expected = apply.decode(vaes["labelled"].model, code[np.newaxis], shares[np.newaxis])[0, ..., 0]
+    assert np.abs(found[:, :28] - 255 * expected).max() <= 1 and np.array_equal(found[:, 28:56], found[:, 56:])
+
+
+def test_names_of_classes(vaes, thread):
+    """Where the data has them; else the numbers."""
+    names = [f"kind {i}" for i in range(10)]
+    for given, known in ((names, names), (names[:3], list("0123456789"))):
+        client = client_of(Served(vaes["labelled"], None, thread, given))
+        assert client.get("/api/model").json["class_names"] == known
 
 
 def test_an_image_is_encoded_as_the_library_does(labelled, vaes, digits):

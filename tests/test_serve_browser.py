@@ -206,6 +206,7 @@ def test_the_way_between_two(page, vae, images):
         assert same(pictures[-1], vae.decode([codes[expected]], labels[expected]))
     way.fill("30")
     middle = shown(page)
+    assert labels[0] != labels[1] and page.locator(".label.present").count() == 2      # half of each class
     assert all(np.abs(middle - picture).max() > 20 for picture in pictures)
     page.locator("#take-b").click()
     assert np.array_equal(shown(page), middle)

@@ -56,7 +56,7 @@ def test_json_that_is_none(plain, text):
     assert answer.status_code == 400 and answer.json["error"]
 
 
-@pytest.mark.parametrize("label", [None, -1, 10, 1.0, "1", True])
+@pytest.mark.parametrize("label", [None, -1, 10, 1.0, "1", True, [1], [0] * 10, [0.2] * 10, [-1, 2] + [0] * 8, ["x"] * 10])
 def test_classes_out_of_range(labelled, label):
     sent = {**GOOD} if label is None else {**GOOD, "classes": [label]}
     answer = labelled.post("/api/decode", json=sent)

@@ -48,7 +48,9 @@ def serve(run: str, host: str, port: int, others: tuple[str, ...], data: str | N
         where = thread(announced, device, click.echo)
         thread(kernels.prepare, where)
         vae = thread(VAE.load, run, where)
-        served = Served(vae, _images(vae, run, data), thread)
+        dataset = _dataset(vae, run, data)
+        names = dataset.class_names if dataset is not None and data is None else ()
+        served = Served(vae, dataset.test_images if dataset is not None else None, thread, names)
         address = f"http://{bracketed('localhost' if hosts.anybody else host)}:{port}/"
         if not hosts.local:
             click.echo(f"minivae: warning: whoever reaches this machine at {host} can use the page, without a password; it "
@@ -59,13 +61,15 @@ def serve(run: str, host: str, port: int, others: tuple[str, ...], data: str | N
         listen.run(create(served, hosts, Path(run).resolve().name), listening, UPLOAD)
 
 
-def _images(vae, run: str, data: str | None):
-    """The images to start from; None, said aloud, where those of the run are not to be had."""
+def _dataset(vae, run: str, data: str | None):
+    """The data set with images to start from; None, said aloud, where those of the run are not to be had."""
     from minivae.errors import MinivaeError
 
     try:
-        found = images_for(vae.model, run, vae.settings, data).test_images
-        return found if len(found) else None
+        found = images_for(vae.model, run, vae.settings, data)
+        if not len(found.test_images):
+            raise MinivaeError(f"{found.name} has no test images")
+        return found
     except MinivaeError as error:
         if data:
             raise

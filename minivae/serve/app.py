@@ -89,7 +89,7 @@ def _reading(app: Flask, served: Served, name: str) -> None:
         return jsonify(
             minivae=__version__, run=name, data=settings.data, arch=settings.arch, likelihood=settings.likelihood,
             image_shape=served.image_shape, code=served.code, classes=served.classes,
-            images=0 if served.images is None else len(served.images),
+            class_names=served.class_names, images=0 if served.images is None else len(served.images),
             order=served.order.tolist(), variance=[float(f"{v:.4g}") for v in served.variance],
             active=int((served.variance >= latent.ACTIVE).sum()), judged_by=served.judged_by, most=served.most,
             upload=UPLOAD)
@@ -135,14 +135,16 @@ def _computing(app: Flask, served: Served) -> None:
         which = sent.indices("which", served.code if axes == "numbers" else len(served.directions.scales))
         served.check_count(len(which) * len(values))
         codes = np.concatenate([served.along(code, axes, index, values) for index in which])
-        return _png(served.decode(codes, None if label is None else np.full(len(codes), label)), len(values), THUMBNAIL)
+        labels = None if label is None else np.tile(label, (len(codes), 1))
+        return _png(served.decode(codes, labels), len(values), THUMBNAIL)
 
     @app.post("/api/classes")
     def classes():
         code = fields().code()
         if not served.classes:
             raise UsageError("this model knows of no classes: it was trained without labels")
-        return _png(served.decode(np.tile(code, (served.classes, 1)), np.arange(served.classes)), served.classes, THUMBNAIL)
+        codes = np.tile(code, (served.classes, 1))
+        return _png(served.decode(codes, np.eye(served.classes)), served.classes, THUMBNAIL)
 
     @app.post("/api/between")
     def between():

@@ -11,6 +11,7 @@ from minivae.errors import UsageError
 
 LARGEST = 1000.0        # of a code's number, either way; those of images lie within some 5
 LONGEST = 1000          # most that a list of other things than a code's numbers may hold
+WHOLE = 1e-3            # by how much shares may miss 1
 DIGITS = 10**20         # whole numbers from here on are not repeated in an error
 
 
@@ -44,18 +45,18 @@ class Fields:
         found = self._some(name, "codes")
         return np.stack([self._a_code(code, f"{name}[{i}]") for i, code in enumerate(found)])
 
-    def label(self, name: str = "class") -> int | None:
-        """The class; None for a model that knows of none."""
+    def label(self, name: str = "class") -> np.ndarray | None:
+        """A class as its share of all of them, or such shares: float32 (classes,); None for a model that knows of none."""
         return self._a_class(self._found.get(name), name)
 
     def labels(self, count: int, name: str = "classes") -> np.ndarray | None:
-        """The classes of `count` codes, (count,); None for a model that knows of none."""
+        """The same of `count` codes: float32 (count, classes)."""
         if not self._classes:
             return self._a_class(self._found.get(name), name)
         found = self._some(name, "classes")
         if len(found) != count:
             raise UsageError(f"{name} has {len(found)} classes, but there are {count} codes: give one for each")
-        return np.array([self._a_class(label, f"{name}[{i}]") for i, label in enumerate(found)])
+        return np.stack([self._a_class(label, f"{name}[{i}]") for i, label in enumerate(found)])
 
     def word(self, name: str, words: Sequence[str]) -> str:
         """One of the words."""
@@ -105,13 +106,20 @@ class Fields:
                 raise UsageError(f"{name} holds {_short(value)}, but takes numbers from {-LARGEST:g} to {LARGEST:g}")
         return np.array(found, np.float32)
 
-    def _a_class(self, found, name: str) -> int | None:
+    def _a_class(self, found, name: str) -> np.ndarray | None:
         classes = self._classes
         if not classes and found is not None:
             raise UsageError(f"{name} is {_short(found)}, but this model knows of no classes: leave it out")
-        if classes and (type(found) is not int or not 0 <= found < classes):
-            raise UsageError(f"{name} is {_short(found)}, but must be one of the model's classes 0 to {classes - 1}")
-        return found
+        if not classes:
+            return None
+        if isinstance(found, list) and len(found) == classes:
+            shares = self._numbers(found, name)
+            if shares.min() >= 0 and abs(shares.sum() - 1) < WHOLE:
+                return shares
+        if type(found) is not int or not 0 <= found < classes:
+            raise UsageError(f"{name} is {_short(found)}, but must be one of the model's classes 0 to {classes - 1}, or a "
+                             "list of their shares, which make 1")
+        return np.eye(classes, dtype=np.float32)[found]
 
 
 def _short(value) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -62,8 +62,10 @@ class Served:
         vae: loaded in `thread`.
         images: (count, height, width, channels), to start from; None where there are none.
         thread: where all calls are made.
+        class_names: of the model's classes, where they have names.
 
     Attributes:
+        class_names: of all classes; their numbers where they have no names.
         order: (code,), the numbers of the code, the most active first.
         variance: (code,), in the code's own order; see latent.by_activity.
         directions: see latent.principal.
@@ -74,8 +76,10 @@ class Served:
         MinivaeError: the model gives codes that are no numbers.
     """
 
-    def __init__(self, vae: VAE, images: np.ndarray | None, thread: Thread):
+    def __init__(self, vae: VAE, images: np.ndarray | None, thread: Thread, class_names: Sequence[str] = ()):
         self.vae, self.images, self._thread = vae, images, thread
+        named = len(class_names) == vae.model.classes
+        self.class_names = list(class_names) if named else list(map(str, range(vae.model.classes)))
         self.most = max(1, min(PICTURES, VALUES // vae.model.pixels))
         self.judged_by = (f"{DRAWN} samples of its own, encoded again" if images is None
                           else f"{min(JUDGED, len(images)):,} test images")
@@ -106,7 +110,7 @@ class Served:
         return self.vae.model.classes
 
     def decode(self, codes: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
-        """The images of codes (count, code) and of models with classes their labels (count,): floats in [0, 1].
+        """The images, floats in [0, 1], of codes (count, code), and of a model with classes of their shares (count, classes).
 
         Raises:
             UsageError: more than `most`.

@@ -5,14 +5,17 @@ import {blank, drawColumns, make} from "./draw.js";
 export class Classes {
   #buttons = [];
 
-  /** model: the server's facts; state: {code, label, kept, start}; changed: called after another class was chosen. */
+  /**
+   * model: the server's facts; state: {code, label, kept, start}, label a class or the shares of all; changed: called after
+   * another class was chosen.
+   */
   constructor(model, state, changed) {
-    Object.assign(this, {state});
+    Object.assign(this, {model, state});
     document.getElementById("classes").hidden = !model.classes;
     for (let label = 0; label < model.classes; label++) {
       const button = make("button", {type: "button", className: "label"},
-                          blank(make("canvas"), model), make("span", {textContent: label}), make("i"));
-      button.setAttribute("aria-label", `Class ${label}`);
+                          blank(make("canvas"), model), make("span", {textContent: model.class_names[label]}), make("i"));
+      button.setAttribute("aria-label", `Class ${model.class_names[label]}`);
       button.addEventListener("click", () => {
         state.kept = !(state.kept && state.label === label);
         state.label = state.kept ? label : state.start.label;
@@ -25,16 +28,17 @@ export class Classes {
 
   /** The buttons show which class it is, and whether it is kept. */
   follow() {
-    const {label, kept, start} = this.state;
+    const {label, kept, start} = this.state, mixed = Array.isArray(label);
+    const shares = mixed ? label : start.probabilities;
     this.#buttons.forEach((button, i) => {
       button.setAttribute("aria-pressed", kept && label === i);
-      button.classList.toggle("present", label === i);
-      const probability = start.probabilities?.[i] ?? 0;
-      button.querySelector("i").style.transform = `scaleX(${probability})`;
-      button.title = start.probabilities ? `${(100 * probability).toFixed(1)}% probable, as the model sees the image` : "";
+      button.classList.toggle("present", mixed ? label[i] > 0 : label === i);
+      button.querySelector("i").style.transform = `scaleX(${shares?.[i] ?? 0})`;
+      const percent = `${(100 * (shares?.[i] ?? 0)).toFixed(1)}%`;
+      button.title = mixed ? percent : shares ? `${percent} probable, as the model sees the image` : "";
     });
     document.getElementById("class-hint").textContent = kept
-      ? `Whatever comes is of class ${label}; press it again to let go.`
+      ? `Whatever comes is of class ${this.model.class_names[label]}; press it again to let go.`
       : "Press a class: the picture is then of that class, and so is whatever comes, until you press it again.";
   }
 

@@ -1,6 +1,6 @@
 // Pictures in canvases, pixel for pixel; how large they are shown is the style's.
 
-/** A canvas with the proportions of what will be drawn there, so that nothing moves then: so many images beside each other. */
+/** A canvas with the proportions of what will be drawn there, images beside each other, so that nothing moves then. */
 export function blank(canvas, {image_shape: [height, width]}, frames = 1) {
   canvas.width = frames * width;
   canvas.height = height;

@@ -39,9 +39,13 @@ export class Way {
     this.#stale = true;
   }
 
-  /** The class at a step: that of the nearer end. */
+  /** The class at a step; between two classes, the shares of all. */
   #labelAt(i) {
-    return (2 * i < STEPS - 1 ? this.ends.a : this.ends.b).label;
+    const {a, b} = this.ends, part = i / (STEPS - 1);
+    if (part === 0 || a.label === b.label) return a.label;
+    if (part === 1) return b.label;
+    const share = (label, k) => Array.isArray(label) ? label[k] : Number(label === k);
+    return Array.from({length: this.model.classes}, (_, k) => (1 - part) * share(a.label, k) + part * share(b.label, k));
   }
 
   /** Draws the ends and the film between them, where something about them is new. */
