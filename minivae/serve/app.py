@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from pathlib import Path
 
 import numpy as np
 from flask import Flask, Response, jsonify, request
@@ -87,7 +88,7 @@ def _reading(app: Flask, served: Served, name: str) -> None:
     def model():
         settings = served.vae.settings
         return jsonify(
-            minivae=__version__, run=name, data=settings.data, arch=settings.arch, likelihood=settings.likelihood,
+            minivae=__version__, run=name, data=Path(settings.data).name, arch=settings.arch, likelihood=settings.likelihood,
             image_shape=served.image_shape, code=served.code, classes=served.classes,
             class_names=served.class_names, images=0 if served.images is None else len(served.images),
             order=served.order.tolist(), variance=[float(f"{v:.4g}") for v in served.variance],

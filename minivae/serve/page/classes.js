@@ -34,8 +34,8 @@ export class Classes {
       button.setAttribute("aria-pressed", kept && label === i);
       button.classList.toggle("present", mixed ? label[i] > 0 : label === i);
       button.querySelector("i").style.transform = `scaleX(${shares?.[i] ?? 0})`;
-      const percent = `${(100 * (shares?.[i] ?? 0)).toFixed(1)}%`;
-      button.title = mixed ? percent : shares ? `${percent} probable, as the model sees the image` : "";
+      const name = this.model.class_names[i], percent = `${name}: ${(100 * (shares?.[i] ?? 0)).toFixed(1)}%`;
+      button.title = mixed ? percent : shares ? `${percent} probable, as the model sees the image` : name;
     });
     document.getElementById("class-hint").textContent = kept
       ? `Whatever comes is of class ${this.model.class_names[label]}; press it again to let go.`
