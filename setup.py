@@ -17,6 +17,7 @@ TEST = [
     "tensorboardX>=2.6",    # event files, written and read back
     "hypothesis>=6.100",    # feeds the readers what nobody thought of
     *ONNX,                  # runs what `minivae export` writes
+    "playwright>=1.50",     # opens pages in the Chromium that is installed
 ]
 
 setup(
@@ -27,13 +28,15 @@ setup(
     packages=[*find_packages(include=["minivae", "minivae.*"]), "minivae.digits", "minivae._kernels", "minivae._kernels.host"],
     package_dir={"minivae._kernels": "kernels", "minivae._kernels.host": "kernels/host"},
     package_data={"minivae.digits": ["*.gz", "*.md"], "minivae._kernels": ["*.cu", "*.cuh"],
-                  "minivae._kernels.host": ["*.cpp", "*.h"]},
+                  "minivae._kernels.host": ["*.cpp", "*.h"], "minivae.serve": ["page/*"]},
     install_requires=[
         "numpy>=1.26",          # arrays on the CPU
         "click>=8.1",           # the command line
         "rich>=13",             # progress bars and tables
         "pillow>=11",           # pictures
         "safetensors>=0.4",     # checkpoints that cannot run code
+        "flask>=3.1",           # the page of `minivae serve`: paths, errors, files (limits a request from 3.1 on)
+        "waitress>=3",          # serves it: a small server in plain Python
         "platformdirs>=4",      # where the system wants caches
     ],
     extras_require={

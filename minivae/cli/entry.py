@@ -27,6 +27,7 @@ COMMANDS = {
     "decode": ("codes", "Draw the images of codes by the model of RUN."),
     "classify": ("classify", "Tell the classes of images by the model of RUN."),
     "eval": ("evaluate", "Measure the model of RUN, a folder that training wrote."),
+    "serve": ("serve", "Serve a page to play with the model of RUN."),
     "export": ("export", "Write the model of RUN as ONNX: an encoder and a decoder."),
     "summary": ("inspect", "List the layers of a model."),
     "optimizers": ("inspect", "List the optimizers: update, paper, and what holds where nothing is said."),
