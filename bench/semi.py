@@ -7,7 +7,7 @@ encoder and the classifier alone, with batch norm, the same optimizer and its ow
 images; its fixed-point statistics are over those, the models' over all training images without their labels. Where the
 models see images moved or mirrored (--consistency), a second baseline, "moved", is trained on labelled images that are
 moved and mirrored like that, anew at every step. DEFAULTS are what holds for a data set where nothing else is said, SETTINGS those of the models
-where --set says nothing else.
+where --set says nothing else. With "binarize = true" the pixels that the baselines see are drawn at every step, too.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def baseline(settings: Settings, dataset: data.Dataset, device, steps: int, batc
     alone = Classifier(model)
     optimizer = make(settings.optimizer, Flat(alone, device, model.dtype), learning_rate)
     schedule, chosen = SCHEDULES["cosine"](steps, 0), choose(dataset.train_labels, settings.labels, settings.seed)
-    known = DeviceImages(dataset.train_images[chosen], device, model.dtype)
+    known = DeviceImages(dataset.train_images[chosen], device, model.dtype, binarize=settings.binarize)
     labels = matrix(dataset.train_labels[chosen], len(chosen), model.classes, device, model.dtype)
     shuffled = Shuffled(known, min(batch_size, len(chosen)), settings.seed)
     for step in range(steps):

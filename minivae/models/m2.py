@@ -45,11 +45,9 @@ class M2(ClassVAE):
             labels: (rows, classes), one-hot or zero; None for all zero.
         """
         count, classes = len(x), self.classes
-        labels = self.unlabelled(count) if labels is None else labels
-        features = self.encoder(x)
+        known, features = self.known(labels, count), self.encoder(x)
         logits = self.classifier(features)
-        known = ops.sum(labels, axis=1, keepdims=True)
-        share = (1 - known) * ops.softmax(logits) + labels
+        share = known.open * ops.softmax(logits) + known.labels
         # Row image * classes + class from here on.
         y = ops.reshape(ops.broadcast_to(ops.reshape(self.every, (1, classes, classes)), (count, classes, classes)),
                         (count * classes, classes))
@@ -58,9 +56,9 @@ class M2(ClassVAE):
         reconstruction, kl = (ops.sum(ops.reshape(part, (count, classes)) * share, axis=1)
                               for part in (self.likelihood(self.decode(z, y), x), kl))
         # KL(one-hot || uniform) = log classes
-        known = ops.reshape(known, -1)
-        class_kl = self.class_kl(logits) * (1 - known) + known * math.log(classes)
+        open_ = ops.reshape(known.open, -1)
+        class_kl = self.class_kl(logits) * open_ + (1 - open_) * math.log(classes)
         total = self.total(objective(reconstruction, kl, heads, weights, share), lambda: class_kl,
-                           ops.cross_entropy(logits, labels), weights)
-        total = self.consistent(total, x, example, noise, logits, labels, weights)
+                           ops.cross_entropy(logits, known.labels), weights)
+        total = self.consistent(total, x, example, noise, logits, known, weights)
         return Cost(total, reconstruction.data, (kl + class_kl).data)
