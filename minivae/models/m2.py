@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 
 from minivae import ops
 from minivae.models.likelihoods import Likelihood
 from minivae.models.semi import ClassVAE
-from minivae.models.vae import Cost, Networks, Place, Weights, objective
+from minivae.models.vae import Cost, Networks, Place, Proposal, Weights, objective
 from minivae.nn import Dense
 from minivae.ops.reparameterize import Noise
 from minivae.ops.shape import repeat_rows
@@ -36,6 +37,16 @@ class M2(ClassVAE):
 
     def heads_of(self, features: Tensor, label) -> Tensor:
         return self.heads(self.join(ops.concatenate([features, label], axis=1)))
+
+    def proposals(self, x) -> list[Proposal]:
+        """q(z | x, y) for every class y: p(x) is the mean of p(x | y), each sampled by its own."""
+        features = self.encoder(x)
+        return [Proposal(self.heads_of(features, self.one_hot(np.full(len(x), y))).data, partial(self._cost_of_class, y))
+                for y in range(self.classes)]
+
+    def _cost_of_class(self, y: int, z, x) -> Tensor:
+        """-log p(x | z, y), (rows,), of codes z (rows, code)."""
+        return self.likelihood(self.decode(z, self.one_hot(np.full(len(z), y))), x)
 
     def cost(self, x, example, noise: Noise, weights: Weights = Weights(), labels=None) -> Cost:
         """The cost of a batch, with one draw of the code for every example and class.

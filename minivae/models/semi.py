@@ -11,9 +11,10 @@ import numpy as np
 from minivae import ops
 from minivae.errors import UsageError
 from minivae.models.likelihoods import Likelihood
-from minivae.models.vae import VAE, Cost, Networks, Place, Weights, objective
+from minivae.models.vae import VAE, Cost, Networks, Place, Proposal, Weights, objective
 from minivae.nn import Dense
 from minivae.ops.reparameterize import Noise, standard_normal
+from minivae.ops.shape import repeat_rows
 from minivae.tensor import Tensor, no_grad
 
 SHARPENED = 2.0     # power of the predictions that are targets, made to sum to 1 again; the inverse of a temperature
@@ -83,6 +84,13 @@ class ClassVAE(VAE):
     def decode(self, z, label) -> Tensor:
         """What the likelihood takes, (rows, pixels), of codes z (rows, code) and classes (rows, classes)."""
         return self.decoder(ops.concatenate([z, label], axis=1))
+
+    def reconstruction(self, z, x) -> Tensor:
+        """-log p(x | z) with p(x | z) = 1 / classes sum_y p(x | z, y): the classes, equally probable before an image is seen,
+        are summed out. Each code is decoded under every one. See VAE.reconstruction."""
+        y = self.one_hot(np.tile(np.arange(self.classes), len(z)))
+        costs = self.likelihood(self.decode(repeat_rows(z, self.classes), y), x)
+        return math.log(self.classes) - ops.logsumexp(-ops.reshape(costs, (-1, self.classes)), axis=1)
 
     def one_hot(self, labels: Sequence[int]):
         """The device matrix (rows, classes) of labels.
@@ -186,7 +194,15 @@ class SemiSupervised(ClassVAE):
 
     With a label the true one goes into the decoder, and the cross-entropy is a part of the cost; without, the predicted
     probabilities go in. The reported KL is that of the Gaussian code alone.
+
+    As a model of images, without labels, it is p(z) p(y) p(x | z, y) with a normal code, one of the classes, each as probable
+    as the others, and what the decoder makes of both: its likelihood is that one's, codes drawn from q(z | x).
     """
+
+    bound_caveat = "the shared model's cost decodes predicted probabilities, where its likelihood sums over single classes"
+
+    def proposals(self, x) -> list[Proposal]:
+        return [Proposal(self.heads(self.encoder(x)).data, self.reconstruction, self.classes)]
 
     def heads_of(self, features: Tensor, label) -> Tensor:
         return self.heads(features)
