@@ -221,6 +221,13 @@ class VAE:
         found = apply.classify(self.model, self._images(X))
         return found if probabilities else found.argmax(1)
 
+    def transfer(self, X) -> np.ndarray:
+        """Every image in every class, each in its own style, by a model that was trained with labels: its mean code (under the
+        most probable class) decoded under each. float32 (n, classes, height, width, channels) in [0, 1].
+        """
+        self._check_classes("transfer")
+        return apply.transfer(self.model, self._images(X))[1]
+
     # ---- files ----
 
     def save(self, path: str | os.PathLike, *, overwrite: bool = False) -> None:
