@@ -121,6 +121,16 @@ def test_a_long_sum_loses_nothing(cpu):
     np.testing.assert_allclose(total, 24 * n + 64 * GROUP * np.exp(-5.0), rtol=0, atol=2e-2)
 
 
+def test_no_images(device):
+    """Nothing to add to is nothing to do; samples of nothing are refused."""
+    none, some, state = (device.zeros(shape, np.float32) for shape in ((0,), (5,), (0, 4)))
+    merge(state, none, none, 0)
+    with pytest.raises(ValueError, match=r"takes a state \(images, 4\)"):
+        merge(state, some, some, 0)
+    log_p, effective = log_mean(device.to_host(state), 3)
+    assert log_p.shape == effective.shape == (0,)
+
+
 def test_misfits_are_refused(device):
     state, five, six = (device.zeros(shape, np.float32) for shape in ((2, 4), (5,), (6,)))
     for cost, ratio in ((five, five), (six, five)):

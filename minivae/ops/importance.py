@@ -54,11 +54,14 @@ def merge(state, cost, ratio, seen: int) -> None:
     Raises:
         ValueError: shapes that do not fit, or a call that does not begin at a multiple of GROUP.
     """
-    if state.ndim != 2 or state.shape[1] != 4 or cost.ndim != 1 or cost.shape != ratio.shape or len(cost) % len(state):
+    if (state.ndim != 2 or state.shape[1] != 4 or cost.ndim != 1 or cost.shape != ratio.shape
+            or (len(cost) % len(state) if len(state) else len(cost))):
         raise ValueError(f"merge: takes a state (images, 4), cost and ratio (images * samples,); got {state.shape}, "
                          f"{cost.shape} and {ratio.shape}")
     if seen % GROUP:
         raise ValueError(f"merge: {seen} samples are there, but more can only be added to multiples of {GROUP}")
+    if not len(state):
+        return
     images, samples = len(state), len(cost) // len(state)
     launch("importance_merge", rows(images, min(samples, GROUP)), cost, ratio, state, images, samples, seen)
 
@@ -76,8 +79,8 @@ def log_mean(state: np.ndarray, samples: int) -> tuple[np.ndarray, np.ndarray]:
         1 / samples is the squared relative error of the mean weight. With one proposal that is (sum w)^2 / sum w^2 (Kong 1992);
         with several, as many samples of one would be as good as these of each.
     """
-    state = state.astype(np.float64).reshape(len(state), -1, 4)
-    most, total, left, squares = np.moveaxis(state, 2, 0)
+    state = state if state.ndim == 3 else state[:, np.newaxis]
+    most, total, left, squares = np.moveaxis(state.astype(np.float64), 2, 0)
     top = most.max(1)
     with np.errstate(divide="ignore", invalid="ignore"):       # weights that are all zero, or no numbers: said by the caller
         scale = np.exp(most - np.where(np.isfinite(top), top, 0)[:, np.newaxis])
