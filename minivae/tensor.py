@@ -18,6 +18,7 @@ from minivae.device import device_of
 from minivae.tape import Node, changed, leave, walk
 
 _recording = True
+_arrays: set[type] = set()      # whose instances are known to be a device's arrays: asked every time it would cost a microsecond
 
 
 class Tensor:
@@ -41,7 +42,7 @@ class Tensor:
     __array_ufunc__ = None      # NumPy's arrays and scalars leave their operators to ours
 
     def __init__(self, data, requires_grad: bool = False, grad=None):
-        if data.__class__ is not np.ndarray:
+        if data.__class__ not in _arrays:
             _require_array(data)
         self.data = data
         self.requires_grad = requires_grad
@@ -144,6 +145,7 @@ class Tensor:
 def _require_array(data) -> None:
     try:
         device_of(data)
+        _arrays.add(data.__class__)
     except TypeError:
         raise TypeError(f"a Tensor is made of an array on a device, not of {type(data).__name__}: give "
                         "numpy.array(values, numpy.float32), or what a device's from_host() makes of that") from None
