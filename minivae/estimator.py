@@ -265,16 +265,16 @@ class VAE:
         as an object is kept by its name."""
         model, kept = self._model, self.__dict__ | {"device": self.device if isinstance(self.device, str) else self.device.name}
         if model is not None:
-            arrays_ = {name: model.device.to_host(value) for name, value in model.state_dict().items()}
-            kept["_model"] = (model.image_shape, model.classes, arrays_)
+            state = {name: model.device.to_host(value) for name, value in model.state_dict().items()}
+            kept["_model"] = (model.image_shape, model.classes, state)
         return kept
 
     def __setstate__(self, kept: dict) -> None:
         self.__dict__.update(kept)
         if kept["_model"] is not None:
-            image_shape, classes, arrays_ = kept["_model"]
+            image_shape, classes, state = kept["_model"]
             self._model = build(self.settings, image_shape, _chosen(self.device), classes)
-            self._model.load_state_dict(arrays_)
+            self._model.load_state_dict(state)
             self._model.eval()
 
     # ---- inside ----
