@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from minivae import kernels
@@ -16,7 +16,7 @@ from minivae.models import ARCHITECTURES
 from minivae.rates import RATES
 from minivae.report import Silence, TerminalReport
 from minivae.runs import Settings
-from minivae.training import Trainer
+from minivae.training import Listener, Trainer
 
 # What holds where nothing is said, by architecture: on few images, and from LARGE_COUNT training images on.
 LARGE_COUNT = 20_000
@@ -86,18 +86,20 @@ def prepare(told: Mapping[str, object], dataset: Dataset, device: str | Device, 
     return Trainer(settings, dataset, where)
 
 
-def train(trainer: Trainer, progress: bool = True) -> Fitted:
-    """All epochs and the fixed-point statistics after them.
+def train(trainer: Trainer, progress: bool = True, listeners: Sequence[Listener] = ()) -> Fitted:
+    """All epochs that are still to be made, and the fixed-point statistics after them.
 
     Args:
         progress: show a bar and a line an epoch.
+        listeners: who else is told how it goes.
 
     Raises:
         Diverged: the cost became NaN or infinite.
+        Stopped: see Trainer.train.
     """
     settings = trainer.settings
     with TerminalReport(settings.epochs, trainer.steps * settings.batch_size) if progress else Silence() as report:
-        seconds = trainer.train(report)
+        seconds = trainer.train(report, *listeners)
     return Fitted(*trainer.finish(), seconds)
 
 

@@ -14,13 +14,13 @@ import numpy as np
 
 from minivae import evaluate, importance, intervals
 from minivae.errors import MinivaeError
+from minivae.latent import ACTIVE
 from minivae.models import VAE
 from minivae.ops.batch import DeviceImages
 from minivae.ops.batch_norm import merge_moments
 from minivae.ops.reparameterize import EVALUATE, Noise
 from minivae.tensor import no_grad
 
-ACTIVE = 0.01       # variance of a number's mean over the images from which on it is active (Burda et al. 2016)
 
 
 def silent(decoded: int) -> None:
