@@ -44,7 +44,7 @@ DEFAULTS = {"digits": {"labels": 100, "models": "shared,m2", "baseline_steps": 5
             "fashion-mnist": {"labels": 1000, "models": "shared", "baseline_steps": 1000, "baseline_rate": 1e-3}}
 SETTINGS = {"digits": {"hidden": (256, 128), "code": 32, "likelihood": "bernoulli", "epochs": 20},
             "fashion-mnist": {"arch": "conv", "channels": (16, 32), "hidden": (128,), "code": 32, "likelihood": "bernoulli",
-                              "epochs": 2, "batch_size": 250, "ema": 0.99, "consistency": 300.0, "shift": 2, "mirror": True}}
+                              "epochs": 10, "batch_size": 250, "ema": 0.99, "consistency": 300.0, "shift": 2, "mirror": True}}
 
 
 class Classifier(Module):
@@ -108,7 +108,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--draws", type=int, default=5, help="seeds 0 to this - 1")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--models", help="of models.SEMI; empty for the baseline alone")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", 
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
                         help="a setting of the models, as in settings.toml")
     parser.add_argument("--baseline-steps", type=int, help="0 for no baseline")
     parser.add_argument("--baseline-batch", type=int, default=50)
