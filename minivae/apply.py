@@ -50,6 +50,14 @@ def classify(model: ClassVAE, images: np.ndarray) -> np.ndarray:
     return np.concatenate([model.classify(x) for x in _batches(model, images)])
 
 
+def transfer(model: ClassVAE, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What the model takes of images, (count, height, width, channels), and that in every class, in the same style: (count,
+    classes, height, width, channels), both in [0, 1]."""
+    shown, made = zip(*((model.device.to_host(x), model.transfer(x))
+                        for x in _batches(model, images, max(1, BATCH // model.classes))), strict=True)
+    return np.concatenate(shown).astype(np.float32).reshape(images.shape), np.concatenate(made)
+
+
 def decode(model: VAE, codes: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
     """The images of codes (count, code): (count, height, width, channels) in [0, 1].
 
@@ -75,9 +83,9 @@ def _matrix(model: ClassVAE, labels: np.ndarray):
     return model.one_hot(labels) if labels.ndim == 1 else model.device.from_host(labels.astype(model.dtype))
 
 
-def _batches(model: VAE, images: np.ndarray) -> Iterator:
+def _batches(model: VAE, images: np.ndarray, size: int = BATCH) -> Iterator:
     """What the model takes of images, device arrays (rows, pixels); it is left in evaluation."""
     model.eval()
     held = on_device(model, images)
-    for start, size in held.ranges(BATCH):
-        yield held.batch(start, size, Noise(0, 0, EVALUATE))[0]
+    for start, count in held.ranges(size):
+        yield held.batch(start, count, Noise(0, 0, EVALUATE))[0]

@@ -96,7 +96,10 @@ def _on_host(values, name: str) -> np.ndarray:
     if not isinstance(values, np.ndarray) and hasattr(values, "__cuda_array_interface__"):
         raise TypeError(f"{name} is an array on a GPU, of {type(values).__module__}, but must be one of NumPy: copy it to "
                         "the host, as with cupy.asnumpy")
-    return np.asarray(values)
+    try:
+        return np.asarray(values)
+    except ValueError:      # lists of several lengths
+        raise UsageError(f"{name} is no array: its entries are of several shapes; give all of them one") from None
 
 
 def _in_shape(array: np.ndarray, shape: tuple[int, int, int] | None, name: str) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 from minivae import animations, apply, pictures
 from minivae.data import Dataset
 from minivae.models import VAE, ClassVAE
-from minivae.ops.reparameterize import EVALUATE, SAMPLE, Noise
+from minivae.ops.reparameterize import SAMPLE, Noise
 from minivae.runs import PICTURES, Run
 
 SAMPLES = 100           # images in the picture of samples
@@ -29,9 +29,8 @@ def styles(model: ClassVAE, count: int, seed: int):
 
 def transfer(model: ClassVAE, images: np.ndarray):
     """The picture of images (uint8), one a row: itself, then its style in every class."""
-    x = _as_taken(model, images)
-    own = model.device.to_host(x).astype(np.float32).reshape(len(images), 1, *model.image_shape)
-    rows = np.concatenate([own, model.transfer(x)], axis=1)
+    own, made = apply.transfer(model, images)
+    rows = np.concatenate([own[:, np.newaxis], made], axis=1)
     return pictures.grid(rows.reshape(-1, *model.image_shape), columns=model.classes + 1)
 
 
@@ -60,8 +59,3 @@ def all_of(run: Run, model: VAE, dataset: Dataset, seed: int) -> None:
 def are_there(run: Run) -> bool:
     """Whether the run folder has the pictures that every run has."""
     return all((run.folder / name).exists() for name in PICTURES[:3])
-
-
-def _as_taken(model: VAE, images: np.ndarray):
-    """Images (uint8) as the model takes them, (rows, pixels)."""
-    return apply.on_device(model, images).batch(0, len(images), Noise(0, 0, EVALUATE))[0]

@@ -18,7 +18,7 @@ from minivae.errors import MinivaeError, UsageError
 from minivae.evaluate import Score
 from minivae.ops.reparameterize import SAMPLE, Noise, standard_normal
 from minivae.report import last_line
-from minivae.runs import Run, Settings, checked
+from minivae.runs import Run, Settings, build, checked
 
 OWN = ("device", "image_shape")     # arguments that are no settings of a training
 
@@ -95,6 +95,7 @@ class VAE:
         self.history: list[Epoch] = []
         self._model: models.VAE | None = None
         self._settings: Settings | None = None
+        _check_device(self.device)
         if self.image_shape is not None:
             self.image_shape = arrays.image_shape(self.image_shape)
         checked(self._told())
@@ -133,7 +134,7 @@ class VAE:
         labels = None if y is None else arrays.labels(y, len(train))
         if labels is not None and labels.max() < 0:
             raise UsageError("y has no label at all: leave it out")
-        V, v = validation if isinstance(validation, tuple) else (validation, None)
+        V, v = _images_and_labels(validation)
         test = train[:0] if V is None else arrays.images(V, train.shape[1:], "validation")
         if v is not None:
             if labels is None:
@@ -234,6 +235,13 @@ class VAE:
         found = apply.classify(self.model, self._images(X))
         return found if probabilities else found.argmax(1)
 
+    def transfer(self, X) -> np.ndarray:
+        """Every image in every class, each in its own style, by a model that was trained with labels: its mean code (under the
+        most probable class) decoded under each. float32 (n, classes, height, width, channels) in [0, 1].
+        """
+        self._check_classes("transfer")
+        return apply.transfer(self.model, self._images(X))[1]
+
     # ---- files ----
 
     def save(self, path: str | os.PathLike, *, overwrite: bool = False) -> None:
@@ -268,11 +276,29 @@ class VAE:
         Args:
             checkpoint: "last", "best" (the epoch with the lowest test cost), or the number of steps after which it was written.
         """
-        model, settings = Run(path).load(select(device)[0] if isinstance(device, str) else device, checkpoint)
+        _check_device(device)
+        model, settings = Run(path).load(_chosen(device), checkpoint)
         told = {f.name: getattr(settings, f.name) for f in fields(cls) if f.name not in OWN}
         vae = cls(**told, device=device)
         vae._model, vae._settings = model, settings
         return vae
+
+    def __getstate__(self) -> dict:
+        """What copy.deepcopy and pickle keep: the arguments, and the trained model as arrays on the host. A device that was given
+        as an object is kept by its name."""
+        model, kept = self._model, self.__dict__ | {"device": self.device if isinstance(self.device, str) else self.device.name}
+        if model is not None:
+            state = {name: model.device.to_host(value) for name, value in model.state_dict().items()}
+            kept["_model"] = (model.image_shape, model.classes, state)
+        return kept
+
+    def __setstate__(self, kept: dict) -> None:
+        self.__dict__.update(kept)
+        if kept["_model"] is not None:
+            image_shape, classes, state = kept["_model"]
+            self._model = build(self.settings, image_shape, _chosen(self.device), classes)
+            self._model.load_state_dict(state)
+            self._model.eval()
 
     # ---- inside ----
 
@@ -310,6 +336,26 @@ class VAE:
         if not self.model.classes:
             raise UsageError(f"{what} takes a model that knows of classes, but this one was trained without labels: give "
                              "fit a y")
+
+
+def _check_device(device) -> None:
+    if not isinstance(device, str | Device):
+        raise UsageError(f'device is {device!r}, but must be "auto", "cpu", "cuda", "cuda:N" or a Device')
+
+
+def _chosen(device: str | Device) -> Device:
+    return select(device)[0] if isinstance(device, str) else device
+
+
+def _images_and_labels(validation):
+    """What fit() takes as `validation` as two: images, and their labels or None for each that is not given. A list is a pair
+    where its second entry is flat and its first is not, which no images are."""
+    if isinstance(validation, tuple) and len(validation) != 2:
+        raise UsageError(f"validation has {len(validation)} entries, but must be images, or a pair of images and their labels")
+    if isinstance(validation, tuple) or (isinstance(validation, list) and len(validation) == 2
+                                         and np.ndim(validation[1]) == 1 < np.ndim(validation[0])):
+        return validation
+    return validation, None
 
 
 def _all_known(labels, count: int, name: str) -> np.ndarray:

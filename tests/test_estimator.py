@@ -1,5 +1,7 @@
 """minivae.VAE: arrays in, arrays out, the same numbers as the library and the command line give, and errors in words."""
 
+import copy
+import pickle
 import types
 from dataclasses import fields
 
@@ -181,6 +183,41 @@ def test_save_and_load(vae, digits, tmp_path):
     _same(refitted.encode(digits.test_images), vae.encode(digits.test_images))
 
 
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda vae: pickle.loads(pickle.dumps(vae))], ids=["deepcopy", "pickle"])
+def test_copies(labelled, digits, copied):
+    """A copy gives the same, has the same arguments and history, and is its own: what is trained into one is not in the
+    other. An untrained one is copied, too."""
+    images = digits.test_images
+    twin, before = copied(labelled), labelled.encode(images)
+    assert twin.settings == labelled.settings and twin.history == labelled.history and twin.device == "cpu"
+    _same(twin.encode(images), before)
+    _same(twin.classify(images, probabilities=True), labelled.classify(images, probabilities=True))
+    assert twin.score(images, digits.test_labels) == labelled.score(images, digits.test_labels)
+    twin.model.heads.weight.data[...] = 0
+    _same(labelled.encode(images), before)
+    with pytest.raises(UsageError, match="not trained yet"):
+        copied(VAE(code=3)).model
+    assert copied(VAE(code=3)) is not None and copied(VAE(code=3, image_shape=(4, 4))).image_shape == (4, 4, 1)
+
+
+def test_a_copy_on_a_device_that_was_given(fast_device, digits):
+    vae = VAE(**SMALL, device=fast_device).fit(digits.train_images, progress=False)
+    twin = copy.deepcopy(vae)
+    assert twin.device == fast_device.name and twin.model.device is fast_device
+    _same(twin.encode(digits.test_images), vae.encode(digits.test_images))
+
+
+def test_validation_as_a_list_is_a_pair_or_images(digits):
+    """[images, labels] as (images, labels); a list of images stays that."""
+    y, few = digits.train_labels.astype(int), digits.test_images[:2, ..., 0]
+    fit = VAE(**{**SMALL, "epochs": 1}, device="cpu").fit
+    pair = fit(digits.train_images, y, [digits.test_images, digits.test_labels], progress=False).history[0].test
+    assert pair == fit(digits.train_images, y, (digits.test_images, digits.test_labels), progress=False).history[0].test
+    assert pair.error is not None
+    alone = fit(digits.train_images, validation=few, progress=False).history[0].test
+    assert alone == fit(digits.train_images, validation=list(few), progress=False).history[0].test
+
+
 def test_runs_of_a_training_are_loaded(digits, tmp_path, cpu):
     """From the folder that a training wrote; what save() makes of it has the model, but no state to go on training with."""
     run = Run.create(Settings(**SMALL), tmp_path / "run")
@@ -324,6 +361,13 @@ BAD_CALLS = [
     (lambda v: VAE(image_shape=784), UsageError, r"image_shape is 784, but must be \(height, width\)")]
 
 
+BAD_CALLS += [
+    (lambda v: VAE(device=None), UsageError, 'device is None, but must be "auto", "cpu"'),
+    (lambda v: VAE.load("x", device=0), UsageError, "device is 0"),
+    (lambda v: v.encode([X[0], X[0, :5]]), UsageError, "X is no array: its entries are of several shapes"),
+    (lambda v: VAE(device="cpu").fit(X, [[1], [2, 3]]), UsageError, "y is no array")]
+
+
 @pytest.mark.parametrize("bad", BAD_CALLS, ids=[words for _, _, words in BAD_CALLS])
 def test_bad_calls(vae, bad):
     call, kind, words = bad
@@ -348,7 +392,11 @@ BAD_FITS = [
     ({}, {**FIT, "y": np.zeros(9, int)}, r"y is of shape \(9,\), but must have a label for each of 10 images"),
     ({}, {**FIT, "y": np.full(10, -2)}, "y holds -2"), ({}, {**FIT, "y": np.zeros(10, int)}, "at least 2"),
     ({}, {**FIT, "validation": (X, np.zeros(10, int))}, "validation has labels, but y is not given"),
-    ({}, {**FIT, "y": np.arange(10), "validation": (X, np.full(10, -1))}, "every image needs its label")]
+    ({}, {**FIT, "y": np.arange(10), "validation": (X, np.full(10, -1))}, "every image needs its label"),
+    ({}, {**FIT, "y": np.arange(10), "validation": [X, np.full(10, -1)]}, "every image needs its label"),
+    ({}, {**FIT, "validation": (X, np.zeros(10, int), 3)}, "validation has 3 entries, but must be images, or a pair"),
+    ({}, {**FIT, "validation": (X,)}, "validation has 1 entries"),
+    ({}, {**FIT, "validation": [X, 3]}, "validation is no array")]
 
 
 @pytest.mark.parametrize("bad", BAD_FITS, ids=[words for _, _, words in BAD_FITS])

@@ -1,7 +1,6 @@
 """`minivae serve`, as a person uses it."""
 
 import json
-import re
 import signal
 import socket
 import time

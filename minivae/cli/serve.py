@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from minivae.cli.options import Name, device_option, images_for
+from minivae.cli.options import Name, checkpoint_option, device_option, images_for
 
 
 @click.command()
@@ -17,8 +17,10 @@ from minivae.cli.options import Name, device_option, images_for
               help="Another name that the page is opened by; may be given several times.")
 @click.option("--data", type=Name(), metavar="NAME|PATH", help="Other images to start from than the run's own.")
 @click.option("--open", "browser", is_flag=True, help="Open the page in a browser.")
+@checkpoint_option
 @device_option
-def serve(run: str, host: str, port: int, others: tuple[str, ...], data: str | None, browser: bool, device: str) -> None:
+def serve(run: str, host: str, port: int, others: tuple[str, ...], data: str | None, browser: bool,
+          which: str, device: str) -> None:
     """Serve a page to play with the model of RUN.
 
     Sliders move the numbers of a code and the picture follows; a class can be kept, an own image dropped in and walked
@@ -47,7 +49,7 @@ def serve(run: str, host: str, port: int, others: tuple[str, ...], data: str | N
         hosts = Guard(host, port, others)
         where = thread(announced, device, click.echo)
         thread(kernels.prepare, where)
-        vae = thread(VAE.load, run, where)
+        vae = thread(VAE.load, run, where, which)
         dataset = _dataset(vae, run, data)
         names = dataset.class_names if dataset is not None and data is None else ()
         served = Served(vae, dataset.test_images if dataset is not None else None, thread, names)
