@@ -11,6 +11,7 @@ TEST = [
     "pytest>=8",            # runs the tests
     "pytest-xdist>=3.5",    # on all processors
     "hypothesis>=6.100",    # feeds the readers what nobody thought of
+    "playwright>=1.50",     # opens pages in the Chromium that is installed
 ]
 
 setup(
