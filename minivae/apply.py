@@ -47,7 +47,7 @@ def decode(model: VAE, codes: np.ndarray, labels: np.ndarray | None = None) -> n
     """The images of codes (count, code): (count, height, width, channels) in [0, 1].
 
     Args:
-        labels: whole numbers (count,), the classes, of a model that knows of them.
+        labels: of a model that knows of classes: whole numbers (count,), or shares of the classes, floats (count, classes).
 
     Raises:
         UsageError: a label that is no class.
@@ -56,10 +56,15 @@ def decode(model: VAE, codes: np.ndarray, labels: np.ndarray | None = None) -> n
     images = []
     for start in range(0, len(codes), BATCH):
         part = slice(start, start + BATCH)
-        classes = () if labels is None else (model.one_hot(labels[part]),)
+        classes = () if labels is None else (_classes(model, labels[part]),)
         with no_grad():
             images.append(model.images(model.decode(model.device.from_host(codes[part]), *classes)))
     return np.concatenate(images)
+
+
+def _classes(model: ClassVAE, labels: np.ndarray):
+    """The device matrix (count, classes) of labels as decode() takes them."""
+    return model.one_hot(labels) if labels.ndim == 1 else model.device.from_host(labels.astype(model.dtype))
 
 
 def _batches(model: VAE, images: np.ndarray) -> Iterator:
