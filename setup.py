@@ -20,10 +20,10 @@ setup(
     description="Variational autoencoders from scratch: own autodiff, own CUDA kernels, fast on a GPU and on a CPU",
     python_requires=">=3.11",
     packages=["minivae", "minivae.cli", "minivae.nn", "minivae.ops", "minivae.models", "minivae.optim", "minivae.digits",
-              "minivae._kernels", "minivae._kernels.host"],
+              "minivae.page", "minivae._kernels", "minivae._kernels.host"],
     package_dir={"minivae._kernels": "kernels", "minivae._kernels.host": "kernels/host"},
-    package_data={"minivae.digits": ["*.gz", "*.md"], "minivae._kernels": ["*.cu", "*.cuh"],
-                  "minivae._kernels.host": ["*.cpp", "*.h"]},
+    package_data={"minivae.digits": ["*.gz", "*.md"], "minivae.page": ["*.jinja", "*.css"],
+                  "minivae._kernels": ["*.cu", "*.cuh"], "minivae._kernels.host": ["*.cpp", "*.h"]},
     install_requires=[
         "numpy>=1.26",          # arrays on the CPU
         "click>=8.1",           # the command line
@@ -31,6 +31,7 @@ setup(
         "pillow>=10",           # pictures
         "safetensors>=0.4",     # checkpoints that cannot run code
         "platformdirs>=4",      # where the system wants caches
+        "jinja2>=3.1",          # the page of a run
     ],
     extras_require={
         "cuda12": ["cupy-cuda12x[ctk]>=14"],        # arrays on a GPU, by the CUDA version of the driver; [ctk]: from 14 on

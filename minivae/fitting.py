@@ -16,7 +16,7 @@ from minivae.models import ARCHITECTURES
 from minivae.rates import RATES
 from minivae.report import Silence, TerminalReport
 from minivae.runs import Settings
-from minivae.training import Trainer
+from minivae.training import Listener, Trainer
 
 # What holds where nothing is said, by architecture: on few images, and from LARGE_COUNT training images on.
 LARGE_COUNT = 20_000
@@ -86,10 +86,11 @@ def prepare(told: Mapping[str, object], dataset: Dataset, device: str | Device, 
     return Trainer(settings, dataset, where)
 
 
-def train(trainer: Trainer, progress: bool = True) -> Fitted:
+def train(trainer: Trainer, *listeners: Listener, progress: bool = True) -> Fitted:
     """All epochs and the fixed-point statistics after them.
 
     Args:
+        listeners: are told how it goes, after the bar and the lines.
         progress: show a bar and a line an epoch.
 
     Raises:
@@ -97,7 +98,7 @@ def train(trainer: Trainer, progress: bool = True) -> Fitted:
     """
     settings = trainer.settings
     with TerminalReport(settings.epochs, trainer.steps * settings.batch_size) if progress else Silence() as report:
-        seconds = trainer.train(report)
+        seconds = trainer.train(report, *listeners)
     return Fitted(*trainer.finish(), seconds)
 
 

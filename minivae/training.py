@@ -118,7 +118,7 @@ class Trainer:
         return Weights(beta, s.free_bits, s.samples if number >= warm_up else 1, s.label_weight, s.label_kl, consistency,
                        s.shift, s.mirror)
 
-    def train(self, listener: Listener) -> float:
+    def train(self, *listeners: Listener) -> float:
         """All epochs. Returns the seconds that they took.
 
         Raises:
@@ -133,8 +133,9 @@ class Trainer:
                 self.step(number)
                 if time.perf_counter() - looked > LOOK_EVERY:
                     looked = time.perf_counter()
-                    done = number - first + 1
-                    listener.progress((number + 1) * self.settings.batch_size, self._score(done))
+                    cost = self._score(number - first + 1)
+                    for listener in listeners:
+                        listener.progress((number + 1) * self.settings.batch_size, cost)
             train_cost = self._score(self.steps_an_epoch)
             self.schedule.observe(train_cost)
             rate = self.steps_an_epoch * self.settings.batch_size / (time.perf_counter() - started)
@@ -145,7 +146,8 @@ class Trainer:
                 result = Epoch(epoch + 1, first + self.steps_an_epoch, train_cost, test, rate, time.perf_counter() - began)
                 self._record(result)
             self.history.append(result)
-            listener.epoch(result)
+            for listener in listeners:
+                listener.epoch(result)
         return time.perf_counter() - began
 
     def finish(self) -> tuple[Score | None, Passes]:

@@ -19,6 +19,7 @@ COMMANDS = {
     "train": ("train", "Train a VAE."),
     "sample": ("pictures", "Draw samples from the model of RUN, a folder that training wrote."),
     "reconstruct": ("pictures", "Draw test images over their reconstructions by the model of RUN."),
+    "report": ("report", "Write report.html, the page of RUN, a folder that training wrote."),
     "eval": ("evaluate", "Measure the model of RUN, a folder that training wrote."),
     "classify": ("classify", "Tell the classes of images by the model of RUN."),
     "summary": ("inspect", "List the layers of a model."),

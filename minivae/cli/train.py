@@ -69,10 +69,12 @@ from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULE
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same run; of the labels' choice, too.")
 @device_option
 @click.option("--out", type=Name(), metavar="FOLDER", help="The run folder.  [default: runs/<data>-<arch>-<number>]")
-def train(device: str, out: str | None, **options) -> None:
+@click.option("--page/--no-page", default=True, show_default=True, help="Keep report.html in the run folder, a page to look at "
+              "while training goes on and after it.")
+def train(device: str, out: str | None, page: bool, **options) -> None:
     """Train a VAE.
 
-    Leaves a run folder with the checkpoint, the settings, the metrics of every epoch and pictures.
+    Leaves a run folder with the checkpoint, the settings, the metrics of every epoch, pictures and a page that shows it all.
 
     \b
     Examples:
@@ -82,6 +84,7 @@ def train(device: str, out: str | None, **options) -> None:
       minivae train --hidden 300,300 --code 40 --likelihood bernoulli --binarize
     """
     from minivae import data, drawing, fitting
+    from minivae.page.following import Following
     from minivae.report import last_line
     from minivae.runs import Run
 
@@ -91,14 +94,21 @@ def train(device: str, out: str | None, **options) -> None:
     trainer = fitting.prepare(options, dataset, device, say=click.echo)
     trainer.run = run = Run.create(trainer.settings, out)
     click.echo(f"{fitting.describe(trainer)}; into {run.folder}")
+    pages = [Following(trainer, run)] if page else []
     try:
-        fitted = fitting.train(trainer)
+        fitted = fitting.train(trainer, *pages)
         drawing.all_of(run, trainer.model, dataset, trainer.settings.seed)
+        for each in pages:
+            each.finish(fitted.score)
     except BaseException as error:
         if run.discard_unless_saved():
+            for each in pages:
+                each.stop()
             error.add_note(f"{run.folder} keeps the model after {trainer.saved_epoch} of {trainer.settings.epochs} epochs: "
                            f"`minivae sample {run.folder}` and `minivae reconstruct {run.folder}` draw with it")
         raise
     click.echo(f"fixed-point statistics after {fitted.passes.count} passes over the training images; "
                f"pictures and checkpoint in {run.folder}")
+    for each in pages:
+        click.echo(f"look at {each.path}")
     click.echo(last_line(fitted.score, fitted.seconds))

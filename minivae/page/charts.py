@@ -13,8 +13,8 @@ from minivae.page.scale import Scale, fitting, in_words
 
 WIDTH, HEIGHT = 400, 250
 LEFT, RIGHT, TOP, BOTTOM = 48, 10, 10, 36       # what axes take of it
+TALL = (480, 400)       # of the chart of bars, which stands beside that of points
 SIDE = 520              # of the chart of points
-MARGIN = 14
 MOST_POINTS = 400       # of a line
 MOST_TITLES = 100       # of a line, that say their number where the pointer is
 DOTS = 30               # points of a line, up to which each is marked
@@ -61,8 +61,8 @@ def bars(title: str, heights: Sequence[float], names: Sequence[str], marked: Seq
         along: what the bars are.
     """
     count = len(heights)
-    x = fitting([0, count], LEFT, WIDTH - RIGHT, logarithmic=False, whole=True)
-    y = fitting(heights, HEIGHT - BOTTOM, TOP, zero=True, logarithmic=False)
+    x = fitting([0, count], LEFT, TALL[0] - RIGHT, logarithmic=False, whole=True)
+    y = fitting(heights, TALL[1] - BOTTOM, TOP, zero=True, logarithmic=False)
     parts = [_axes(x, y, along, unit)]
     width = (x(1) - x(0)) if count else 1
     gap = min(2.0, width * 0.2)
@@ -70,29 +70,33 @@ def bars(title: str, heights: Sequence[float], names: Sequence[str], marked: Seq
         parts.append(Markup('<rect class="bar{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"><title>{}</title></rect>')
                      .format(" on" if mark else "", x(i) + gap / 2, min(y(height), y(0) - 0.7), width - gap,
                              max(y(0) - y(height), 0.7), name))
-    return _svg(WIDTH, HEIGHT, f"{title}, {unit}", parts)
+    return _svg(*TALL, f"{title}, {unit}", parts)
 
 
-def points(title: str, places: np.ndarray, labels: np.ndarray | None, names: dict[int, str], *, axes: tuple[str, str]) -> Markup:
-    """A map of points, of one scale on both axes where their names begin alike, coloured by label.
+def points(title: str, places: np.ndarray, labels: np.ndarray | None, names: dict[int, str], *, axes: tuple[str, str],
+           alike: bool) -> Markup:
+    """A map of points, coloured by label.
 
     Args:
         places: (count, 2), finite.
         labels: (count,), -1 for none; None where none has one.
         names: of the labels.
         axes: what lies along, and up.
+        alike: whether both axes have one scale.
     """
-    inner = (MARGIN, SIDE - MARGIN)
-    x = fitting(places[:, 0].tolist(), *inner, logarithmic=False)
-    y = fitting(places[:, 1].tolist(), *reversed(inner), logarithmic=False)
+    (left, down), (right, up) = places.min(0), places.max(0)
+    if alike:
+        half = max(right - left, up - down) / 2
+        left, right = (left + right) / 2 - half, (left + right) / 2 + half
+        down, up = (down + up) / 2 - half, (down + up) / 2 + half
+    x = fitting([left, right], LEFT, SIDE - RIGHT, logarithmic=False)
+    y = fitting([down, up], SIDE - BOTTOM, SIDE - BOTTOM - (x.end - x.start), logarithmic=False)
     at = [(f"{x(a):.0f}", f"{y(b):.0f}") for a, b in places.tolist()]
-    parts = [Markup('<rect class="frame" x="0.5" y="0.5" width="{0}" height="{0}"/>').format(SIDE - 1)]
+    parts = [_axes(x, y, axes[0], axes[1])]
     for style, members in _groups(labels, len(places)):
         parts.append(Markup('<path class="point {}" d="{}"/>').format(style, "".join("M{} {}h0".format(*at[i]) for i in members)))
     if labels is not None and len(names) <= LABELLED:
         parts += _names_among(places, labels, names, x, y)
-    parts += [Markup('<text class="axis" x="{}" y="{}" text-anchor="end">{} →</text>').format(SIDE - 8, SIDE - 8, axes[0]),
-              Markup('<text class="axis" transform="translate(17 8) rotate(-90)" text-anchor="end">{} →</text>').format(axes[1])]
     return _svg(SIDE, SIDE, title, parts)
 
 
@@ -135,6 +139,8 @@ def _axes(x: Scale, y: Scale, along: str, up: str) -> Markup:
         parts.append(Markup('<text class="tick" x="{:.1f}" y="{:.1f}" dy="0.35em" text-anchor="end">{}</text>').format(
             x.start - 6, y(tick), in_words(tick, 3)))
     for tick in x.ticks:
+        parts.append(Markup('<line class="mark" x1="{0:.1f}" x2="{0:.1f}" y1="{1:.1f}" y2="{2:.1f}"/>').format(
+            x(tick), y.start, y.start + 4))
         parts.append(Markup('<text class="tick" x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>').format(
             x(tick), y.start + 16, in_words(tick, 6)))
     parts.append(Markup('<line class="base" x1="{0:.1f}" x2="{1:.1f}" y1="{2:.1f}" y2="{2:.1f}"/>').format(x.start, x.end, y.start))

@@ -12,7 +12,7 @@ from minivae.page import charts, codes, facts
 from minivae.page.charts import Line
 from minivae.page.facts import Facts
 from minivae.page.history import column, thinned
-from minivae.page.looks import REACH, SMALL, STEPS, Looks
+from minivae.page.looks import SMALL, STEPS, VALUES, Looks
 from minivae.page.scale import in_words
 from minivae.page.tiles import tiles
 
@@ -68,7 +68,7 @@ def content(known: Facts, looks: Looks) -> dict:
     return {"facts": known, "lead": _lead(known), "state": _state(known), "figures": _figures(known, looks),
             "charts": _charts(known), "table": _table(known), "settings": _settings(known), "about": _about(known),
             "aspect": _aspect(known.image_shape), "small": max(known.image_shape[:2]) <= SMALL,
-            "steps": [in_words(v, 2) for v in np.linspace(-REACH, REACH, STEPS)],
+            "steps": [in_words(value) for value in VALUES],
             "which": "test images" if looks.held_out else "training images", **_pictures(looks), **_space(looks)}
 
 
@@ -182,11 +182,12 @@ def _aspect(image_shape: tuple[int, int, int]) -> float:
 def _pictures(looks: Looks) -> dict:
     """All rows of pictures, within the budget."""
     budget = {name: int(share * BUDGET) for name, share in SHARES.items()}
-    found: dict = {"samples": tiles(looks.samples, budget["samples"]), "styles": _by_class(looks, looks.styles, budget["styles"]),
-                   "transfer": _by_class(looks, looks.transfer, budget["transfer"])}
+    found: dict = dict.fromkeys(("shown_pairs", "best", "worst", "walks", "traverses"))
+    found |= {"samples": tiles(looks.samples, budget["samples"]), "styles": _by_class(looks, looks.styles, budget["styles"]),
+              "transfer": _by_class(looks, looks.transfer, budget["transfer"])}
     if looks.coded is None:
         return found
-    pairs, extremes = (small if max(looks.samples.shape[1:3]) <= SMALL else large
+    pairs, extremes = (small if max(looks.coded.images.shape[1:3]) <= SMALL else large
                        for small, large in (PAIRS, EXTREMES))
     found["shown_pairs"] = _pairs(looks, np.arange(len(looks.coded.cost))[:pairs], budget["pairs"])
     ranks = np.argsort(np.nan_to_num(looks.coded.cost, nan=np.inf), kind="stable")
@@ -197,7 +198,7 @@ def _pictures(looks: Looks) -> dict:
                            [("", "", "from one image to another")] * len(looks.walks), framed=(0, STEPS + 1))
     kl = looks.coded.kl
     found["traverses"] = _rows([t.steps for t in looks.traverses], budget["traverses"],
-                               [(f"{t.unit}", f"{in_words(kl[t.unit], 2)} nats", f"number {t.unit} of the code from −3 to 3")
+                               [(f"{t.unit}", f"KL {in_words(kl[t.unit], 2)}", f"number {t.unit} of the code from −3 to 3")
                                 for t in looks.traverses])
     return found
 
@@ -232,12 +233,13 @@ def _by_class(looks: Looks, images: np.ndarray | None, budget: int) -> dict | No
 def _space(looks: Looks) -> dict:
     """The map of the codes, and how far each of their numbers is in use."""
     if looks.coded is None:
-        return {}
+        return {"map": None}
     places, axes, share = codes.flat(looks.coded, looks.order)
     labels = looks.labels
     present = [] if labels is None else [label for label in np.unique(labels).tolist() if label >= 0]
     names = {label: _name(looks, label) for label in present}
-    shown = charts.points(f"A map of the codes of {len(places):,} images", places, labels, names, axes=axes)
+    shown = charts.points(f"A map of the codes of {len(places):,} images", places, labels, names, axes=axes,
+                          alike=looks.coded.mu.shape[1] > 1)
     order = looks.order[:BARS].tolist()
     kl = np.nan_to_num(looks.coded.kl)
     order = sorted(order, key=lambda unit: -kl[unit])

@@ -12,11 +12,13 @@ from minivae.models import VAE
 from minivae.ops.reparameterize import SAMPLE, Noise, standard_normal
 from minivae.page import coding
 from minivae.page.coding import Coded
+from minivae.page.tiles import shrunk
 
 SMALL = 48              # pixels of the longer side, up to which images are shown many at a time
-STEPS = 9               # between two images, and of a number of the code
+SAMPLES, FEW_SAMPLES = 96, 48       # of small images, and of larger ones
 WALKS, TRAVERSES = 8, 10
-REACH = 3.0             # standard deviations of the prior that a number of the code is moved each way
+STEPS = 9               # from one image to another
+VALUES = (-3, -2, -1, 0, 1, 2, 3)       # that a number of the code takes, in standard deviations of the prior
 STYLES, CLASSES = 8, 12     # rows and columns of what every class looks like
 
 
@@ -35,11 +37,11 @@ class Walk:
 
 @dataclass(frozen=True)
 class Traverse:
-    """One number of an image's code moved from -REACH to REACH.
+    """One number of an image's code set to each of VALUES.
 
     Attributes:
         unit: which number.
-        steps: (STEPS, ...).
+        steps: (VALUES, ...).
     """
 
     unit: int
@@ -48,7 +50,7 @@ class Traverse:
 
 @dataclass(frozen=True)
 class Looks:
-    """All that the page shows of a model.
+    """All that the page shows of a model. Images that are drawn are uint8 as shrunk() makes them.
 
     Attributes:
         samples: draws of the prior; of a model with classes, of each in turn.
@@ -88,11 +90,11 @@ def look(model: VAE, dataset: Dataset | None, seed: int) -> Looks:
         seed: of the draws of the prior.
     """
     model.eval()
-    few = max(model.image_shape[:2]) > SMALL
     noise = Noise(seed, 0, SAMPLE)
-    found = {"samples": model.sample(48 if few else 96, noise)}
+    count = FEW_SAMPLES if max(model.image_shape[:2]) > SMALL else SAMPLES
+    found = {"samples": _decoded(model, _prior(model, count, noise), np.arange(count) % model.classes if model.classes else None)}
     if model.classes:
-        found["styles"] = _styles(model, noise)
+        found["styles"] = _in_classes(model, _prior(model, STYLES, noise))
     if dataset is None:
         return Looks(**found)
     held_out = len(dataset.test_images) > 0
@@ -108,12 +110,21 @@ def look(model: VAE, dataset: Dataset | None, seed: int) -> Looks:
                  order=order, variance=variance, walks=_walks(model, coded, labels), traverses=_traverses(model, coded, order))
 
 
-def _styles(model: VAE, noise: Noise) -> np.ndarray:
-    """Draws of the prior, each in the first classes."""
-    classes, device = min(model.classes, CLASSES), model.device
-    codes = device.to_host(standard_normal(device, STYLES, model.code, noise, model.dtype))
-    made = apply.decode(model, codes.repeat(classes, axis=0), np.tile(np.arange(classes), STYLES))
-    return made.reshape(STYLES, classes, *model.image_shape)
+def _prior(model: VAE, count: int, noise: Noise) -> np.ndarray:
+    return model.device.to_host(standard_normal(model.device, count, model.code, noise, model.dtype))
+
+
+def _decoded(model: VAE, codes: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
+    """The images of codes, see apply.decode; large ones a few at a time, of which shrunk() ones are kept."""
+    parts = [slice(start, start + coding.count_for(model.pixels)) for start in range(0, len(codes), coding.count_for(model.pixels))]
+    return np.concatenate([shrunk(apply.decode(model, codes[p], None if labels is None else labels[p])) for p in parts])
+
+
+def _in_classes(model: VAE, codes: np.ndarray) -> np.ndarray:
+    """Codes under the first classes: (codes, classes, ...)."""
+    classes = min(model.classes, CLASSES)
+    made = _decoded(model, codes.repeat(classes, axis=0), np.tile(np.arange(classes), len(codes)))
+    return made.reshape(len(codes), classes, *made.shape[1:])
 
 
 def _walks(model: VAE, coded: Coded, labels: np.ndarray | None) -> list[Walk]:
@@ -126,8 +137,8 @@ def _walks(model: VAE, coded: Coded, labels: np.ndarray | None) -> list[Walk]:
     if model.classes:       # the class goes over from one to the other, as the code does
         ends = np.eye(model.classes, dtype=np.float32)[coded.classes]
         shares = np.concatenate([latent.between(ends[a], ends[b], STEPS) for a, b in pairs])
-    steps = apply.decode(model, codes, shares).reshape(len(pairs), STEPS, *model.image_shape)
-    return [Walk(coded.images[[a, b]], way) for (a, b), way in zip(pairs, steps, strict=True)]
+    steps = np.split(_decoded(model, codes, shares), len(pairs))
+    return [Walk(shrunk(coded.images[[a, b]]), way) for (a, b), way in zip(pairs, steps, strict=True)]
 
 
 def _ends(count: int, labels: np.ndarray | None) -> list[tuple[int, int]]:
@@ -143,10 +154,10 @@ def _ends(count: int, labels: np.ndarray | None) -> list[tuple[int, int]]:
 
 def _traverses(model: VAE, coded: Coded, order: np.ndarray) -> list[Traverse]:
     """Of the first image's code, the most active numbers."""
-    units, values = order[:TRAVERSES].tolist(), np.linspace(-REACH, REACH, STEPS)
+    units, values = order[:TRAVERSES].tolist(), np.array(VALUES)
     codes = np.concatenate([latent.along(coded.mu[0], unit, values) for unit in units])
     classes = np.full(len(codes), coded.classes[0]) if model.classes else None
-    steps = apply.decode(model, codes, classes).reshape(len(units), STEPS, *model.image_shape)
+    steps = np.split(_decoded(model, codes, classes), len(units))
     return [Traverse(unit, way) for unit, way in zip(units, steps, strict=True)]
 
 
@@ -154,8 +165,4 @@ def _transfer(model: VAE, coded: Coded, labels: np.ndarray | None) -> np.ndarray
     """The first image of each class beside its style in every class."""
     own, first = np.unique(coded.classes if labels is None else labels, return_index=True)
     shown = first[own >= 0][:STYLES]
-    classes = min(model.classes, CLASSES)
-    codes = coded.mu[shown].repeat(classes, axis=0)
-    made = apply.decode(model, codes, np.tile(np.arange(classes), len(shown)))
-    made = made.reshape(len(shown), classes, *model.image_shape)
-    return np.concatenate([coded.images[shown][:, np.newaxis], made], axis=1)
+    return np.concatenate([shrunk(coded.images[shown])[:, np.newaxis], _in_classes(model, coded.mu[shown])], axis=1)

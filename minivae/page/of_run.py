@@ -6,20 +6,21 @@ from pathlib import Path
 
 from minivae import checkpoint
 from minivae.data import Dataset
-from minivae.device import Device
 from minivae.evaluate import Score
+from minivae.models import VAE
 from minivae.page import facts, history
 from minivae.page.content import content
 from minivae.page.facts import Facts
 from minivae.page.looks import look
 from minivae.page.writing import NAME, write
-from minivae.runs import Run
+from minivae.runs import Run, Settings
 
 
-def write_for(run: Run, device: Device, dataset: Dataset | None, trouble: str | None = None) -> Path:
+def write_for(run: Run, model: VAE, settings: Settings, dataset: Dataset | None, trouble: str | None = None) -> Path:
     """Write the page of a run anew, from its checkpoint and its metrics.
 
     Args:
+        model, settings: see Run.load.
         dataset: its images; None for a page without.
         trouble: why there are none.
 
@@ -29,7 +30,6 @@ def write_for(run: Run, device: Device, dataset: Dataset | None, trouble: str | 
     Raises:
         MinivaeError: the run cannot be read, or the page not be written.
     """
-    model, settings = run.load(device)
     told = checkpoint.load(run.checkpoint)[1]
     epoch = told.get("epoch")
     state = facts.SAVED if epoch is None else facts.FINISHED if epoch >= settings.epochs else facts.STOPPED

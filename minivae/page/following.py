@@ -1,0 +1,103 @@
+"""The page of a training that goes on: written anew at epochs' ends, as often as its share of the time allows."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from minivae import evaluate
+from minivae.errors import MinivaeError
+from minivae.evaluate import Score
+from minivae.page import facts, history
+from minivae.page.content import content
+from minivae.page.facts import Facts
+from minivae.page.looks import Looks, look
+from minivae.page.writing import NAME, write
+from minivae.runs import Run
+from minivae.training import SAMPLED, SAMPLED_PASSES, Epoch, Trainer
+
+SHARE = 0.02            # of the training's time that its pages take at most, but for the last one
+FIRST = 0.5             # seconds that the first page is taken to need
+
+
+class Following:
+    """Listens to a training and keeps its page.
+
+    Args:
+        trainer: whose model the page shows; its training is left as it is, bit for bit.
+        run: whose page it is.
+
+    Attributes:
+        path: where the page is.
+        spent: seconds that all pages took.
+        written: how often it was written.
+        trouble: why the page could not be written while training went on; None where it could.
+    """
+
+    def __init__(self, trainer: Trainer, run: Run):
+        self._trainer, self._run = trainer, run
+        self.path: Path = self._run.folder / NAME
+        self.spent, self.written, self.trouble = 0.0, 0, None
+        self._began, self._next = time.perf_counter(), FIRST
+        self._looks: Looks | None = None
+        self._facts = self._known()
+
+    def progress(self, images: int, cost: float) -> None:
+        """Nothing."""
+
+    def epoch(self, epoch: Epoch) -> None:
+        """Write the page if its time has come. What prevents it is kept as `trouble`: the training is worth more."""
+        elapsed = time.perf_counter() - self._began
+        if self.trouble or epoch.number == self._trainer.settings.epochs or self.spent + self._next > SHARE * elapsed:
+            return
+        try:
+            self._write(facts.TRAINING, epoch.number, None)
+        except (MinivaeError, MemoryError) as error:
+            self.trouble = error
+
+    def finish(self, score: Score | None) -> None:
+        """Write the last page.
+
+        Args:
+            score: of the model as it is kept.
+
+        Raises:
+            MinivaeError: it cannot be written.
+        """
+        self._write(facts.FINISHED, self._trainer.settings.epochs, score)
+
+    def stop(self) -> None:
+        """Write on the page, if there is one, that the training has stopped; the pictures are the last ones that were drawn."""
+        if self._looks is None:
+            return
+        rows = history.read(self._run.metrics)
+        known = replace(self._facts, state=facts.STOPPED, rows=rows, epoch=int(rows[-1]["epoch"]) if rows else 0)
+        write(self.path, {**content(known, self._looks), "cost": self._cost()})
+
+    def _write(self, state: str, epoch: int, score: Score | None) -> None:
+        began, trainer = time.perf_counter(), self._trainer
+        with trainer.evaluated():
+            if state == facts.TRAINING and not trainer.test_images.count:      # else they are those of the test images' cost
+                evaluate.fix_statistics(trainer.model, trainer.train_images, seed=trainer.settings.seed, limit=SAMPLED,
+                                        most=SAMPLED_PASSES)
+            self._looks = look(trainer.model, trainer.dataset, trainer.settings.seed)
+        known = replace(self._facts, state=state, epoch=epoch, rows=history.read(self._run.metrics), score=score)
+        shown = content(known, self._looks)
+        self.written += 1
+        write(self.path, {**shown, "cost": self._cost(time.perf_counter() - began)}, refresh=state == facts.TRAINING)
+        self._next = time.perf_counter() - began
+        self.spent += self._next
+
+    def _cost(self, more: float = 0.0) -> str:
+        """What the pages took of the training's time, in words; `more` seconds for the one that is being written."""
+        share = (self.spent + more) / max(time.perf_counter() - self._began, 1e-9)
+        times = "once" if self.written == 1 else f"{self.written:,} times"
+        return f"{times} so far, for {share:.1%} of the time"
+
+    def _known(self) -> Facts:
+        trainer = self._trainer
+        train_count, test_count = facts.counts(trainer.dataset)
+        return Facts(name=self._run.folder.resolve().name, settings=trainer.settings, state=facts.TRAINING, epoch=0, rows=[],
+                     score=None, image_shape=tuple(trainer.dataset.image_shape), train_count=train_count, test_count=test_count,
+                     parameters=trainer.flat.count, versions=facts.versions(), device=trainer.device.describe())

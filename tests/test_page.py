@@ -1,0 +1,248 @@
+"""The page of a run: what is on it, for every kind of run, and that nobody's names become part of its code."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from command_line import minivae
+from data_sets import idx, some_digits
+from pages import Page, data_set, page_of, trained
+from PIL import Image
+
+from minivae import VAE, checkpoint, fitting
+from minivae.errors import MinivaeError
+from minivae.page import facts, following, history, of_run
+from minivae.page.following import Following
+from minivae.runs import Run
+
+LARGEST = 3_000_000         # bytes of a page, whatever the run
+HOSTILE = "</style><script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7 * 7 }}"
+
+CASES = {
+    "grey": ({}, {}),
+    "no labels": ({"classes": None}, {}),
+    "labels": ({"classes": 3, "train": 12}, {"labels": 6}),
+    "labels, m2": ({"classes": 3, "train": 12}, {"labels": 6, "semi": "m2"}),
+    "labels, no test images": ({"classes": 3, "train": 12, "test": 0}, {"labels": 6}),
+    "many classes": ({"classes": 40, "train": 80, "test": 80}, {"labels": 40}),
+    "no test images": ({"test": 0}, {}),
+    "one test image": ({"test": 1}, {}),
+    "two training images": ({"train": 2, "test": 0}, {}),
+    "one pixel": ({"shape": (1, 1, 1)}, {}),
+    "one row": ({"shape": (1, 300, 1)}, {}),
+    "one column": ({"shape": (300, 1, 3)}, {}),
+    "colour": ({"shape": (7, 5, 3)}, {}),
+    "large": ({"shape": (200, 170, 3), "train": 20, "test": 20}, {}),
+    "one number": ({"classes": 2}, {"code": 1}),
+    "two numbers": ({}, {"code": 2}),
+    "convolutional": ({"shape": (8, 8, 3)}, {"arch": "conv", "channels": (4,)}),
+    "binarized": ({}, {"likelihood": "bernoulli", "binarize": True}),
+    "gaussian": ({}, {"likelihood": "gaussian"}),
+    "an average": ({}, {"ema": 0.9}),
+    "one epoch": ({}, {"epochs": 1}),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_kind_of_run_has_a_page(case, rng, cpu, tmp_path, monkeypatch):
+    """While it is trained and at its end: well formed, bounded, all pictures whole and of the images' kind, every section that
+    the run has something for, and a word on what it has not."""
+    shown, told = CASES[case]
+    dataset = data_set(rng, **shown)
+    run = trained(tmp_path / "run", dataset, cpu, monkeypatch, **told)
+    page = page_of(run)
+    assert (run.folder / "report.html").stat().st_size < LARGEST
+    sections = {attributes["id"] for attributes in page.all("section")}
+    tests = len(dataset.test_images)
+    expected = {"costs", "reconstructions", "samples", "traverses", "codes", "settings"}
+    expected |= {"walks"} if tests != 1 else set()
+    expected |= {"classes"} if "labels" in told else set()
+    assert sections == expected
+    pictures = page.all("img")
+    assert all("alt" in attributes for attributes in pictures)
+    for attributes in pictures:
+        kind, encoded = attributes["src"].split(",")
+        assert kind == "data:image/png;base64"
+        with Image.open(io.BytesIO(base64.b64decode(encoded))) as picture:
+            picture.load()
+            assert picture.mode == ("RGB" if dataset.image_shape[2] == 3 else "L") and max(picture.size) <= 160
+    assert ("There are no test images" in page.words) == (tests == 0)
+    assert "finished" in page.words and "epoch" in page.words
+
+
+def test_names_are_words_and_never_code(rng, cpu, tmp_path):
+    """Of the data, the classes, the folder and what went wrong: all are shown as they are, and nothing of them runs."""
+    dataset = data_set(rng, classes=2, name=HOSTILE, class_names=(HOSTILE, "<b>two"))
+    run = trained(tmp_path / HOSTILE.replace("/", "_"), dataset, cpu)
+    page = page_of(run)
+    names = {tag for tag, _ in page.tags}
+    assert "script" not in names and not any("onerror" in attributes for _, attributes in page.tags)
+    assert all(attributes["src"].startswith("data:image/png;base64,") for attributes in page.all("img"))
+    assert HOSTILE in page.words and "<b>two" in page.words and "49" not in page.words.split()
+    model, settings = run.load(cpu)
+    of_run.write_for(run, model, settings, None, f"no images: {HOSTILE}")
+    assert f"no images: {HOSTILE}" in page_of(run).words
+
+
+def test_the_largest_page_is_bounded(rng, cpu, tmp_path):
+    """Images of noise, which no compression makes smaller, in colour, with every section there is."""
+    dataset = data_set(rng, train=60, test=60, shape=(128, 128, 3), classes=15)
+    run = trained(tmp_path / "run", dataset, cpu, labels=15)
+    size = (run.folder / "report.html").stat().st_size
+    assert 100_000 < size < LARGEST
+
+
+def test_the_numbers_are_the_runs(cpu, tmp_path):
+    """The score of the model as it is kept, the epochs' costs, the settings that are unusual, the pictures' counts."""
+    dataset = some_digits(64, 40)
+    run = trained(tmp_path / "run", dataset, cpu, epochs=3, code=5, batch_size=16)
+    vae = VAE.load(run.folder, "cpu")
+    page, rows = page_of(run), history.read(run.metrics)
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    score = checkpoint.load(run.checkpoint)[1]["test_cost"]
+    assert f"test cost {score['total']:.2f} nats per image reconstruction {score['reconstruction']:.2f} its part" in page.words
+    active = int((vae.encode(dataset.test_images[..., 0]).var(0) > 0.01).sum())
+    assert f"active units {active} of 5 in a code" in page.words and f"test {rows[-1]['test_cost']:.4g}" in page.words
+    assert page.words.count("usually") == 4         # epochs, hidden, code, batch size
+    assert "--code 5 usually 384" in page.words and "--epochs 3 usually 60" in page.words
+    assert len([a for a in page.all("img") if a["alt"].startswith("sample ")]) == 96
+    assert len([a for a in page.all("img") if a["alt"].startswith("its reconstruction")]) == 32 + 8 + 8
+    assert "64 to train on, 40 to test with" in page.words and "cpu (" in page.words
+
+
+def test_a_training_is_the_same_bit_for_bit_with_and_without_its_page(rng, cpu, tmp_path, monkeypatch):
+    """The page is drawn after every epoch, with the average in the model's place, with and without test images."""
+    monkeypatch.setattr(following, "SHARE", np.inf)
+    for tests in (0, 4):
+        dataset, found = data_set(rng, test=tests, classes=2), []
+        for with_page in (False, True):
+            told = {"epochs": 3, "hidden": (8,), "code": 3, "batch_size": 2, "ema": 0.5, "labels": 2}
+            trainer = fitting.prepare(told, dataset, cpu, say=lambda _: None)
+            trainer.run = run = Run.create(trainer.settings, tmp_path / f"{tests}{with_page}")
+            pages = [Following(trainer, run)] if with_page else []
+            fitted = fitting.train(trainer, *pages, progress=False)
+            arrays = {**trainer.model.state_dict(), **trainer.optimizer.state}
+            found.append((fitted.score, fitted.passes, {name: array.tobytes() for name, array in arrays.items()}))
+            assert all(page.written == 2 and page.trouble is None for page in pages)     # the last one is finish()'s
+        assert found[0] == found[1]
+
+
+def test_the_page_takes_a_bounded_share_of_the_time(rng, cpu, tmp_path, monkeypatch):
+    """Whatever a page takes, all that were written take at most SHARE of the time so far; and they are written."""
+    now = [0.0]
+    monkeypatch.setattr(following.time, "perf_counter", lambda: now[0])
+    trainer = fitting.prepare({"epochs": 10_000, "hidden": (4,), "code": 1, "batch_size": 2}, data_set(rng), cpu, say=lambda _: None)
+    run = Run.create(trainer.settings, tmp_path / "run")
+    page, spent, written = Following(trainer, run), 0.0, 0
+
+    def look(*_):
+        nonlocal spent, written
+        took = rng.uniform(0.05, 0.4)
+        now[0] += took
+        spent, written = spent + took, written + 1
+
+    monkeypatch.setattr(following, "look", look)
+    monkeypatch.setattr(following, "content", lambda *_: {})
+    monkeypatch.setattr(following, "write", lambda *_, **__: None)
+    for number in range(1, 2000):
+        now[0] += rng.uniform(0, 2)
+        page.epoch(following.Epoch(number, number, 1.0, None, 1.0, now[0]))
+        assert page.spent == pytest.approx(spent) and spent <= 0.0201 * now[0] + 0.4
+    assert spent <= following.SHARE * now[0] and written == page.written and 0.015 * now[0] < spent
+
+
+def test_a_page_that_cannot_be_written_does_not_end_the_training(rng, cpu, tmp_path, monkeypatch):
+    """Why is kept while training goes on; at its end it is said."""
+    monkeypatch.setattr(following, "SHARE", np.inf)
+    trainer = fitting.prepare({"epochs": 3, "hidden": (4,), "code": 1, "batch_size": 2}, data_set(rng), cpu, say=lambda _: None)
+    trainer.run = run = Run.create(trainer.settings, tmp_path / "run")
+    (run.folder / "report.html").mkdir()
+    page = Following(trainer, run)
+    fitted = fitting.train(trainer, page, progress=False)
+    assert "report.html" in str(page.trouble) and page.written == 1 and run.checkpoint.exists()
+    with pytest.raises(MinivaeError, match="report.html: it is no regular file"):
+        page.finish(fitted.score)
+
+
+def test_while_training_the_page_says_so_and_looks_again(rng, cpu, tmp_path, monkeypatch):
+    """Training, then stopped, with the last pictures; only the first asks the browser to look again."""
+    monkeypatch.setattr(following, "SHARE", np.inf)
+    trainer = fitting.prepare({"epochs": 3, "hidden": (4,), "code": 1, "batch_size": 2}, data_set(rng), cpu, say=lambda _: None)
+    trainer.run = run = Run.create(trainer.settings, tmp_path / "run")
+    page, seen = Following(trainer, run), []
+
+    class Stop:
+        def progress(self, *_):
+            pass
+
+        def epoch(self, epoch):
+            seen.append(page_of(run))
+            if epoch.number == 2:
+                raise KeyboardInterrupt
+
+    page.stop()
+    assert not page.path.exists()       # nothing was drawn yet
+    with pytest.raises(KeyboardInterrupt):
+        fitting.train(trainer, page, Stop(), progress=False)
+    page.stop()
+    seen.append(page_of(run))
+    refreshes = [[a for a in each.all("meta") if a.get("http-equiv") == "refresh"] for each in seen]
+    assert [len(found) for found in refreshes] == [1, 1, 0]
+    assert "training epoch 2 of 3" in seen[1].words and "left" in seen[1].words
+    assert "stopped after epoch 2 of 3" in seen[2].words and len(seen[2].all("img")) == len(seen[1].all("img"))
+
+
+@pytest.mark.parametrize(("text", "epochs"), [
+    ("", []), ("epoch,step,train_cost\n", []), ("epoch,train_cost\n1,2.5\n2,\n", [1, 2]), ("epoch,train_cost\n1,nan\n2,inf\n3,x", [1, 2, 3]),
+    ("epoch,train_cost\n1,2\n2,3\n2,4\n1,9\n", [1, 2]), ("a,b\n1,2\n", []), ("epoch,train_cost\n1,2\n\0\n3", [1, 3]),
+    ("epoch\n1,2,3,4\n-1\n", [1]), ('"\n1,2', []),
+])
+def test_metrics_of_any_kind_are_read(text, epochs, tmp_path):
+    """Cut short, damaged, written twice: the rows that are there, finite numbers only."""
+    path = tmp_path / "metrics.csv"
+    assert history.read(path) == []
+    path.write_text(text)
+    rows = history.read(path)
+    assert [row["epoch"] for row in rows] == epochs
+    assert all(np.isfinite(value) for row in rows for value in row.values())
+
+
+def test_settings_that_are_not_the_usual_ones_are_found():
+    """Usual is what training takes where nothing is said, which depends on the architecture and on other settings."""
+    for told in ({}, {"arch": "conv"}, {"optimizer": "adam"}, {"epochs": 12}, {"labels": 10}):
+        settings = fitting.settings_for(told, 4000)
+        assert facts.changed(settings, 4000).keys() == {name for name in told}
+    settings = fitting.settings_for({"learning_rate": 0.5, "kl_warm_up": 0.0}, 4000)
+    assert facts.changed(settings, 4000) == {"learning_rate": fitting.RATE, "kl_warm_up": 10.0}
+
+
+def test_report_writes_the_page_of_any_run(tmp_path, rng):
+    """From the command line: training leaves it unless told not to; report writes it, also where the data is gone."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for part, count in (("train", 60), ("t10k", 20)):
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(idx(rng.integers(0, 256, (count, 6, 7), np.uint8)))
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(idx(rng.integers(0, 3, count, np.uint8)))
+    short = ("--data", folder, "--epochs", 2, "--hidden", "8", "--code", 2, "--device", "cpu")
+    code, out, err = minivae("train", *short, "--out", "run", "--no-page", cwd=tmp_path)
+    assert code == 0 and "report.html" not in out and not (tmp_path / "run/report.html").exists(), err
+    code, out, err = minivae("train", *short, "--out", "other", cwd=tmp_path)
+    assert code == 0 and "look at other/report.html" in out.splitlines(), err
+    code, out, err = minivae("report", "run", "--device", "cpu", cwd=tmp_path)
+    assert (code, err) == (0, "") and out.splitlines()[-1] == "look at run/report.html"
+    pages = [Page((tmp_path / name / "report.html").read_text()) for name in ("other", "run")]
+    assert all("finished epoch 2 of 2" in page.words for page in pages)
+    drawn = [[picture["src"] for picture in page.all("img")] for page in pages]
+    assert drawn[0] == drawn[1] and len(drawn[0]) > 200
+    folder.rename(tmp_path / "moved")
+    code, out, err = minivae("report", "run", "--device", "cpu", cwd=tmp_path)
+    assert code == 0 and err.startswith("The page has no images of the run's data: no data set ") and err.count("\n") == 1
+    page = Page((tmp_path / "run/report.html").read_text())
+    assert len(page.all("img")) == 96 and "The page has no images of the run's data" in page.words
+    code, out, err = minivae("report", "run", "--data", tmp_path / "moved", "--device", "cpu", cwd=tmp_path)
+    assert code == 0 and [p["src"] for p in Page((tmp_path / "run/report.html").read_text()).all("img")] == drawn[0]
+    for wrong, words in ((("none",), "there is no run"), (("other", "--data", "nowhere"), "no data set 'nowhere'"),
+                         (("other", "--data", "digits"), "digits holds (28, 28, 1)")):
+        code, out, err = minivae("report", *wrong, "--device", "cpu", cwd=tmp_path)
+        assert code == 2 and words in err and err.count("\n") == 1 and "Traceback" not in err
