@@ -20,7 +20,8 @@ MOST_TITLES = 100       # of a line, that say their number where the pointer is
 DOTS = 30               # points of a line, up to which each is marked
 COLOURS = 10            # of classes, in the page's style: c0, c1, ...
 TEXT = 17               # pixels of a class's name among the points
-LABELLED = 20           # classes, up to which their names stand among the points
+LABELLED = 20           # classes, up to which their names stand among the points, where they lie apart:
+APART = 0.25            # of the points' variance, at least, is between the classes
 
 
 class Line(NamedTuple):
@@ -95,7 +96,7 @@ def points(title: str, places: np.ndarray, labels: np.ndarray | None, names: dic
     parts = [_axes(x, y, axes[0], axes[1])]
     for style, members in _groups(labels, len(places)):
         parts.append(Markup('<path class="point {}" d="{}"/>').format(style, "".join("M{} {}h0".format(*at[i]) for i in members)))
-    if labels is not None and len(names) <= LABELLED:
+    if labels is not None and len(names) <= LABELLED and _apart(places, labels) > APART:
         parts += _names_among(places, labels, names, x, y)
     return _svg(SIDE, SIDE, title, parts)
 
@@ -110,6 +111,14 @@ def _groups(labels: np.ndarray | None, count: int) -> Iterable[tuple[str, list[i
     if labels is None:
         return [("c0", list(range(count)))]
     return [(style_of(label), np.flatnonzero(labels == label).tolist()) for label in np.unique(labels).tolist()]
+
+
+def _apart(places: np.ndarray, labels: np.ndarray) -> float:
+    """The share of the points' variance that is between the labels' means."""
+    own, index, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    means = np.stack([np.bincount(index, places[:, axis]) / counts for axis in (0, 1)], axis=1)
+    whole = places.var(0).sum()
+    return float(means[index].var(0).sum() / whole) if whole > 0 else 0.0
 
 
 def _names_among(places: np.ndarray, labels: np.ndarray, names: dict[int, str], x: Scale, y: Scale) -> list[Markup]:

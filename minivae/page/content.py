@@ -23,6 +23,7 @@ BARS = 64               # numbers of the code that have a bar
 ROWS = 40               # of the table of epochs
 SHOWN_CLASSES = 30      # in the legend of the map
 LONGEST_NAME = 40       # letters of a class's name
+WITHOUT = {"labels": "none", "sigma": "learned", "label_kl": "the model's"}     # what None means, of settings
 MINUTE, HOUR = 60, 3600
 
 
@@ -66,7 +67,7 @@ class Chart:
 def content(known: Facts, looks: Looks) -> dict:
     """All that the template needs, but for what is told of the page itself."""
     return {"facts": known, "lead": _lead(known), "state": _state(known), "figures": _figures(known, looks),
-            "charts": _charts(known), "table": _table(known), "settings": _settings(known), "about": _about(known),
+            **_charts(known), "table": _table(known), "settings": _settings(known), "about": _about(known),
             "aspect": _aspect(known.image_shape), "small": max(known.image_shape[:2]) <= SMALL,
             "steps": [in_words(value) for value in VALUES],
             "which": "test images" if looks.held_out else "training images", **_pictures(looks), **_space(looks)}
@@ -119,22 +120,27 @@ def _figures(known: Facts, looks: Looks) -> list[tuple[str, str, str]]:
     return found
 
 
-def _charts(known: Facts) -> list[Chart]:
+def _charts(known: Facts) -> dict:
     """Of the columns that have numbers."""
-    wanted = [("Cost", "Of an image: reconstruction + KL, the negative of the evidence lower bound. Lower is better.",
-               "nats", {"train_cost": ("training", "train"), "test_cost": ("test", "test")}),
-              ("Reconstruction", "What the decoder misses of an image that it knows the code of.", "nats",
-               {"test_reconstruction": ("test", "test")}),
-              ("KL", "What the codes tell of the images: how far they are from the prior.", "nats", {"test_kl": ("test", "test")}),
-              ("Error", "The share of test images whose most probable class is not theirs.", "share",
-               {"test_error": ("test", "test")})]
-    found = []
-    for title, note, unit, columns in wanted:
-        series = [Line(name, style, points) for key, (name, style) in columns.items() if (points := column(known.rows, key))]
-        if series:
-            svg = charts.lines(title, series, unit=unit, epochs=known.epoch)
-            found.append(Chart(title, note, svg, [(line.style, line.name, in_words(line.points[-1][1])) for line in series]))
-    return found
+    cost = _chart(known, "Cost", "Of an image: reconstruction + KL, the negative of the evidence lower bound. Lower is better.",
+                  {"train_cost": ("training", "train"), "test_cost": ("test", "test")})
+    parts = [_chart(known, "Reconstruction", "What the decoder misses of an image that it knows the code of.",
+                    {"test_reconstruction": ("test", "test")}),
+             _chart(known, "KL", "What the codes tell of the images: how far they are from the prior.", {"test_kl": ("test", "test")})]
+    error = _chart(known, "Error", "The share of the test images whose most probable class is not theirs.",
+                   {"test_error": ("test", "test")}, unit="%", factor=100)
+    return {"charts": [chart for chart in (cost, *parts) if chart], "error": error}
+
+
+def _chart(known: Facts, title: str, note: str, columns: dict[str, tuple[str, str]], unit: str = "nats",
+           factor: float = 1) -> Chart | None:
+    """Of columns, each with its line's name and style; None where there is nothing in them."""
+    series = [Line(name, style, [(epoch, value * factor) for epoch, value in points])
+              for key, (name, style) in columns.items() if (points := column(known.rows, key))]
+    if not series:
+        return None
+    return Chart(title, note, charts.lines(title, series, unit=unit, epochs=known.epoch),
+                 [(line.style, line.name, in_words(line.points[-1][1]) + (" %" if unit == "%" else "")) for line in series])
 
 
 def _table(known: Facts) -> dict | None:
@@ -150,14 +156,14 @@ def _settings(known: Facts) -> list[tuple[str, str, str | None]]:
     settings = known.settings
     count = known.train_count if known.train_count is not None else settings.batch_size
     unusual = facts.changed(settings, count)
-    found = [(f"--{name.replace('_', '-')}", _value(getattr(settings, name)),
-              _value(unusual[name]) if name in unusual else None) for name in facts.in_play(settings)]
+    found = [(f"--{name.replace('_', '-')}", _value(name, getattr(settings, name)),
+              _value(name, unusual[name]) if name in unusual else None) for name in facts.in_play(settings)]
     return sorted(found, key=lambda setting: setting[2] is None)
 
 
-def _value(value: object) -> str:
+def _value(name: str, value: object) -> str:
     if value is None:
-        return "–"
+        return WITHOUT.get(name, "the optimizer's")
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):
