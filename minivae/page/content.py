@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePath
 
 import numpy as np
 from markupsafe import Markup
@@ -22,7 +23,7 @@ PAIRS, EXTREMES = (32, 16), (8, 4)      # of images of the size SMALL and less, 
 BARS = 64               # numbers of the code that have a bar
 ROWS = 40               # of the table of epochs
 SHOWN_CLASSES = 30      # in the legend of the map
-LONGEST_NAME = 40       # letters of a class's name
+LONGEST_NAME, LONGEST_VALUE = 40, 80    # letters of a class's name, and of a setting's value
 WITHOUT = {"labels": "none", "sigma": "learned", "label_kl": "the model's"}     # what None means, of settings
 MINUTE, HOUR = 60, 3600
 
@@ -86,9 +87,10 @@ def _lead(known: Facts) -> str:
     height, width, channels = known.image_shape
     kind = {1: "grey", 3: "colour"}.get(channels, f"{channels} channels")
     arch = {"ff": "Feed-forward", "conv": "Convolutional"}.get(known.settings.arch, known.settings.arch)
+    data = PurePath(known.settings.data).name or known.settings.data
     count = f"{known.train_count:,} images" if known.train_count is not None else "images"
-    return (f"{arch} variational autoencoder with {known.parameters:,} parameters, on {count} of {known.settings.data}, "
-            f"{height} × {width}, {kind}")
+    return (f"{arch} variational autoencoder with {known.parameters:,} parameters, on {count} of {_cut(data, LONGEST_NAME)}, "
+            f"{height}\u00a0×\u00a0{width}, {kind}")
 
 
 def _state(known: Facts) -> tuple[str, str]:
@@ -140,7 +142,7 @@ def _chart(known: Facts, title: str, note: str, columns: dict[str, tuple[str, st
     if not series:
         return None
     return Chart(title, note, charts.lines(title, series, unit=unit, epochs=known.epoch),
-                 [(line.style, line.name, in_words(line.points[-1][1]) + (" %" if unit == "%" else "")) for line in series])
+                 [(line.style, line.name, in_words(line.points[-1][1]) + ("%" if unit == "%" else "")) for line in series])
 
 
 def _table(known: Facts) -> dict | None:
@@ -167,8 +169,8 @@ def _value(name: str, value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):
-        return ",".join(map(str, value)) or "–"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+        return _cut(",".join(map(str, value)) or "–", LONGEST_VALUE)
+    return f"{value:g}" if isinstance(value, float) else _cut(str(value), LONGEST_VALUE)
 
 
 def _about(known: Facts) -> list[tuple[str, str]]:
@@ -261,5 +263,10 @@ def _space(looks: Looks) -> dict:
 
 
 def _name(looks: Looks, label: int) -> str:
-    name = looks.names[label] if label < len(looks.names) else str(label)
-    return name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME - 1] + "…"
+    return _cut(looks.names[label] if label < len(looks.names) else str(label), LONGEST_NAME)
+
+
+def _cut(text: str, longest: int) -> str:
+    """A text of at most so many letters: of a longer one the first and the last."""
+    half = (longest - 1) // 2
+    return text if len(text) <= longest else f"{text[:half]}…{text[-half:]}"

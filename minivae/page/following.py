@@ -17,8 +17,8 @@ from minivae.page.writing import NAME, write
 from minivae.runs import Run
 from minivae.training import SAMPLED, SAMPLED_PASSES, Epoch, Trainer
 
-SHARE = 0.02            # of the training's time that its pages take at most, but for the last one
-FIRST = 0.5             # seconds that the first page is taken to need
+SHARE = 0.02            # of the training's time that its pages take at most, the last one among them
+FIRST = 0.25            # seconds that the first page is taken to need
 
 
 class Following:
@@ -49,7 +49,8 @@ class Following:
     def epoch(self, epoch: Epoch) -> None:
         """Write the page if its time has come. What prevents it is kept as `trouble`: the training is worth more."""
         elapsed = time.perf_counter() - self._began
-        if self.trouble or epoch.number == self._trainer.settings.epochs or self.spent + self._next > SHARE * elapsed:
+        last = epoch.number == self._trainer.settings.epochs        # finish() writes it
+        if self.trouble or last or self.spent + 2 * self._next > SHARE * elapsed:      # the last one takes as long as the next
             return
         try:
             self._write(facts.TRAINING, epoch.number, None)
@@ -93,7 +94,7 @@ class Following:
         """What the pages took of the training's time, in words; `more` seconds for the one that is being written."""
         share = (self.spent + more) / max(time.perf_counter() - self._began, 1e-9)
         times = "once" if self.written == 1 else f"{self.written:,} times"
-        return f"{times} so far, for {share:.1%} of the time"
+        return f"{times} so far, which took {share:.1%} of the time"
 
     def _known(self) -> Facts:
         trainer = self._trainer

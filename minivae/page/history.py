@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import csv
-import math
 from pathlib import Path
 
 from minivae.errors import MinivaeError
 
 Row = dict[str, float]
+LARGEST = 1e100     # that a number can be; beyond it the arithmetic of a chart's axis might overflow
 
 
 def read(path: Path) -> list[Row]:
-    """A row an epoch, in ascending order: the line's finite numbers by column, `epoch` among them. Of an epoch that has two
+    """A row an epoch, in ascending order: the line's numbers by column, those that are finite and at most LARGEST, `epoch` among them. Of an epoch that has two
     lines the later one counts; lines without an epoch, such as one that was cut short at its first number, are left out. No
     file is no epoch.
 
@@ -50,4 +50,4 @@ def _number(text: object) -> float | None:
         number = float(text)
     except (TypeError, ValueError):
         return None
-    return number if math.isfinite(number) else None
+    return number if abs(number) <= LARGEST else None

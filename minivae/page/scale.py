@@ -56,7 +56,7 @@ def fitting(values: Sequence[float], start: float, end: float, *, ticks: int = 5
     if zero:
         low = min(low, 0.0)
     if not high - low > 1e-9 * max(abs(low), abs(high)):      # one value, or as good as one
-        spread = 0.5 if whole else max(abs(high) * 0.05, 1e-3)
+        spread = max(0.5, abs(high) * 1e-6) if whole else max(abs(high) * 0.05, 1e-3)
         low, high = (low if zero else low - spread), high + spread
     elif not whole:
         margin = (high - low) * 0.04
