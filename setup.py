@@ -19,11 +19,13 @@ setup(
     version=VERSION,
     description="Variational autoencoders from scratch: own autodiff, own CUDA kernels, fast on a GPU and on a CPU",
     python_requires=">=3.11",
-    packages=["minivae", "minivae.cli", "minivae.nn", "minivae.ops", "minivae.models", "minivae.optim", "minivae.digits",
-              "minivae.page", "minivae._kernels", "minivae._kernels.host"],
+    packages=["minivae", "minivae.cli", "minivae.runs", "minivae.nn", "minivae.ops", "minivae.models", "minivae.optim",
+              "minivae.digits", "minivae.page",
+              "minivae._kernels", "minivae._kernels.host"],
     package_dir={"minivae._kernels": "kernels", "minivae._kernels.host": "kernels/host"},
     package_data={"minivae.digits": ["*.gz", "*.md"], "minivae.page": ["*.jinja", "*.css"],
-                  "minivae._kernels": ["*.cu", "*.cuh"], "minivae._kernels.host": ["*.cpp", "*.h"]},
+                  "minivae._kernels": ["*.cu", "*.cuh"],
+                  "minivae._kernels.host": ["*.cpp", "*.h"]},
     install_requires=[
         "numpy>=1.26",          # arrays on the CPU
         "click>=8.1",           # the command line

@@ -24,6 +24,7 @@ from minivae import data, fitting  # noqa: E402
 from minivae.errors import MinivaeError  # noqa: E402
 from minivae.page.following import Following  # noqa: E402
 from minivae.runs import Run  # noqa: E402
+from minivae.runs.journal import Journal  # noqa: E402
 
 
 class Watch:
@@ -49,10 +50,11 @@ class Watch:
 def main(arch: str, name: str, epochs: int | None, device: str) -> None:
     trainer = fitting.prepare({"arch": arch, "epochs": epochs}, data.load(name), device, print)
     with tempfile.TemporaryDirectory() as folder:
-        trainer.run = run = Run.create(trainer.settings, f"{folder}/run")
+        run = Run.create(trainer.settings, f"{folder}/run")
+        trainer.journal = Journal(run)
         page = Following(trainer, run)
         watch, began = Watch(page), time.perf_counter()
-        fitted = fitting.train(trainer, page, watch)
+        fitted = fitting.train(trainer, listeners=[page, watch])
         took = time.perf_counter() - began
         before = page.spent
         page.finish(fitted.score)

@@ -235,12 +235,14 @@ class VAE:
             raise UsageError("the path is empty: name a folder")
         run = Run(path)
         if not (overwrite and run.exists):
-            Run.create(settings, path, "name a new folder, or replace a run with overwrite=True")
+            run = Run.create(settings, path, "name a new folder, or replace a run with overwrite=True")
         try:
             run.save(model, settings)
         except BaseException:
             run.discard_unless_saved()
             raise
+        finally:
+            run.release()
 
     @classmethod
     def load(cls, path: str | os.PathLike, device: str | Device = "auto") -> VAE:

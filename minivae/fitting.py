@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from minivae import kernels
@@ -86,15 +86,16 @@ def prepare(told: Mapping[str, object], dataset: Dataset, device: str | Device, 
     return Trainer(settings, dataset, where)
 
 
-def train(trainer: Trainer, *listeners: Listener, progress: bool = True) -> Fitted:
-    """All epochs and the fixed-point statistics after them.
+def train(trainer: Trainer, progress: bool = True, listeners: Sequence[Listener] = ()) -> Fitted:
+    """All epochs that are still to be made, and the fixed-point statistics after them.
 
     Args:
-        listeners: are told how it goes, after the bar and the lines.
         progress: show a bar and a line an epoch.
+        listeners: who else is told how it goes.
 
     Raises:
         Diverged: the cost became NaN or infinite.
+        Stopped: see Trainer.train.
     """
     settings = trainer.settings
     with TerminalReport(settings.epochs, trainer.steps * settings.batch_size) if progress else Silence() as report:

@@ -8,6 +8,7 @@ from minivae import data, fitting
 from minivae.page import following
 from minivae.page.following import Following
 from minivae.runs import Run
+from minivae.runs.journal import Journal
 
 ALONE = {"img", "meta", "link", "br"}      # elements that have no end
 
@@ -67,11 +68,17 @@ def trained(folder, dataset, device, monkeypatch=None, **told):
         monkeypatch.setattr(following, "SHARE", np.inf)
     told = {"epochs": 2, "hidden": (8,), "code": 3, "batch_size": 2, **told}
     trainer = fitting.prepare(told, dataset, device, say=lambda _: None)
-    trainer.run = run = Run.create(trainer.settings, folder)
-    page = Following(trainer, run)
-    fitted = fitting.train(trainer, page, progress=False)
+    run, page = followed(trainer, folder)
+    fitted = fitting.train(trainer, progress=False, listeners=[page])
     page.finish(fitted.score)
     return run
+
+
+def followed(trainer, folder):
+    """(run, page) of a training into that folder."""
+    run = Run.create(trainer.settings, folder)
+    trainer.journal = Journal(run)
+    return run, Following(trainer, run)
 
 
 def page_of(run) -> Page:

@@ -28,11 +28,12 @@ def report(run: str, data: str | None, device: str) -> None:
     from minivae.page import of_run
     from minivae.runs import Run
 
-    trained = Run(run)
-    trained.settings()      # before anything is announced
+    folder = Run(run)
+    folder.settings()       # before anything is announced
+    folder.lock()
     where = announced(device, click.echo)
     kernels.prepare(where)
-    model, settings = trained.load(where)
+    model, settings, facts = folder.load_with_facts(where)
     dataset = trouble = None
     try:
         dataset = images_for(model, run, data or settings.data)
@@ -41,4 +42,4 @@ def report(run: str, data: str | None, device: str) -> None:
             raise
         trouble = f"The page has no images of the run's data: {error}"
         click.echo(trouble, err=True)
-    click.echo(f"look at {of_run.write_for(trained, model, settings, dataset, trouble)}")
+    click.echo(f"look at {of_run.write_for(folder, model, settings, facts, dataset, trouble)}")

@@ -13,7 +13,7 @@ from minivae.page import facts, history
 from minivae.page.content import content
 from minivae.page.facts import Facts
 from minivae.page.looks import Looks, look
-from minivae.page.writing import NAME, write
+from minivae.page.writing import write
 from minivae.runs import Run
 from minivae.training import SAMPLED, SAMPLED_PASSES, Epoch, Trainer
 
@@ -37,7 +37,7 @@ class Following:
 
     def __init__(self, trainer: Trainer, run: Run):
         self._trainer, self._run = trainer, run
-        self.path: Path = self._run.folder / NAME
+        self.path: Path = run.page
         self.spent, self.written, self.trouble = 0.0, 0, None
         self._began, self._next = time.perf_counter(), FIRST
         self._looks: Looks | None = None
@@ -69,12 +69,16 @@ class Following:
         self._write(facts.FINISHED, self._trainer.settings.epochs, score)
 
     def stop(self) -> None:
-        """Write on the page, if there is one, that the training has stopped; the pictures are the last ones that were drawn."""
+        """Write on the page, if there is one, that the training has stopped; the pictures are the last ones that were drawn.
+        What prevents it is kept as `trouble`."""
         if self._looks is None:
             return
-        rows = history.read(self._run.metrics)
-        known = replace(self._facts, state=facts.STOPPED, rows=rows, epoch=int(rows[-1]["epoch"]) if rows else 0)
-        write(self.path, {**content(known, self._looks), "cost": self._cost()})
+        try:
+            rows = history.read(self._run)
+            known = replace(self._facts, state=facts.STOPPED, rows=rows, epoch=int(rows[-1]["epoch"]) if rows else 0)
+            write(self.path, {**content(known, self._looks), "cost": self._cost()})
+        except MinivaeError as error:
+            self.trouble = error
 
     def _write(self, state: str, epoch: int, score: Score | None) -> None:
         began, trainer = time.perf_counter(), self._trainer
@@ -83,7 +87,7 @@ class Following:
                 evaluate.fix_statistics(trainer.model, trainer.train_images, seed=trainer.settings.seed, limit=SAMPLED,
                                         most=SAMPLED_PASSES)
             self._looks = look(trainer.model, trainer.dataset, trainer.settings.seed)
-        known = replace(self._facts, state=state, epoch=epoch, rows=history.read(self._run.metrics), score=score)
+        known = replace(self._facts, state=state, epoch=epoch, rows=history.read(self._run), score=score)
         shown = content(known, self._looks)
         self.written += 1
         write(self.path, {**shown, "cost": self._cost(time.perf_counter() - began)}, refresh=state == facts.TRAINING)

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path
-
-from minivae.errors import MinivaeError
+from minivae.runs import Run
+from minivae.runs.metrics import Metrics
 
 Row = dict[str, float]
 LARGEST = 1e100     # that a number can be; beyond it the arithmetic of a chart's axis might overflow
 
 
-def read(path: Path) -> list[Row]:
-    """A row an epoch, in ascending order: the line's numbers by column, those that are finite and at most LARGEST, `epoch` among them. Of an epoch that has two
-    lines the later one counts; lines without an epoch, such as one that was cut short at its first number, are left out. No
-    file is no epoch.
+def read(run: Run) -> list[Row]:
+    """A row an epoch, in ascending order: the numbers of its line by column, those that are finite and at most LARGEST, `epoch`
+    among them. Of an epoch that has two lines the later one counts.
 
     Raises:
         MinivaeError: the file is there and cannot be read.
     """
-    try:
-        text = path.read_text(errors="replace")
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise MinivaeError(f"cannot read {path}: {error.strerror}; make it readable") from error
     rows: dict[float, Row] = {}
-    for line in csv.DictReader(text.replace("\0", "").splitlines()):
-        row = {name: number for name, value in line.items() if name and (number := _number(value)) is not None}
+    for line in Metrics(run.metrics).rows():
+        row = {name: number for name, number in line.items() if number is not None and abs(number) <= LARGEST}
         if row.get("epoch", 0) >= 1:
             rows[row["epoch"]] = row
     return [rows[epoch] for epoch in sorted(rows)]
@@ -43,11 +34,3 @@ def thinned(points: list, most: int) -> list:
     if len(points) <= most:
         return points
     return [points[round(i * (len(points) - 1) / (most - 1))] for i in range(most)]
-
-
-def _number(text: object) -> float | None:
-    try:
-        number = float(text)
-    except (TypeError, ValueError):
-        return None
-    return number if abs(number) <= LARGEST else None

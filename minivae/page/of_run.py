@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from minivae import checkpoint
 from minivae.data import Dataset
 from minivae.evaluate import Score
 from minivae.models import VAE
@@ -12,15 +11,15 @@ from minivae.page import facts, history
 from minivae.page.content import content
 from minivae.page.facts import Facts
 from minivae.page.looks import look
-from minivae.page.writing import NAME, write
+from minivae.page.writing import write
 from minivae.runs import Run, Settings
 
 
-def write_for(run: Run, model: VAE, settings: Settings, dataset: Dataset | None, trouble: str | None = None) -> Path:
+def write_for(run: Run, model: VAE, settings: Settings, told: dict, dataset: Dataset | None, trouble: str | None = None) -> Path:
     """Write the page of a run anew, from its checkpoint and its metrics.
 
     Args:
-        model, settings: see Run.load.
+        model, settings, told: see Run.load_with_facts.
         dataset: its images; None for a page without.
         trouble: why there are none.
 
@@ -28,17 +27,20 @@ def write_for(run: Run, model: VAE, settings: Settings, dataset: Dataset | None,
         Where the page is.
 
     Raises:
-        MinivaeError: the run cannot be read, or the page not be written.
+        MinivaeError: the metrics cannot be read, or the page not be written.
     """
-    told = checkpoint.load(run.checkpoint)[1]
-    epoch = told.get("epoch")
-    state = facts.SAVED if epoch is None else facts.FINISHED if epoch >= settings.epochs else facts.STOPPED
-    rows = [row for row in history.read(run.metrics) if epoch is None or row["epoch"] <= epoch]
-    score = told.get("test_cost")
+    epoch, score = told.get("epoch"), told.get("test_cost")
+    rows = [row for row in history.read(run) if epoch is None or row["epoch"] <= epoch]
     train_count, test_count = facts.counts(dataset)
-    known = Facts(name=run.folder.resolve().name, settings=settings, state=state, epoch=epoch or 0, rows=rows,
+    known = Facts(name=run.folder.resolve().name, settings=settings, state=_state(settings, told), epoch=epoch or 0, rows=rows,
                   score=score and Score(**score), image_shape=model.image_shape, train_count=train_count, test_count=test_count,
                   parameters=facts.parameters(model), versions={"minivae": told.get("minivae", "?")}, trouble=trouble)
-    path = run.folder / NAME
-    write(path, {**content(known, look(model, dataset, settings.seed)), "cost": None})
-    return path
+    write(run.page, {**content(known, look(model, dataset, settings.seed)), "cost": None})
+    return run.page
+
+
+def _state(settings: Settings, told: dict) -> str:
+    if "epoch" not in told:
+        return facts.SAVED
+    finished = told.get("finished", told["epoch"] >= settings.epochs)       # older checkpoints do not say
+    return facts.FINISHED if finished else facts.STOPPED

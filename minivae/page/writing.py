@@ -10,7 +10,6 @@ import jinja2
 
 from minivae.files import replacing
 
-NAME = "report.html"
 REFRESH = 20            # seconds between looks of a browser at the page of a training
 
 
