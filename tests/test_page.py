@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from data_sets import idx, some_digits
 from pages import Page, data_set, followed, page_of, trained
 from PIL import Image
 
-from minivae import VAE, checkpoint, fitting
+from minivae import VAE, __version__, checkpoint, fitting
 from minivae.errors import MinivaeError
 from minivae.page import facts, following, history, of_run
 from minivae.runs import Run
@@ -208,6 +209,17 @@ def test_settings_that_are_not_the_usual_ones_are_found():
         assert facts.changed(settings, 4000).keys() == {name for name in told}
     settings = fitting.settings_for({"learning_rate": 0.5, "kl_warm_up": 0.0}, 4000)
     assert facts.changed(settings, 4000) == {"learning_rate": fitting.RATE, "kl_warm_up": 10.0}
+
+
+def test_what_a_run_was_trained_with(rng, cpu, tmp_path):
+    """Where it is noted: device, versions, commit, how often it went on; of any type, as text. Else the checkpoint's version."""
+    run = trained(tmp_path / "run", data_set(rng), cpu)
+    now = {"minivae": "7", "python": "3.99", "cupy": None, "device": "<b>gpu", "git": {"commit": "abc", "dirty": True}}
+    for noted, words in (([], f"versions minivae {__version__} "), ([{}, now], "<b>gpu versions minivae 7, Python 3.99 commit abc, with "
+                         "changes gone on once"), ([{"minivae": [1], "git": 3, "device": {}}], "versions minivae [1] ")):
+        run.versions.write_text(json.dumps(noted))
+        of_run.write_for(run, *run.load_with_facts(cpu), None)
+        assert words in page_of(run).words
 
 
 def test_report_writes_the_page_of_any_run(tmp_path, rng):

@@ -23,7 +23,7 @@ PAIRS, EXTREMES = (32, 16), (8, 4)      # of images of the size SMALL and less, 
 BARS = 64               # numbers of the code that have a bar
 ROWS = 40               # of the table of epochs
 SHOWN_CLASSES = 30      # in the legend of the map
-LONGEST_NAME, LONGEST_VALUE = 40, 80    # letters of a class's name, and of a setting's value
+LONGEST_NAME, LONGEST_VALUE, LONGEST_WORDS = 40, 80, 400    # letters of a class's name, a setting's value, what stands about
 WITHOUT = {"labels": "none", "sigma": "learned", "label_kl": "the model's"}     # what None means, of settings
 MINUTE, HOUR = 60, 3600
 
@@ -174,12 +174,10 @@ def _value(name: str, value: object) -> str:
 
 
 def _about(known: Facts) -> list[tuple[str, str]]:
-    found = [("versions", ", ".join(f"{name} {version}" for name, version in known.versions.items()))]
-    if known.device:
-        found.insert(0, ("device", known.device))
     images = [f"{count:,} {what}" for count, what in ((known.train_count, "to train on"), (known.test_count, "to test with"))
               if count is not None]
-    return [*found, ("images", ", ".join(images))] if images else found
+    found = [(what, _cut(words, LONGEST_WORDS)) for what, words in known.surroundings]
+    return [("images", ", ".join(images)), *found] if images else found
 
 
 def _aspect(image_shape: tuple[int, int, int]) -> float:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import platform
-import sys
 from dataclasses import dataclass, fields
 
 import numpy as np
 
-from minivae import __version__
 from minivae.data import Dataset
 from minivae.evaluate import Score
 from minivae.fitting import settings_for
@@ -34,8 +31,7 @@ class Facts:
         image_shape: (height, width, channels).
         train_count, test_count: how many images; None where the data was not found.
         parameters: how many numbers the model has learned.
-        versions: by name.
-        device: what it was trained on; None where that is not known.
+        surroundings: see surroundings().
         trouble: why there are no images on the page; None where there are.
     """
 
@@ -49,8 +45,7 @@ class Facts:
     train_count: int | None
     test_count: int | None
     parameters: int
-    versions: dict[str, str]
-    device: str | None = None
+    surroundings: list[tuple[str, str]]
     trouble: str | None = None
 
     def last(self, name: str) -> float | None:
@@ -94,10 +89,21 @@ def parameters(model: VAE) -> int:
     return sum(int(parameter.data.size) for _, parameter in model.named_parameters())
 
 
-def versions() -> dict[str, str]:
-    """Of what runs here."""
-    found = {"minivae": __version__, "Python": platform.python_version(), "NumPy": np.__version__}
-    return {**found, **{name: module.__version__ for name, key in (("CuPy", "cupy"),) if (module := sys.modules.get(key))}}
+def surroundings(noted: list[dict[str, object]]) -> list[tuple[str, str]]:
+    """(what, in words) of what a run was last trained with: device, versions, commit.
+
+    Args:
+        noted: see runs.versions.read, at least one.
+    """
+    last = noted[-1]
+    found = [(name, str(last[name])) for name in ("device",) if last.get(name)]
+    named = {"minivae": "minivae", "python": "Python", "numpy": "NumPy", "cupy": "CuPy"}
+    found.append(("versions", ", ".join(f"{words} {last[name]}" for name, words in named.items() if last.get(name))))
+    if isinstance(git := last.get("git"), dict) and git.get("commit"):
+        found.append(("commit", f"{git['commit']}{', with changes' if git.get('dirty') else ''}"))
+    if len(noted) > 1:
+        found.append(("gone on", "once" if len(noted) == 2 else f"{len(noted) - 1} times"))
+    return found
 
 
 def changed(settings: Settings, count: int) -> dict[str, object]:

@@ -14,7 +14,7 @@ from minivae.page.content import content
 from minivae.page.facts import Facts
 from minivae.page.looks import Looks, look
 from minivae.page.writing import write
-from minivae.runs import Run
+from minivae.runs import Run, versions
 from minivae.training import SAMPLED, SAMPLED_PASSES, Epoch, Trainer
 
 SHARE = 0.02            # of the training's time that its pages take at most, the last one among them
@@ -103,6 +103,7 @@ class Following:
     def _known(self) -> Facts:
         trainer = self._trainer
         train_count, test_count = facts.counts(trainer.dataset)
+        noted = versions.read(self._run.versions) or [versions.versions(trainer.device, 0)]
         return Facts(name=self._run.folder.resolve().name, settings=trainer.settings, state=facts.TRAINING, epoch=0, rows=[],
                      score=None, image_shape=tuple(trainer.dataset.image_shape), train_count=train_count, test_count=test_count,
-                     parameters=trainer.flat.count, versions=facts.versions(), device=trainer.device.describe())
+                     parameters=trainer.flat.count, surroundings=facts.surroundings(noted))

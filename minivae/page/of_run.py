@@ -12,7 +12,7 @@ from minivae.page.content import content
 from minivae.page.facts import Facts
 from minivae.page.looks import look
 from minivae.page.writing import write
-from minivae.runs import Run, Settings
+from minivae.runs import Run, Settings, versions
 
 
 def write_for(run: Run, model: VAE, settings: Settings, told: dict, dataset: Dataset | None, trouble: str | None = None) -> Path:
@@ -34,7 +34,8 @@ def write_for(run: Run, model: VAE, settings: Settings, told: dict, dataset: Dat
     train_count, test_count = facts.counts(dataset)
     known = Facts(name=run.folder.resolve().name, settings=settings, state=_state(settings, told), epoch=epoch or 0, rows=rows,
                   score=score and Score(**score), image_shape=model.image_shape, train_count=train_count, test_count=test_count,
-                  parameters=facts.parameters(model), versions={"minivae": told.get("minivae", "?")}, trouble=trouble)
+                  parameters=facts.parameters(model), trouble=trouble,
+                  surroundings=facts.surroundings(versions.read(run.versions) or [{"minivae": told.get("minivae")}]))
     write(run.page, {**content(known, look(model, dataset, settings.seed)), "cost": None})
     return run.page
 

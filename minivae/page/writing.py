@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jinja2
 
+from minivae import __version__
 from minivae.files import replacing
 
 REFRESH = 20            # seconds between looks of a browser at the page of a training
@@ -31,7 +32,7 @@ def write(path: Path, content: dict, refresh: bool = False) -> None:
         MinivaeError: it cannot be written; what was there before is then as it was.
     """
     style = (Path(__file__).parent / "page.css").read_text()
-    text = _template().render(**content, style=style, refresh=REFRESH if refresh else None,
+    text = _template().render(**content, style=style, minivae=__version__, refresh=REFRESH if refresh else None,
                               now=datetime.now().astimezone().isoformat(sep=" ", timespec="seconds"))
     with replacing(path) as file:
         file.write(text.encode("utf-8", "replace"))     # the name of a folder may hold bytes that are no letters
