@@ -2,9 +2,9 @@
 
     python bench/page.py [--arch ff] [--data digits] [--epochs 60] [--device auto]
 
-Trains with the defaults of `minivae train`, once, and keeps the page as that does, in a folder that is removed. Prints what each
-page took, what all but the last took of the training's time (at most following.SHARE is allowed), and how fast the epochs after
-a page were beside the others, as a page might cost those by what it throws out of the caches.
+Trains with the defaults of `minivae train`, once, and keeps the page as that does, in a folder that is removed. Prints what
+each page took, what they took of the training's time (following.SHARE is allowed), and how fast the epochs after a page were
+beside the others, as a page might cost those by what it throws out of the caches.
 """
 
 from __future__ import annotations

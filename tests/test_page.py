@@ -46,8 +46,8 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_every_kind_of_run_has_a_page(case, rng, cpu, tmp_path, monkeypatch):
-    """While it is trained and at its end: well formed, bounded, all pictures whole and of the images' kind, every section that
-    the run has something for, and a word on what it has not."""
+    """While it is trained and at its end: well formed, bounded, all pictures whole and of the images' kind, every section
+    that the run has something for, and a word on what it has not."""
     shown, told = CASES[case]
     dataset = data_set(rng, **shown)
     run = trained(tmp_path / "run", dataset, cpu, monkeypatch, **told)
@@ -79,7 +79,9 @@ def test_names_are_words_and_never_code(rng, cpu, tmp_path):
     names = {tag for tag, _ in page.tags}
     assert "script" not in names and not any("onerror" in attributes for _, attributes in page.tags)
     assert all(attributes["src"].startswith("data:image/png;base64,") for attributes in page.all("img"))
-    assert HOSTILE[:19] in page.words and HOSTILE[-39:] in page.words and "<b>two" in page.words and "49" not in page.words.split()
+    for words in (HOSTILE[:19], HOSTILE[-39:], "<b>two"):
+        assert words in page.words
+    assert "49" not in page.words.split()
     of_run.write_for(run, *run.load_with_facts(cpu), None, f"no images: {HOSTILE}")
     assert f"no images: {HOSTILE}" in page_of(run).words
 
@@ -100,7 +102,8 @@ def test_the_numbers_are_the_runs(cpu, tmp_path):
     page, rows = page_of(run), history.read(run)
     assert [row["epoch"] for row in rows] == [1, 2, 3]
     score = checkpoint.load(run.checkpoint)[1]["test_cost"]
-    assert f"test cost {score['total']:.2f} nats per image reconstruction {score['reconstruction']:.2f} its part" in page.words
+    assert (f"test cost {score['total']:.2f} nats per image reconstruction {score['reconstruction']:.2f} its part"
+            in page.words)
     active = int((vae.encode(dataset.test_images[..., 0]).var(0) > 0.01).sum())
     assert f"active units {active} of 5 in a code" in page.words and f"test {rows[-1]['test_cost']:.4g}" in page.words
     assert page.words.count("usually") == 4         # epochs, hidden, code, batch size
@@ -126,11 +129,16 @@ def test_a_training_is_the_same_bit_for_bit_with_and_without_its_page(rng, cpu, 
         assert found[0] == found[1]
 
 
+def small_trainer(rng, device, epochs):
+    told = {"epochs": epochs, "hidden": (4,), "code": 1, "batch_size": 2}
+    return fitting.prepare(told, data_set(rng), device, say=lambda _: None)
+
+
 def test_the_page_takes_a_bounded_share_of_the_time(rng, cpu, tmp_path, monkeypatch):
     """Whatever a page takes, all that were written take at most SHARE of the time so far; and they are written."""
     now = [0.0]
     monkeypatch.setattr(following.time, "perf_counter", lambda: now[0])
-    trainer = fitting.prepare({"epochs": 10_000, "hidden": (4,), "code": 1, "batch_size": 2}, data_set(rng), cpu, say=lambda _: None)
+    trainer = small_trainer(rng, cpu, epochs=10_000)
     (_, page), spent, written = followed(trainer, tmp_path / "run"), 0.0, 0
 
     def look(*_):
@@ -152,7 +160,7 @@ def test_the_page_takes_a_bounded_share_of_the_time(rng, cpu, tmp_path, monkeypa
 def test_a_page_that_cannot_be_written_does_not_end_the_training(rng, cpu, tmp_path, monkeypatch):
     """Why is kept while training goes on; at its end it is said."""
     monkeypatch.setattr(following, "SHARE", np.inf)
-    trainer = fitting.prepare({"epochs": 3, "hidden": (4,), "code": 1, "batch_size": 2}, data_set(rng), cpu, say=lambda _: None)
+    trainer = small_trainer(rng, cpu, epochs=3)
     run, page = followed(trainer, tmp_path / "run")
     (run.folder / "report.html").mkdir()
     fitted = fitting.train(trainer, progress=False, listeners=[page])
@@ -164,7 +172,7 @@ def test_a_page_that_cannot_be_written_does_not_end_the_training(rng, cpu, tmp_p
 def test_while_training_the_page_says_so_and_looks_again(rng, cpu, tmp_path, monkeypatch):
     """Training, then stopped, with the last pictures; only the first asks the browser to look again."""
     monkeypatch.setattr(following, "SHARE", np.inf)
-    trainer = fitting.prepare({"epochs": 3, "hidden": (4,), "code": 1, "batch_size": 2}, data_set(rng), cpu, say=lambda _: None)
+    trainer = small_trainer(rng, cpu, epochs=3)
     (run, page), seen = followed(trainer, tmp_path / "run"), []
 
     class Stop:
@@ -189,7 +197,8 @@ def test_while_training_the_page_says_so_and_looks_again(rng, cpu, tmp_path, mon
 
 
 @pytest.mark.parametrize(("lines", "epochs"), [
-    ([], []), (["1,4,2.5,,,,10,1"], [1]), (["1,4,nan,inf,1e300,,10,1"], [1]), (["2,8,2.5,,,,10,1", "1,4,1,,,,1,1", "2,8,3,,,,1,1"], [1, 2]),
+    ([], []), (["1,4,2.5,,,,10,1"], [1]), (["1,4,nan,inf,1e300,,10,1"], [1]),
+    (["2,8,2.5,,,,10,1", "1,4,1,,,,1,1", "2,8,3,,,,1,1"], [1, 2]),
     (["0,0,1,,,,1,1", "-1,0,1,,,,1,1", "x", "1,4,2.5,,,"], []),
 ])
 def test_metrics_of_any_kind_are_read(lines, epochs, tmp_path):
@@ -212,11 +221,13 @@ def test_settings_that_are_not_the_usual_ones_are_found():
 
 
 def test_what_a_run_was_trained_with(rng, cpu, tmp_path):
-    """Where it is noted: device, versions, commit, how often it went on; of any type, as text. Else the checkpoint's version."""
+    """Where it is noted: device, versions, commit, how often it went on; as text, whatever it is. Else the checkpoint's
+    version."""
     run = trained(tmp_path / "run", data_set(rng), cpu)
     now = {"minivae": "7", "python": "3.99", "cupy": None, "device": "<b>gpu", "git": {"commit": "abc", "dirty": True}}
-    for noted, words in (([], f"versions minivae {__version__} "), ([{}, now], "<b>gpu versions minivae 7, Python 3.99 commit abc, with "
-                         "changes gone on once"), ([{"minivae": [1], "git": 3, "device": {}}], "versions minivae [1] ")):
+    for noted, words in (([], f"versions minivae {__version__} "),
+                         ([{}, now], "<b>gpu versions minivae 7, Python 3.99 commit abc, with changes gone on once"),
+                         ([{"minivae": [1], "git": 3, "device": {}}], "versions minivae [1] ")):
         run.versions.write_text(json.dumps(noted))
         of_run.write_for(run, *run.load_with_facts(cpu), None)
         assert words in page_of(run).words

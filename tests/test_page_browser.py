@@ -10,24 +10,39 @@ WIDER = """() => [...document.querySelectorAll('body *')].filter(e => e.getBound
 EMPTY = "() => [...document.images].filter(i => !i.complete || !i.naturalWidth || !i.getBoundingClientRect().width).length"
 # Of all text: the contrast of its colour with the first background that is not transparent (WCAG 2), the least of them.
 CONTRAST = """() => {
-  const light = c => { const [r, g, b] = c.match(/[\\d.]+/g).map(Number).map(v => { v /= 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4 });
-                       return 0.2126 * r + 0.7152 * g + 0.0722 * b };
-  const back = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor; if (!/, 0(\\.\\d+)?\\)$/.test(c)) return c } return 'rgb(255, 255, 255)' };
+  const linear = v => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  const light = colour => {
+    const [r, g, b] = colour.match(/[\\d.]+/g).map(Number).map(linear);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const back = e => {
+    for (; e; e = e.parentElement) {
+      const colour = getComputedStyle(e).backgroundColor;
+      if (!/, 0(\\.\\d+)?\\)$/.test(colour)) return colour;
+    }
+    return 'rgb(255, 255, 255)';
+  };
   const found = [];
   for (const e of document.querySelectorAll('body :not(title)')) {
     if (![...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim())) continue;
-    const [a, b] = [light(getComputedStyle(e)[e.closest('svg') ? 'fill' : 'color']), light(back(e))].sort((x, y) => y - x);
+    const colour = getComputedStyle(e)[e.closest('svg') ? 'fill' : 'color'];
+    const [a, b] = [light(colour), light(back(e))].sort((x, y) => y - x);
     found.push([(a + 0.05) / (b + 0.05), e.outerHTML.slice(0, 100)]);
   }
   return found.sort((x, y) => x[0] - y[0])[0];
 }"""
 # Texts of one chart that lie on each other.
-OVERLAPS = """() => [...document.querySelectorAll('svg')].flatMap(svg => {
-  const boxes = [...svg.querySelectorAll('text')].map(t => [t.textContent, t.getBoundingClientRect()]);
-  return boxes.flatMap(([one, a], i) => boxes.slice(i + 1).filter(([_, b]) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 2 && b.top < a.bottom - 2)
-    .map(([other]) => one + ' | ' + other)) })"""
+OVERLAPS = """() => {
+  const over = (a, b) =>
+    a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 2 && b.top < a.bottom - 2;
+  return [...document.querySelectorAll('svg')].flatMap(svg => {
+    const boxes = [...svg.querySelectorAll('text')].map(t => [t.textContent, t.getBoundingClientRect()]);
+    return boxes.flatMap(([one, a], i) =>
+      boxes.slice(i + 1).filter(([_, b]) => over(a, b)).map(([two]) => one + ' | ' + two));
+  });
+}"""
 CASES = {"labels": ({"classes": 3, "train": 30, "test": 60}, {"labels": 6, "epochs": 4}),
-         "names": ({"classes": 12, "train": 30, "test": 60, "name": "w" * 300, "class_names": ["a very long name " * 5] * 12}, {}),
+         "names": ({"classes": 12, "train": 30, "test": 60, "name": "w" * 300, "class_names": ["a long name " * 9] * 12}, {}),
          "large": ({"shape": (120, 60, 3), "test": 0}, {"epochs": 1}),
          "one pixel": ({"shape": (1, 1, 1)}, {"code": 1})}
 
@@ -44,7 +59,8 @@ def pages(tmp_path_factory):
     def page(case):
         if case not in made:
             shown, told = CASES[case]
-            run = trained(tmp_path_factory.mktemp("runs") / "run", data_set(np.random.default_rng(0), **shown), device.cpu(), **told)
+            folder, images = tmp_path_factory.mktemp("runs") / "run", data_set(np.random.default_rng(0), **shown)
+            run = trained(folder, images, device.cpu(), **told)
             made[case] = (run.folder / "report.html").as_uri()
         return made[case]
 
@@ -85,7 +101,8 @@ def test_the_page_can_be_read_aloud(open_page, pages):
     assert page.evaluate("document.querySelectorAll('img:not([alt])').length") == 0
     assert page.evaluate("[...document.querySelectorAll('svg[role=img]')].every(s => s.getAttribute('aria-label'))")
     assert page.evaluate("[...document.querySelectorAll('table')].every(t => t.caption)") and page.title() == "run – minivae"
-    assert page.evaluate("[...document.querySelectorAll('nav a')].every(a => document.querySelector(a.getAttribute('href')))")
+    links = page.evaluate("[...document.querySelectorAll('nav a')].map(a => a.getAttribute('href'))")
+    assert len(links) == 8 and all(page.locator(link).count() == 1 for link in links)
 
 
 def test_a_value_is_shown_where_the_pointer_is(open_page, pages):

@@ -14,8 +14,8 @@ from minivae.cli.options import Name, device_option, images_for
 def report(run: str, data: str | None, device: str) -> None:
     """Write report.html, the page of RUN, a folder that training wrote.
 
-    Training keeps the page itself; this writes it anew, of any run: figures, cost curves, reconstructions, samples, the codes,
-    settings, in one file that opens in every browser. Where the run's own images are gone, the page is without them.
+    Training keeps the page itself; this writes it anew, of any run: figures, cost curves, reconstructions, samples, the
+    codes, settings, in one file that opens in every browser. Where the run's own images are gone, it is without them.
 
     \b
     Examples:

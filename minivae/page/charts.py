@@ -18,6 +18,7 @@ SIDE = 520              # of the chart of points
 MOST_POINTS = 400       # of a line
 MOST_TITLES = 100       # of a line, that say their number where the pointer is
 DOTS = 30               # points of a line, up to which each is marked
+LEAST_BAR = 0.7         # of a bar, so that one of 0 is seen
 COLOURS = 10            # of classes, in the page's style: c0, c1, ...
 TEXT = 17               # pixels of a class's name among the points
 LABELLED = 20           # classes, up to which their names stand among the points, where they lie apart:
@@ -54,7 +55,8 @@ def lines(title: str, series: Sequence[Line], *, unit: str, epochs: int) -> Mark
     return _svg(WIDTH, HEIGHT, f"{title} over the epochs, {unit}: {ends}", parts)
 
 
-def bars(title: str, heights: Sequence[float], names: Sequence[str], marked: Sequence[bool], *, unit: str, along: str) -> Markup:
+def bars(title: str, heights: Sequence[float], names: Sequence[str], marked: Sequence[bool], *, unit: str,
+         along: str) -> Markup:
     """A bar for each number, not below 0, those that are marked in colour.
 
     Args:
@@ -68,9 +70,9 @@ def bars(title: str, heights: Sequence[float], names: Sequence[str], marked: Seq
     width = (x(1) - x(0)) if count else 1
     gap = min(2.0, width * 0.2)
     for i, (height, name, mark) in enumerate(zip(heights, names, marked, strict=True)):
-        parts.append(Markup('<rect class="bar{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"><title>{}</title></rect>')
-                     .format(" on" if mark else "", x(i) + gap / 2, min(y(height), y(0) - 0.7), width - gap,
-                             max(y(0) - y(height), 0.7), name))
+        tall = max(y(0) - y(height), LEAST_BAR)
+        bar = Markup('<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"><title>{}</title></rect>')
+        parts.append(bar.format("bar on" if mark else "bar", x(i) + gap / 2, y(0) - tall, width - gap, tall, name))
     return _svg(*TALL, f"{title}, {unit}", parts)
 
 
@@ -95,7 +97,8 @@ def points(title: str, places: np.ndarray, labels: np.ndarray | None, names: dic
     at = [(f"{x(a):.0f}", f"{y(b):.0f}") for a, b in places.tolist()]
     parts = [_axes(x, y, axes[0], axes[1])]
     for style, members in _groups(labels, len(places)):
-        parts.append(Markup('<path class="point {}" d="{}"/>').format(style, "".join("M{} {}h0".format(*at[i]) for i in members)))
+        path = "".join("M{} {}h0".format(*at[i]) for i in members)
+        parts.append(Markup('<path class="point {}" d="{}"/>').format(style, path))
     if labels is not None and len(names) <= LABELLED and _apart(places, labels) > APART:
         parts += _names_among(places, labels, names, x, y)
     return _svg(SIDE, SIDE, title, parts)
@@ -144,18 +147,22 @@ def _names_among(places: np.ndarray, labels: np.ndarray, names: dict[int, str], 
 def _axes(x: Scale, y: Scale, along: str, up: str) -> Markup:
     parts = []
     for tick in y.ticks:
-        parts.append(Markup('<line class="grid" x1="{0:.1f}" x2="{1:.1f}" y1="{2:.1f}" y2="{2:.1f}"/>').format(x.start, x.end, y(tick)))
+        parts.append(_line("grid", x.start, x.end, y(tick), y(tick)))
         parts.append(Markup('<text class="tick" x="{:.1f}" y="{:.1f}" dy="0.35em" text-anchor="end">{}</text>').format(
             x.start - 6, y(tick), in_words(tick, 3)))
     for tick in x.ticks:
-        parts.append(Markup('<line class="mark" x1="{0:.1f}" x2="{0:.1f}" y1="{1:.1f}" y2="{2:.1f}"/>').format(
-            x(tick), y.start, y.start + 4))
+        parts.append(_line("mark", x(tick), x(tick), y.start, y.start + 4))
         parts.append(Markup('<text class="tick" x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>').format(
             x(tick), y.start + 16, in_words(tick, 6)))
-    parts.append(Markup('<line class="base" x1="{0:.1f}" x2="{1:.1f}" y1="{2:.1f}" y2="{2:.1f}"/>').format(x.start, x.end, y.start))
-    parts.append(Markup('<text class="axis" x="{:.1f}" y="{:.1f}" text-anchor="end">{}</text>').format(x.end, y.start + 31, along))
+    parts.append(_line("base", x.start, x.end, y.start, y.start))
+    parts.append(Markup('<text class="axis" x="{:.1f}" y="{:.1f}" text-anchor="end">{}</text>').format(
+        x.end, y.start + 31, along))
     parts.append(Markup('<text class="axis" x="{:.1f}" y="{:.1f}">{}</text>').format(x.start, y.start + 31, "↑ " + up))
     return Markup("").join(parts)
+
+
+def _line(style: str, x1: float, x2: float, y1: float, y2: float) -> Markup:
+    return Markup('<line class="{}" x1="{:.1f}" x2="{:.1f}" y1="{:.1f}" y2="{:.1f}"/>').format(style, x1, x2, y1, y2)
 
 
 def _svg(width: int, height: int, title: str, parts: Iterable[Markup]) -> Markup:

@@ -49,7 +49,7 @@ def count_for(pixels: int) -> int:
 
 
 def code(model: VAE, images: np.ndarray) -> Coded:
-    """All of it, for images (count, height, width, channels) of uint8 or floats in [0, 1]; the model is left in evaluation."""
+    """All of it, for images (count, height, width, channels), uint8 or floats in [0, 1]; the model is left in evaluation."""
     model.eval()
     held = apply.on_device(model, images)
     parts = []
@@ -57,9 +57,8 @@ def code(model: VAE, images: np.ndarray) -> Coded:
         for start, size in held.ranges(BATCH):
             x = held.batch(start, size, Noise(0, 0, EVALUATE))[0]
             parts.append(_code(model, x))
-    images, made, mu, sigma, cost, classes = zip(*parts, strict=True)
-    return Coded(np.concatenate(images), np.concatenate(made), np.concatenate(mu), np.concatenate(sigma), np.concatenate(cost),
-                 np.concatenate(classes) if model.classes else None)
+    *numbers, classes = zip(*parts, strict=True)
+    return Coded(*map(np.concatenate, numbers), np.concatenate(classes) if model.classes else None)
 
 
 def _code(model: VAE, x) -> tuple:

@@ -1,4 +1,4 @@
-"""From a run's facts and its model's looks to what the template shows: figures, charts, rows of pictures, tables."""
+"""From a run's facts and its model's looks to what the template shows: figures, charts, tables, and the galleries."""
 
 from __future__ import annotations
 
@@ -12,47 +12,17 @@ from minivae.latent import ACTIVE
 from minivae.page import charts, codes, facts
 from minivae.page.charts import Line
 from minivae.page.facts import Facts
+from minivae.page.galleries import LONGEST_NAME, class_name, pictures, shortened
 from minivae.page.history import column, thinned
-from minivae.page.looks import SMALL, STEPS, VALUES, Looks
+from minivae.page.looks import SMALL, VALUES, Looks
 from minivae.page.scale import in_words
-from minivae.page.tiles import tiles
 
-BUDGET = 1_900_000      # bytes of all pictures, shared out:
-SHARES = {"samples": 0.24, "pairs": 0.2, "walks": 0.16, "traverses": 0.12, "extremes": 0.08, "styles": 0.1, "transfer": 0.1}
-PAIRS, EXTREMES = (32, 16), (8, 4)      # of images of the size SMALL and less, and of larger ones
 BARS = 64               # numbers of the code that have a bar
 ROWS = 40               # of the table of epochs
 SHOWN_CLASSES = 30      # in the legend of the map
-LONGEST_NAME, LONGEST_VALUE, LONGEST_WORDS = 40, 80, 400    # letters of a class's name, a setting's value, what stands about
+LONGEST_VALUE, LONGEST_WORDS = 80, 400      # letters of a setting's value, and of what stands about
 WITHOUT = {"labels": "none", "sigma": "learned", "label_kl": "the model's"}     # what None means, of settings
 MINUTE, HOUR = 60, 3600
-
-
-@dataclass(frozen=True)
-class Strip:
-    """A row of pictures.
-
-    Attributes:
-        label, note: before it.
-        tiles: addresses of the pictures.
-        framed: the indices of those that are no model's.
-        alt: what they show, in words.
-    """
-
-    label: str
-    note: str
-    tiles: list[str]
-    alt: str
-    framed: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Pair:
-    """An image over its reconstruction, as addresses, and what is to be said of it."""
-
-    source: str
-    made: str
-    caption: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,7 +41,7 @@ def content(known: Facts, looks: Looks) -> dict:
             **_charts(known), "table": _table(known), "settings": _settings(known), "about": _about(known),
             "aspect": _aspect(known.image_shape), "small": max(known.image_shape[:2]) <= SMALL,
             "steps": [in_words(value) for value in VALUES],
-            "which": "test images" if looks.held_out else "training images", **_pictures(looks), **_space(looks)}
+            "which": "test images" if looks.held_out else "training images", **pictures(looks), **_space(looks)}
 
 
 def duration(seconds: float) -> str:
@@ -88,9 +58,9 @@ def _lead(known: Facts) -> str:
     kind = {1: "grey", 3: "colour"}.get(channels, f"{channels} channels")
     arch = {"ff": "Feed-forward", "conv": "Convolutional"}.get(known.settings.arch, known.settings.arch)
     data = PurePath(known.settings.data).name or known.settings.data
-    count = f"{known.train_count:,} images" if known.train_count is not None else "images"
-    return (f"{arch} variational autoencoder with {known.parameters:,} parameters, on {count} of {_cut(data, LONGEST_NAME)}, "
-            f"{height}\u00a0×\u00a0{width}, {kind}")
+    images = f"{known.train_count:,} images" if known.train_count is not None else "images"
+    return (f"{arch} variational autoencoder with {known.parameters:,} parameters, on {images} of "
+            f"{shortened(data, LONGEST_NAME)}, {height}\u00a0×\u00a0{width}, {kind}")
 
 
 def _state(known: Facts) -> tuple[str, str]:
@@ -116,7 +86,8 @@ def _figures(known: Facts, looks: Looks) -> list[tuple[str, str, str]]:
     if looks.coded is not None:
         found.append(("active units", f"{looks.active:,}", f"of {len(looks.order):,} in a code"))
     if known.seconds is not None:
-        found.append(("training time", duration(known.seconds), f"{known.epoch:,} epochs" if known.epoch != 1 else "1 epoch"))
+        epochs = "1 epoch" if known.epoch == 1 else f"{known.epoch:,} epochs"
+        found.append(("training time", duration(known.seconds), epochs))
     if (speed := known.images_per_second) is not None:
         found.append(("speed", f"{speed:,.0f}", "images per second"))
     return found
@@ -124,11 +95,12 @@ def _figures(known: Facts, looks: Looks) -> list[tuple[str, str, str]]:
 
 def _charts(known: Facts) -> dict:
     """Of the columns that have numbers."""
-    cost = _chart(known, "Cost", "Of an image: reconstruction + KL, the negative of the evidence lower bound. Lower is better.",
-                  {"train_cost": ("training", "train"), "test_cost": ("test", "test")})
+    cost = _chart(known, "Cost", "Of an image: reconstruction + KL, the negative of the evidence lower bound. Lower is "
+                  "better.", {"train_cost": ("training", "train"), "test_cost": ("test", "test")})
     parts = [_chart(known, "Reconstruction", "What the decoder misses of an image that it knows the code of.",
                     {"test_reconstruction": ("test", "test")}),
-             _chart(known, "KL", "What the codes tell of the images: how far they are from the prior.", {"test_kl": ("test", "test")})]
+             _chart(known, "KL", "What the codes tell of the images: how far they are from the prior.",
+                    {"test_kl": ("test", "test")})]
     error = _chart(known, "Error", "The share of the test images whose most probable class is not theirs.",
                    {"test_error": ("test", "test")}, unit="%", factor=100)
     return {"charts": [chart for chart in (cost, *parts) if chart], "error": error}
@@ -169,71 +141,20 @@ def _value(name: str, value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):
-        return _cut(",".join(map(str, value)) or "–", LONGEST_VALUE)
-    return f"{value:g}" if isinstance(value, float) else _cut(str(value), LONGEST_VALUE)
+        return shortened(",".join(map(str, value)) or "–", LONGEST_VALUE)
+    return f"{value:g}" if isinstance(value, float) else shortened(str(value), LONGEST_VALUE)
 
 
 def _about(known: Facts) -> list[tuple[str, str]]:
     images = [f"{count:,} {what}" for count, what in ((known.train_count, "to train on"), (known.test_count, "to test with"))
               if count is not None]
-    found = [(what, _cut(words, LONGEST_WORDS)) for what, words in known.surroundings]
+    found = [(what, shortened(words, LONGEST_WORDS)) for what, words in known.surroundings]
     return [("images", ", ".join(images)), *found] if images else found
 
 
 def _aspect(image_shape: tuple[int, int, int]) -> float:
     """Width over height of the places where images are shown; very long ones get a part of theirs."""
     return min(4.0, max(0.25, image_shape[1] / image_shape[0]))
-
-
-def _pictures(looks: Looks) -> dict:
-    """All rows of pictures, within the budget."""
-    budget = {name: int(share * BUDGET) for name, share in SHARES.items()}
-    found: dict = dict.fromkeys(("shown_pairs", "best", "worst", "walks", "traverses"))
-    found |= {"samples": tiles(looks.samples, budget["samples"]), "styles": _by_class(looks, looks.styles, budget["styles"]),
-              "transfer": _by_class(looks, looks.transfer, budget["transfer"])}
-    if looks.coded is None:
-        return found
-    pairs, extremes = (small if max(looks.coded.images.shape[1:3]) <= SMALL else large
-                       for small, large in (PAIRS, EXTREMES))
-    found["shown_pairs"] = _pairs(looks, np.arange(len(looks.coded.cost))[:pairs], budget["pairs"])
-    ranks = np.argsort(np.nan_to_num(looks.coded.cost, nan=np.inf), kind="stable")
-    extremes = min(extremes, len(ranks) // 2)
-    found["best"] = _pairs(looks, ranks[:extremes], budget["extremes"] // 2, costs=True)
-    found["worst"] = _pairs(looks, ranks[::-1][:extremes], budget["extremes"] // 2, costs=True)
-    found["walks"] = _rows([np.concatenate([walk.ends[:1], walk.steps, walk.ends[1:]]) for walk in looks.walks], budget["walks"],
-                           [("", "", "from one image to another")] * len(looks.walks), framed=(0, STEPS + 1))
-    kl = looks.coded.kl
-    found["traverses"] = _rows([t.steps for t in looks.traverses], budget["traverses"],
-                               [(f"{t.unit}", f"KL {in_words(kl[t.unit], 2)}", f"number {t.unit} of the code from −3 to 3")
-                                for t in looks.traverses])
-    return found
-
-
-def _pairs(looks: Looks, chosen: np.ndarray, budget: int, costs: bool = False) -> list[Pair]:
-    if not len(chosen):
-        return []
-    coded = looks.coded
-    drawn = tiles(np.concatenate([coded.images[chosen], coded.made[chosen]]), budget)
-    captions = [in_words(float(coded.cost[i]), 3) if costs else "" for i in chosen]
-    return [Pair(*three) for three in zip(drawn[:len(chosen)], drawn[len(chosen):], captions, strict=True)]
-
-
-def _rows(images: list[np.ndarray], budget: int, words: list[tuple[str, str, str]], framed: tuple[int, ...] = ()) -> list[Strip]:
-    """Strips of as many pictures each; words are (label, note, alt) of each."""
-    if not images:
-        return []
-    drawn, width = tiles(np.concatenate(images), budget), len(images[0])
-    return [Strip(label, note, drawn[i * width:(i + 1) * width], alt, framed) for i, (label, note, alt) in enumerate(words)]
-
-
-def _by_class(looks: Looks, images: np.ndarray | None, budget: int) -> dict | None:
-    """Rows with a class a column; the images that come before those have no class."""
-    if images is None or not len(images):
-        return None
-    classes = min(looks.styles.shape[1], images.shape[1])
-    before = images.shape[1] - classes
-    return {"rows": _rows(list(images), budget, [("", "", "one style in every class")] * len(images), tuple(range(before))),
-            "names": [""] * before + [_name(looks, label) for label in range(classes)]}
 
 
 def _space(looks: Looks) -> dict:
@@ -243,28 +164,16 @@ def _space(looks: Looks) -> dict:
     places, axes, share = codes.flat(looks.coded, looks.order)
     labels = looks.labels
     present = [] if labels is None else [label for label in np.unique(labels).tolist() if label >= 0]
-    names = {label: _name(looks, label) for label in present}
+    names = {label: class_name(looks, label) for label in present}
     shown = charts.points(f"A map of the codes of {len(places):,} images", places, labels, names, axes=axes,
                           alike=looks.coded.mu.shape[1] > 1)
-    order = looks.order[:BARS].tolist()
-    kl = np.nan_to_num(looks.coded.kl)
-    order = sorted(order, key=lambda unit: -kl[unit])
-    units = charts.bars("KL of the numbers of the code", [float(kl[unit]) for unit in order],
-                        [f"number {unit}: KL {in_words(float(kl[unit]), 3)} nats, variance {in_words(float(looks.variance[unit]), 3)}"
-                         for unit in order], [bool(looks.variance[unit] > ACTIVE) for unit in order], unit="nats",
-                        along="numbers of the code, largest first")
-    rest = float(kl.sum() - kl[order].sum())
+    kl, variance = (np.nan_to_num(numbers).tolist() for numbers in (looks.coded.kl, looks.variance))
+    order = sorted(looks.order[:BARS].tolist(), key=lambda unit: -kl[unit])
+    words = [f"number {unit}: KL {in_words(kl[unit], 3)} nats, variance {in_words(variance[unit], 3)}" for unit in order]
+    units = charts.bars("KL of the numbers of the code", [kl[unit] for unit in order], words,
+                        [variance[unit] > ACTIVE for unit in order], unit="nats", along="numbers of the code, largest first")
+    rest = sum(kl) - sum(kl[unit] for unit in order)
     return {"map": shown, "map_share": share, "map_count": len(places), "map_axes": axes,
             "legend": [(charts.style_of(label), name) for label, name in names.items()][:SHOWN_CLASSES],
             "legend_left_out": max(0, len(names) - SHOWN_CLASSES), "units": units, "active": looks.active,
             "code": len(kl), "bars": len(order), "rest": in_words(rest, 2), "limit": ACTIVE}
-
-
-def _name(looks: Looks, label: int) -> str:
-    return _cut(looks.names[label] if label < len(looks.names) else str(label), LONGEST_NAME)
-
-
-def _cut(text: str, longest: int) -> str:
-    """A text of at most so many letters: of a longer one the first and the last."""
-    half = (longest - 1) // 2
-    return text if len(text) <= longest else f"{text[:half]}…{text[-half:]}"

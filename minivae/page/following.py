@@ -49,8 +49,9 @@ class Following:
     def epoch(self, epoch: Epoch) -> None:
         """Write the page if its time has come. What prevents it is kept as `trouble`: the training is worth more."""
         elapsed = time.perf_counter() - self._began
-        last = epoch.number == self._trainer.settings.epochs        # finish() writes it
-        if self.trouble or last or self.spent + 2 * self._next > SHARE * elapsed:      # the last one takes as long as the next
+        last = epoch.number == self._trainer.settings.epochs        # finish() writes its page
+        share = (self.spent + 2 * self._next) / max(elapsed, 1e-9)  # with this page and the last, which takes as long
+        if self.trouble or last or share > SHARE:
             return
         try:
             self._write(facts.TRAINING, epoch.number, None)
@@ -105,5 +106,5 @@ class Following:
         train_count, test_count = facts.counts(trainer.dataset)
         noted = versions.read(self._run.versions) or [versions.versions(trainer.device, 0)]
         return Facts(name=self._run.folder.resolve().name, settings=trainer.settings, state=facts.TRAINING, epoch=0, rows=[],
-                     score=None, image_shape=tuple(trainer.dataset.image_shape), train_count=train_count, test_count=test_count,
+                     score=None, image_shape=trainer.model.image_shape, train_count=train_count, test_count=test_count,
                      parameters=trainer.flat.count, surroundings=facts.surroundings(noted))

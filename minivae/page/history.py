@@ -10,8 +10,8 @@ LARGEST = 1e100     # that a number can be; beyond it the arithmetic of a chart'
 
 
 def read(run: Run) -> list[Row]:
-    """A row an epoch, in ascending order: the numbers of its line by column, those that are finite and at most LARGEST, `epoch`
-    among them. Of an epoch that has two lines the later one counts.
+    """A row an epoch, in ascending order: the numbers of its line by column, those that are finite and at most LARGEST,
+    `epoch` among them. Of an epoch that has two lines the later one counts.
 
     Raises:
         MinivaeError: the file is there and cannot be read.

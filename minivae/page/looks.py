@@ -59,8 +59,8 @@ class Looks:
         labels: (count,), the images' own classes, -1 where unknown; None where none are known.
         names: of the classes, by label.
         order, variance: the numbers of the code, see latent.by_activity.
-        styles: (STYLES, classes, ...), one draw of the prior in every class; transfer: (rows, 1 + classes, ...), images, then
-            their style in every class. None of a model without classes.
+        styles: (STYLES, classes, ...), draws of the prior in every class; None of a model without classes.
+        transfer: (rows, 1 + classes, ...), images, then their style in every class; likewise.
     """
 
     samples: np.ndarray
@@ -92,7 +92,8 @@ def look(model: VAE, dataset: Dataset | None, seed: int) -> Looks:
     model.eval()
     noise = Noise(seed, 0, SAMPLE)
     count = FEW_SAMPLES if max(model.image_shape[:2]) > SMALL else SAMPLES
-    found = {"samples": _decoded(model, _prior(model, count, noise), np.arange(count) % model.classes if model.classes else None)}
+    classes = np.arange(count) % model.classes if model.classes else None
+    found = {"samples": _decoded(model, _prior(model, count, noise), classes)}
     if model.classes:
         found["styles"] = _in_classes(model, _prior(model, STYLES, noise))
     if dataset is None:
@@ -106,8 +107,9 @@ def look(model: VAE, dataset: Dataset | None, seed: int) -> Looks:
     order, variance = latent.by_activity(coded.mu)
     if model.classes:
         found["transfer"] = _transfer(model, coded, labels)
-    return Looks(**found, held_out=held_out, coded=coded, labels=labels, names=tuple(getattr(dataset, "class_names", None) or ()),
-                 order=order, variance=variance, walks=_walks(model, coded, labels), traverses=_traverses(model, coded, order))
+    return Looks(**found, held_out=held_out, coded=coded, labels=labels, names=getattr(dataset, "class_names", ()),
+                 order=order, variance=variance, walks=_walks(model, coded, labels),
+                 traverses=_traverses(model, coded, order))
 
 
 def _prior(model: VAE, count: int, noise: Noise) -> np.ndarray:
@@ -116,7 +118,8 @@ def _prior(model: VAE, count: int, noise: Noise) -> np.ndarray:
 
 def _decoded(model: VAE, codes: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
     """The images of codes, see apply.decode; large ones a few at a time, of which shrunk() ones are kept."""
-    parts = [slice(start, start + coding.count_for(model.pixels)) for start in range(0, len(codes), coding.count_for(model.pixels))]
+    size = coding.count_for(model.pixels)
+    parts = [slice(start, start + size) for start in range(0, len(codes), size)]
     return np.concatenate([shrunk(apply.decode(model, codes[p], None if labels is None else labels[p])) for p in parts])
 
 

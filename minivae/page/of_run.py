@@ -15,7 +15,8 @@ from minivae.page.writing import write
 from minivae.runs import Run, Settings, versions
 
 
-def write_for(run: Run, model: VAE, settings: Settings, told: dict, dataset: Dataset | None, trouble: str | None = None) -> Path:
+def write_for(run: Run, model: VAE, settings: Settings, told: dict, dataset: Dataset | None,
+              trouble: str | None = None) -> Path:
     """Write the page of a run anew, from its checkpoint and its metrics.
 
     Args:
@@ -32,9 +33,9 @@ def write_for(run: Run, model: VAE, settings: Settings, told: dict, dataset: Dat
     epoch, score = told.get("epoch"), told.get("test_cost")
     rows = [row for row in history.read(run) if epoch is None or row["epoch"] <= epoch]
     train_count, test_count = facts.counts(dataset)
-    known = Facts(name=run.folder.resolve().name, settings=settings, state=_state(settings, told), epoch=epoch or 0, rows=rows,
-                  score=score and Score(**score), image_shape=model.image_shape, train_count=train_count, test_count=test_count,
-                  parameters=facts.parameters(model), trouble=trouble,
+    known = Facts(name=run.folder.resolve().name, settings=settings, state=_state(settings, told), epoch=epoch or 0,
+                  rows=rows, score=score and Score(**score), image_shape=model.image_shape, train_count=train_count,
+                  test_count=test_count, parameters=facts.parameters(model), trouble=trouble,
                   surroundings=facts.surroundings(versions.read(run.versions) or [{"minivae": told.get("minivae")}]))
     write(run.page, {**content(known, look(model, dataset, settings.seed)), "cost": None})
     return run.page

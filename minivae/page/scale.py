@@ -27,7 +27,9 @@ class Scale:
 
     def __call__(self, value: float) -> float:
         """The place of a number."""
-        low, high, value = (map(math.log, (self.low, self.high, value)) if self.logarithmic else (self.low, self.high, value))
+        low, high = self.low, self.high
+        if self.logarithmic:
+            low, high, value = map(math.log, (low, high, value))
         return self.start + (value - low) / (high - low) * (self.end - self.start)
 
 

@@ -18,7 +18,7 @@ from minivae.runs.model import build, model_state
 from minivae.runs.settings import Settings, as_toml, checked, with_tuples
 
 PICTURES = ("source.png", "reconstructions.png", "samples.png", "grid.png", "transfer.png")
-WRITTEN = (".safetensors", ".toml", ".json", ".csv", ".png", ".html")       # kinds of files that a run writes aside and renames
+WRITTEN = (".safetensors", ".toml", ".json", ".csv", ".png", ".html")   # kinds of files that a run writes aside and renames
 LOCK = ".lock"
 LATER = ("epochs",)     # settings that may change when a run goes on
 
@@ -128,7 +128,8 @@ class Run:
         if self.checkpoints.all():
             return True
         self.checkpoints.forget_training()
-        for path in (self.metrics, self.versions, self.page, self.folder / "settings.toml", *self.events.glob("events.out.*")):
+        settings, events = self.folder / "settings.toml", self.events.glob("events.out.*")
+        for path in (self.metrics, self.versions, self.page, settings, *events):
             path.unlink(missing_ok=True)
         self.release()
         for folder in (self.events, self.folder):
