@@ -44,10 +44,16 @@ CASES = {
 }
 
 
+def test_every_device_draws_the_page(rng, device, tmp_path):
+    """The numbers and the pictures come from the device, whichever it is; with classes, which takes most of its functions."""
+    run = trained(tmp_path / "run", data_set(rng, classes=2, train=4), device, labels=2, epochs=1, hidden=(4,), batch_size=4)
+    assert len(page_of(run).all("img")) > 150
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_every_kind_of_run_has_a_page(case, rng, cpu, tmp_path, monkeypatch):
     """While it is trained and at its end: well formed, bounded, all pictures whole and of the images' kind, every section
-    that the run has something for, and a word on what it has not."""
+    that the run has something for, and a word on what it has not. Written anew from the folder it shows the same."""
     shown, told = CASES[case]
     dataset = data_set(rng, **shown)
     run = trained(tmp_path / "run", dataset, cpu, monkeypatch, **told)
@@ -69,6 +75,8 @@ def test_every_kind_of_run_has_a_page(case, rng, cpu, tmp_path, monkeypatch):
             assert picture.mode == ("RGB" if dataset.image_shape[2] == 3 else "L") and max(picture.size) <= 160
     assert ("There are no test images" in page.words) == (tests == 0)
     assert "finished" in page.words and "epoch" in page.words
+    of_run.write_for(run, *run.load_with_facts(cpu), dataset)
+    assert [picture["src"] for picture in page_of(run).all("img")] == [picture["src"] for picture in pictures]
 
 
 def test_names_are_words_and_never_code(rng, cpu, tmp_path):
@@ -152,7 +160,7 @@ def test_the_page_takes_a_bounded_share_of_the_time(rng, cpu, tmp_path, monkeypa
     monkeypatch.setattr(following, "write", lambda *_, **__: None)
     for number in range(1, 2000):
         now[0] += rng.uniform(0, 2)
-        page.epoch(following.Epoch(number, number, 1.0, None, 1.0, now[0]))
+        page.epoch(following.Epoch(number, number, 1.0, None, 5000.0, now[0]))
         assert page.spent == pytest.approx(spent) and spent <= 0.0201 * now[0] + 0.4
     assert spent <= following.SHARE * now[0] and written == page.written and 0.015 * now[0] < spent
 
@@ -184,16 +192,21 @@ def test_while_training_the_page_says_so_and_looks_again(rng, cpu, tmp_path, mon
             if epoch.number == 2:
                 raise KeyboardInterrupt
 
-    page.stop()
+    page.stop(draw=False)
     assert not page.path.exists()       # nothing was drawn yet
     with pytest.raises(KeyboardInterrupt):
         fitting.train(trainer, progress=False, listeners=[page, Stop()])
-    page.stop()
+    page.stop(draw=False)
+    seen.append(page_of(run))
+    trainer.step(trainer.optimizer.steps)
+    page.stop(draw=True)
     seen.append(page_of(run))
     refreshes = [[a for a in each.all("meta") if a.get("http-equiv") == "refresh"] for each in seen]
-    assert [len(found) for found in refreshes] == [1, 1, 0]
+    assert [len(found) for found in refreshes] == [1, 1, 0, 0]
     assert "training epoch 2 of 3" in seen[1].words and "left" in seen[1].words
-    assert "stopped after epoch 2 of 3" in seen[2].words and len(seen[2].all("img")) == len(seen[1].all("img"))
+    pictures = [[picture["src"] for picture in each.all("img")] for each in seen]
+    assert pictures[0] != pictures[1] == pictures[2] != pictures[3] and len(pictures[2]) == len(pictures[3])
+    assert all("stopped after epoch 2 of 3" in each.words for each in seen[2:])
 
 
 @pytest.mark.parametrize(("lines", "epochs"), [

@@ -174,7 +174,7 @@ def _train(trainer, signals, page: bool) -> None:
             error.exit_code = exit_code(signals.number)
         if run.discard_unless_saved():
             for each in pages:
-                each.stop()
+                each.stop(draw=isinstance(error, Stopped))
             error.add_note(_kept(trainer))
         raise
     finally:

@@ -9,7 +9,7 @@ from pathlib import Path
 from minivae import evaluate
 from minivae.errors import MinivaeError
 from minivae.evaluate import Score
-from minivae.page import facts, history
+from minivae.page import coding, facts, history
 from minivae.page.content import content
 from minivae.page.facts import Facts
 from minivae.page.looks import Looks, look
@@ -18,7 +18,7 @@ from minivae.runs import Run, versions
 from minivae.training import SAMPLED, SAMPLED_PASSES, Epoch, Trainer
 
 SHARE = 0.02            # of the training's time that its pages take at most, the last one among them
-FIRST = 0.25            # seconds that the first page is taken to need
+FIRST = 0.2             # seconds that the first page is taken to need, beside those of its images in the model
 
 
 class Following:
@@ -39,7 +39,7 @@ class Following:
         self._trainer, self._run = trainer, run
         self.path: Path = run.page
         self.spent, self.written, self.trouble = 0.0, 0, None
-        self._began, self._next = time.perf_counter(), FIRST
+        self._began, self._last = time.perf_counter(), 0.0
         self._looks: Looks | None = None
         self._facts = self._known()
 
@@ -49,9 +49,8 @@ class Following:
     def epoch(self, epoch: Epoch) -> None:
         """Write the page if its time has come. What prevents it is kept as `trouble`: the training is worth more."""
         elapsed = time.perf_counter() - self._began
-        last = epoch.number == self._trainer.settings.epochs        # finish() writes its page
-        share = (self.spent + 2 * self._next) / max(elapsed, 1e-9)  # with this page and the last, which takes as long
-        if self.trouble or last or share > SHARE:
+        over = epoch.number == self._trainer.settings.epochs        # finish() writes the page
+        if self.trouble or over or self.spent + 2 * self._expected(epoch) > SHARE * elapsed:     # this page, and the last one
             return
         try:
             self._write(facts.TRAINING, epoch.number, None)
@@ -59,7 +58,7 @@ class Following:
             self.trouble = error
 
     def finish(self, score: Score | None) -> None:
-        """Write the last page.
+        """Write the last page, after Trainer.finish().
 
         Args:
             score: of the model as it is kept.
@@ -69,31 +68,58 @@ class Following:
         """
         self._write(facts.FINISHED, self._trainer.settings.epochs, score)
 
-    def stop(self) -> None:
-        """Write on the page, if there is one, that the training has stopped; the pictures are the last ones that were drawn.
-        What prevents it is kept as `trouble`."""
-        if self._looks is None:
+    def stop(self, draw: bool) -> None:
+        """Write on the page that the training has stopped. What prevents it is kept as `trouble`.
+
+        Args:
+            draw: show the model as it is; else the page keeps the pictures that were drawn last, and there is none where none
+                were.
+        """
+        if self._looks is None and not draw:
             return
         try:
+            if draw:
+                self._draw(sampled=True)
             rows = history.read(self._run)
             known = replace(self._facts, state=facts.STOPPED, rows=rows, epoch=int(rows[-1]["epoch"]) if rows else 0)
-            write(self.path, {**content(known, self._looks), "cost": self._cost()})
-        except MinivaeError as error:
+            write(self.path, {**content(known, self._looks), "cost": None})
+        except (MinivaeError, MemoryError) as error:
             self.trouble = error
 
+    def _expected(self, epoch: Epoch) -> float:
+        """Seconds that a page takes: as many as the last one. Before the first one: to pass an image through the model takes
+        at most half as long as to train on it."""
+        images = coding.count_for(self._trainer.model.pixels)
+        return self._last or FIRST + images / (2 * max(epoch.images_per_second, 1e-9))
+
     def _write(self, state: str, epoch: int, score: Score | None) -> None:
-        began, trainer = time.perf_counter(), self._trainer
-        with trainer.evaluated():
-            if state == facts.TRAINING and not trainer.test_images.count:      # else they are those of the test images' cost
-                evaluate.fix_statistics(trainer.model, trainer.train_images, seed=trainer.settings.seed, limit=SAMPLED,
-                                        most=SAMPLED_PASSES)
-            self._looks = look(trainer.model, trainer.dataset, trainer.settings.seed)
+        began, training = time.perf_counter(), state == facts.TRAINING
+        if training:
+            self._draw(sampled=not self._trainer.test_images.count)     # else it has those of the test images' cost
+        else:
+            self._looks = self._look()      # the average of the weights has taken their place for good
         known = replace(self._facts, state=state, epoch=epoch, rows=history.read(self._run), score=score)
         shown = content(known, self._looks)
         self.written += 1
-        write(self.path, {**shown, "cost": self._cost(time.perf_counter() - began)}, refresh=state == facts.TRAINING)
-        self._next = time.perf_counter() - began
-        self.spent += self._next
+        write(self.path, {**shown, "cost": self._cost(time.perf_counter() - began)}, refresh=training)
+        self._last = time.perf_counter() - began
+        self.spent += self._last
+
+    def _draw(self, sampled: bool) -> None:
+        """Look at the model of a training as it is evaluated.
+
+        Args:
+            sampled: give it the statistics of a sample of the training images first.
+        """
+        trainer = self._trainer
+        with trainer.evaluated():
+            if sampled:
+                evaluate.fix_statistics(trainer.model, trainer.train_images, seed=trainer.settings.seed, limit=SAMPLED,
+                                        most=SAMPLED_PASSES)
+            self._looks = self._look()
+
+    def _look(self) -> Looks:
+        return look(self._trainer.model, self._trainer.dataset, self._trainer.settings.seed)
 
     def _cost(self, more: float = 0.0) -> str:
         """What the pages took of the training's time, in words; `more` seconds for the one that is being written."""

@@ -62,7 +62,7 @@ def pictures(looks: Looks) -> dict:
     found["walks"] = _rows(walks, budget["walks"], [("", "", "from one image to another")] * len(walks), (0, STEPS + 1))
     kl = looks.coded.kl
     found["traverses"] = _rows([t.steps for t in looks.traverses], budget["traverses"],
-                               [(f"{t.unit}", f"KL {in_words(kl[t.unit], 2)}", f"number {t.unit} of the code from −3 to 3")
+                               [(f"{t.unit}", f"KL {kl[t.unit]:.2f}", f"number {t.unit} of the code from −3 to 3")
                                 for t in looks.traverses])
     return found
 

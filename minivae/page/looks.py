@@ -16,7 +16,7 @@ from minivae.page.tiles import shrunk
 
 SMALL = 48              # pixels of the longer side, up to which images are shown many at a time
 SAMPLES, FEW_SAMPLES = 96, 48       # of small images, and of larger ones
-WALKS, TRAVERSES = 8, 10
+WALKS, TRAVERSES, FEWEST = 8, 10, 2     # ways; numbers of the code at most, active ones, and at least
 STEPS = 9               # from one image to another
 VALUES = (-3, -2, -1, 0, 1, 2, 3)       # that a number of the code takes, in standard deviations of the prior
 STYLES, CLASSES = 8, 12     # rows and columns of what every class looks like
@@ -109,7 +109,7 @@ def look(model: VAE, dataset: Dataset | None, seed: int) -> Looks:
         found["transfer"] = _transfer(model, coded, labels)
     return Looks(**found, held_out=held_out, coded=coded, labels=labels, names=getattr(dataset, "class_names", ()),
                  order=order, variance=variance, walks=_walks(model, coded, labels),
-                 traverses=_traverses(model, coded, order))
+                 traverses=_traverses(model, coded, order, variance))
 
 
 def _prior(model: VAE, count: int, noise: Noise) -> np.ndarray:
@@ -155,9 +155,10 @@ def _ends(count: int, labels: np.ndarray | None) -> list[tuple[int, int]]:
     return pairs
 
 
-def _traverses(model: VAE, coded: Coded, order: np.ndarray) -> list[Traverse]:
+def _traverses(model: VAE, coded: Coded, order: np.ndarray, variance: np.ndarray) -> list[Traverse]:
     """Of the first image's code, the most active numbers."""
-    units, values = order[:TRAVERSES].tolist(), np.array(VALUES)
+    shown = min(TRAVERSES, max(FEWEST, int((variance > latent.ACTIVE).sum())))
+    units, values = order[:shown].tolist(), np.array(VALUES)
     codes = np.concatenate([latent.along(coded.mu[0], unit, values) for unit in units])
     classes = np.full(len(codes), coded.classes[0]) if model.classes else None
     steps = np.split(_decoded(model, codes, classes), len(units))
