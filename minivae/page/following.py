@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
 from minivae import evaluate
-from minivae.errors import MinivaeError
+from minivae.errors import MinivaeError, MinivaeWarning
 from minivae.evaluate import Score
 from minivae.page import coding, facts, history
 from minivae.page.content import content
@@ -32,13 +33,12 @@ class Following:
         path: where the page is.
         spent: seconds that all pages took.
         written: how often it was written.
-        trouble: why the page could not be written while training went on; None where it could.
     """
 
     def __init__(self, trainer: Trainer, run: Run):
         self._trainer, self._run = trainer, run
         self.path: Path = run.page
-        self.spent, self.written, self.trouble = 0.0, 0, None
+        self.spent, self.written = 0.0, 0
         self._began, self._last = time.perf_counter(), 0.0
         self._looks: Looks | None = None
         self._facts = self._known()
@@ -47,15 +47,15 @@ class Following:
         """Nothing."""
 
     def epoch(self, epoch: Epoch) -> None:
-        """Write the page if its time has come. What prevents it is kept as `trouble`: the training is worth more."""
+        """Write the page if its time has come; where that fails, warn."""
         elapsed = time.perf_counter() - self._began
         over = epoch.number == self._trainer.settings.epochs        # finish() writes the page
-        if self.trouble or over or self.spent + 2 * self._expected(epoch) > SHARE * elapsed:     # this page, and the last one
+        if over or self.spent + 2 * self._expected(epoch) > SHARE * elapsed:     # this page, and the last one
             return
         try:
             self._write(facts.TRAINING, epoch.number, None)
         except (MinivaeError, MemoryError) as error:
-            self.trouble = error
+            warnings.warn(f"the page: {_in_words(error)}. Training goes on, and it is tried again", MinivaeWarning, stacklevel=2)
 
     def finish(self, score: Score | None) -> None:
         """Write the last page, after Trainer.finish().
@@ -69,7 +69,7 @@ class Following:
         self._write(facts.FINISHED, self._trainer.settings.epochs, score)
 
     def stop(self, draw: bool) -> None:
-        """Write on the page that the training has stopped. What prevents it is kept as `trouble`.
+        """Write on the page that the training has stopped; where that fails, warn.
 
         Args:
             draw: show the model as it is; else the page keeps the pictures that were drawn last, and there is none where none
@@ -84,7 +84,7 @@ class Following:
             known = replace(self._facts, state=facts.STOPPED, rows=rows, epoch=int(rows[-1]["epoch"]) if rows else 0)
             write(self.path, {**content(known, self._looks), "cost": None})
         except (MinivaeError, MemoryError) as error:
-            self.trouble = error
+            warnings.warn(f"the page: {_in_words(error)}; `minivae report` writes it", MinivaeWarning, stacklevel=2)
 
     def _expected(self, epoch: Epoch) -> float:
         """Seconds that a page takes: as many as the last one. Before the first one: to pass an image through the model takes
@@ -94,16 +94,19 @@ class Following:
 
     def _write(self, state: str, epoch: int, score: Score | None) -> None:
         began, training = time.perf_counter(), state == facts.TRAINING
-        if training:
-            self._draw(sampled=not self._trainer.test_images.count)     # else it has those of the test images' cost
-        else:
-            self._looks = self._look()      # the average of the weights has taken their place for good
-        known = replace(self._facts, state=state, epoch=epoch, rows=history.read(self._run), score=score)
-        shown = content(known, self._looks)
-        self.written += 1
-        write(self.path, {**shown, "cost": self._cost(time.perf_counter() - began)}, refresh=training)
-        self._last = time.perf_counter() - began
-        self.spent += self._last
+        try:
+            if training:
+                self._draw(sampled=not self._trainer.test_images.count)     # else it has those of the test images' cost
+            else:
+                self._looks = self._look()      # the average of the weights has taken their place for good
+            known = replace(self._facts, state=state, epoch=epoch, rows=history.read(self._run), score=score)
+            shown = content(known, self._looks)
+            cost = self._cost(self.written + 1, time.perf_counter() - began)
+            write(self.path, {**shown, "cost": cost}, refresh=training)
+            self.written += 1
+        finally:
+            self._last = time.perf_counter() - began
+            self.spent += self._last
 
     def _draw(self, sampled: bool) -> None:
         """Look at the model of a training as it is evaluated.
@@ -121,11 +124,10 @@ class Following:
     def _look(self) -> Looks:
         return look(self._trainer.model, self._trainer.dataset, self._trainer.settings.seed)
 
-    def _cost(self, more: float = 0.0) -> str:
-        """What the pages took of the training's time, in words; `more` seconds for the one that is being written."""
+    def _cost(self, times: int, more: float) -> str:
+        """What so many pages took of the training's time, in words; `more` seconds for the one that is being written."""
         share = (self.spent + more) / max(time.perf_counter() - self._began, 1e-9)
-        times = "once" if self.written == 1 else f"{self.written:,} times"
-        return f"{times} so far, which took {share:.1%} of the time"
+        return f"{'once' if times == 1 else f'{times:,} times'} so far, which took {share:.1%} of the time"
 
     def _known(self) -> Facts:
         trainer = self._trainer
@@ -134,3 +136,7 @@ class Following:
         return Facts(name=self._run.folder.resolve().name, settings=trainer.settings, state=facts.TRAINING, epoch=0, rows=[],
                      score=None, image_shape=trainer.model.image_shape, train_count=train_count, test_count=test_count,
                      parameters=trainer.flat.count, surroundings=facts.surroundings(noted))
+
+
+def _in_words(error: Exception) -> str:
+    return str(error) if isinstance(error, MinivaeError) else f"out of memory ({' '.join(str(error).split()) or 'no more'})"
