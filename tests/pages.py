@@ -55,11 +55,9 @@ def data_set(rng, train=6, test=4, shape=(5, 6, 1), classes=None, name="noise", 
         labels = None if classes is None else np.arange(count) % classes
         return rng.integers(0, 256, (count, *shape), np.uint8), labels
 
-    class Named(data.Dataset):
-        pass
-
-    Named.class_names = tuple(class_names)
-    return Named(name, *part(train), *part(test))
+    dataset = data.Dataset(name, *part(train), *part(test))
+    object.__setattr__(dataset, "class_names", tuple(class_names))
+    return dataset
 
 
 def trained(folder, dataset, device, monkeypatch=None, **told):
