@@ -249,6 +249,19 @@ def test_what_a_run_was_trained_with(rng, cpu, tmp_path):
         assert words in page_of(run).words
 
 
+def test_a_model_that_python_saved(rng, cpu, tmp_path):
+    """Without a training's numbers, and in place of a run's folder, whose page was another model's."""
+    dataset = data_set(rng, train=8)
+    run = trained(tmp_path / "run", dataset, cpu)
+    run.release()
+    told = {"epochs": 1, "hidden": (8,), "code": 3, "batch_size": 4, "device": "cpu"}
+    VAE(**told).fit(dataset.train_images, progress=False).save(run.folder, overwrite=True)
+    assert not run.page.exists()
+    of_run.write_for(run, *run.load_with_facts(cpu), dataset)
+    page = page_of(run)
+    assert "saved model" in page.words and "costs" not in [a["id"] for a in page.all("section")] and len(page.all("img")) > 150
+
+
 def test_report_writes_the_page_of_any_run(tmp_path, rng):
     """From the command line: training leaves it unless told not to; report writes it, also where the data is gone."""
     folder = tmp_path / "data"
