@@ -6,7 +6,7 @@ import numpy as np
 
 from minivae.page.coding import Coded
 
-MOST = 64      # numbers of the code, the most active ones, whose principal components are taken
+MOST = 64       # numbers of the code, the most active ones, whose principal components are taken
 
 
 def flat(coded: Coded, order: np.ndarray) -> tuple[np.ndarray, tuple[str, str], float | None]:

@@ -173,7 +173,7 @@ def _space(looks: Looks) -> dict:
     units = charts.bars("KL of the numbers of the code", [kl[unit] for unit in order], words,
                         [variance[unit] > ACTIVE for unit in order], unit="nats", along="numbers of the code, largest first")
     rest = sum(kl) - sum(kl[unit] for unit in order)
-    return {"map": shown, "map_share": share, "map_count": len(places), "map_axes": axes,
+    return {"map": shown, "map_share": share, "map_count": len(places), "map_of": codes.MOST if len(kl) > codes.MOST else None,
             "legend": [(charts.style_of(label), name) for label, name in names.items()][:SHOWN_CLASSES],
             "legend_left_out": max(0, len(names) - SHOWN_CLASSES), "units": units, "active": looks.active,
             "code": len(kl), "bars": len(order), "rest": in_words(rest, 2), "limit": ACTIVE}
