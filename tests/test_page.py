@@ -286,7 +286,10 @@ def test_report_writes_the_page_of_any_run(tmp_path, rng):
     page = Page((tmp_path / "run/report.html").read_text())
     assert len(page.all("img")) == 96 and "The page has no images of the run's data" in page.words
     code, out, err = minivae("report", "run", "--data", tmp_path / "moved", "--device", "cpu", cwd=tmp_path)
-    assert code == 0 and [p["src"] for p in Page((tmp_path / "run/report.html").read_text()).all("img")] == drawn[0]
+    page = Page((tmp_path / "run/report.html").read_text())
+    assert code == 0 and [picture["src"] for picture in page.all("img")] == drawn[0]
+    assert f"The images on this page are of {tmp_path / 'moved'}, not of the run's own data" in page.words
+    assert "60 images" not in page.words
     for wrong, words in ((("none",), "there is no run"), (("other", "--data", "nowhere"), "no data set 'nowhere'"),
                          (("other", "--data", "digits"), "digits holds (28, 28, 1)")):
         code, out, err = minivae("report", *wrong, "--device", "cpu", cwd=tmp_path)

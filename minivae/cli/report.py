@@ -34,12 +34,14 @@ def report(run: str, data: str | None, device: str) -> None:
     where = announced(device, click.echo)
     kernels.prepare(where)
     model, settings, facts = folder.load_with_facts(where)
-    dataset = trouble = None
+    dataset = note = None
     try:
         dataset = images_for(model, run, data or settings.data)
+        if dataset.name != settings.data:
+            note = f"The images on this page are of {dataset.name}, not of the run's own data."
     except MinivaeError as error:
         if data:
             raise
-        trouble = f"The page has no images of the run's data: {error}"
-        click.echo(trouble, err=True)
-    click.echo(f"look at {of_run.write_for(folder, model, settings, facts, dataset, trouble)}")
+        note = f"The page has no images of the run's data: {error}"
+        click.echo(note, err=True)
+    click.echo(f"look at {of_run.write_for(folder, model, settings, facts, dataset, note)}")

@@ -32,7 +32,7 @@ class Facts:
         train_count, test_count: how many images; None where the data was not found.
         parameters: how many numbers the model has learned.
         surroundings: see surroundings().
-        trouble: why there are no images on the page; None where there are.
+        note: what is to be said of the page's images; None for nothing.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Facts:
     test_count: int | None
     parameters: int
     surroundings: list[tuple[str, str]]
-    trouble: str | None = None
+    note: str | None = None
 
     def last(self, name: str) -> float | None:
         """The last epoch's number of a column that has one."""

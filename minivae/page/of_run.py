@@ -16,13 +16,13 @@ from minivae.runs import Run, Settings, versions
 
 
 def write_for(run: Run, model: VAE, settings: Settings, told: dict, dataset: Dataset | None,
-              trouble: str | None = None) -> Path:
+              note: str | None = None) -> Path:
     """Write the page of a run anew, from its checkpoint and its metrics.
 
     Args:
         model, settings, told: see Run.load_with_facts.
-        dataset: its images; None for a page without.
-        trouble: why there are none.
+        dataset: whose images are shown; None for a page without.
+        note: what is to be said of them; None for nothing.
 
     Returns:
         Where the page is.
@@ -32,10 +32,10 @@ def write_for(run: Run, model: VAE, settings: Settings, told: dict, dataset: Dat
     """
     epoch, score = told.get("epoch"), told.get("test_cost")
     rows = [row for row in history.read(run) if epoch is None or row["epoch"] <= epoch]
-    train_count, test_count = facts.counts(dataset)
+    train_count, test_count = facts.counts(dataset if dataset and dataset.name == settings.data else None)
     known = Facts(name=run.folder.resolve().name, settings=settings, state=_state(settings, told), epoch=epoch or 0,
                   rows=rows, score=score and Score(**score), image_shape=model.image_shape, train_count=train_count,
-                  test_count=test_count, parameters=facts.parameters(model), trouble=trouble,
+                  test_count=test_count, parameters=facts.parameters(model), note=note,
                   surroundings=facts.surroundings(versions.read(run.versions) or [{"minivae": told.get("minivae")}]))
     write(run.page, {**content(known, look(model, dataset, settings.seed)), "cost": None})
     return run.page
