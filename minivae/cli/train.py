@@ -99,6 +99,7 @@ def train(context: click.Context, device: str, out: str | None, config: str | No
       minivae train --config runs/digits-ff-1/settings.toml --seed 1
     """
     from minivae.errors import UsageError
+    from minivae.page.following import Following
     from minivae.runs import Run, settings
     from minivae.runs.journal import Journal
     from minivae.stopping import Signals
@@ -114,7 +115,7 @@ def train(context: click.Context, device: str, out: str | None, config: str | No
             told = {**options, **(settings.read(config) if config else {}), **given}
             trainer = _prepared(told, out, device, lambda run: Journal(run, save_every, keep))
         if trainer:
-            _train(trainer, signals, page)
+            _train(trainer, signals, Following if page else None)
 
 
 def _prepared(told: dict, out: str | None, device: str, journal_of):
@@ -152,17 +153,16 @@ def _prepared_to_go_on(journal, given: dict, device: str):
     return trainer
 
 
-def _train(trainer, signals, page: bool) -> None:
+def _train(trainer, signals, page_of) -> None:
     """Train to the end, and draw; what stops it says what is kept and how to go on."""
     from minivae import drawing, fitting
-    from minivae.page.following import Following
     from minivae.report import last_line
     from minivae.stopping import exit_code
     from minivae.training import Stopped
 
     run = trainer.journal.run
     trainer.stop = signals.asked
-    pages = [Following(trainer, run)] if page else []
+    pages = [page_of(trainer, run)] if page_of else []
     try:
         with signals.held():
             fitted = fitting.train(trainer, listeners=pages)

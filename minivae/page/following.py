@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 from minivae import evaluate
@@ -41,7 +42,6 @@ class Following:
         self.spent, self.written = 0.0, 0
         self._began, self._last = time.perf_counter(), 0.0
         self._looks: Looks | None = None
-        self._facts = self._known()
 
     def progress(self, images: int, cost: float) -> None:
         """Nothing."""
@@ -129,7 +129,9 @@ class Following:
         share = (self.spent + more) / max(time.perf_counter() - self._began, 1e-9)
         return f"{'once' if times == 1 else f'{times:,} times'} so far, which took {share:.1%} of the time"
 
-    def _known(self) -> Facts:
+    @cached_property
+    def _facts(self) -> Facts:
+        """What does not change while the model is trained."""
         trainer = self._trainer
         train_count, test_count = facts.counts(trainer.dataset)
         noted = versions.read(self._run.versions) or [versions.versions(trainer.device, 0)]

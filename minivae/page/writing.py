@@ -5,17 +5,21 @@ from __future__ import annotations
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-
-import jinja2
+from typing import TYPE_CHECKING
 
 from minivae import __version__
 from minivae.files import replacing
+
+if TYPE_CHECKING:
+    import jinja2
 
 REFRESH = 20            # seconds between looks of a browser at the page of a training
 
 
 @cache
 def _template() -> jinja2.Template:
+    import jinja2       # a tenth of a second that the start of a training need not wait for
+
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True,
                                      trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
     return environment.get_template("page.html.jinja")
