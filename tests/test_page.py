@@ -45,7 +45,7 @@ CASES = {
 
 
 def test_every_device_draws_the_page(rng, device, tmp_path):
-    """The numbers and the pictures come from the device, whichever it is; with classes, which takes most of its functions."""
+    """The numbers and the pictures come from the device, whichever it is; with classes, which take most of its functions."""
     run = trained(tmp_path / "run", data_set(rng, classes=2, train=4), device, labels=2, epochs=1, hidden=(4,), batch_size=4)
     assert len(page_of(run).all("img")) > 150
 
@@ -259,7 +259,8 @@ def test_a_model_that_python_saved(rng, cpu, tmp_path):
     assert not run.page.exists()
     of_run.write_for(run, *run.load_with_facts(cpu), dataset)
     page = page_of(run)
-    assert "saved model" in page.words and "costs" not in [a["id"] for a in page.all("section")] and len(page.all("img")) > 150
+    assert "saved model" in page.words and len(page.all("img")) > 150
+    assert "costs" not in [section["id"] for section in page.all("section")]
 
 
 def test_report_writes_the_page_of_any_run(tmp_path, rng):

@@ -42,7 +42,7 @@ OVERLAPS = """() => {
   });
 }"""
 CASES = {"labels": ({"classes": 3, "train": 30, "test": 60}, {"labels": 6, "epochs": 4}),
-         "names": ({"classes": 12, "train": 30, "test": 60, "name": "w" * 300, "class_names": ["a long name " * 9] * 12}, {}),
+         "names": ({"classes": 12, "train": 30, "test": 60, "name": "w" * 300, "class_names": ["long name " * 9] * 12}, {}),
          "large": ({"shape": (120, 60, 3), "test": 0}, {"epochs": 1}),
          "one pixel": ({"shape": (1, 1, 1)}, {"code": 1})}
 

@@ -171,7 +171,8 @@ def _space(looks: Looks) -> dict:
     order = sorted(looks.order[:BARS].tolist(), key=lambda unit: -kl[unit])
     words = [f"number {unit}: KL {in_words(kl[unit], 3)} nats, variance {in_words(variance[unit], 3)}" for unit in order]
     units = charts.bars("KL of the numbers of the code", [kl[unit] for unit in order], words,
-                        [variance[unit] > ACTIVE for unit in order], unit="nats", along="numbers of the code, largest first")
+                        [variance[unit] > ACTIVE for unit in order], unit="nats",
+                        along="numbers of the code, largest first")
     rest = sum(kl) - sum(kl[unit] for unit in order)
     return {"map": shown, "map_share": share, "map_count": len(places), "map_of": codes.MOST if len(kl) > codes.MOST else None,
             "legend": [(charts.style_of(label), name) for label, name in names.items()][:SHOWN_CLASSES],

@@ -55,7 +55,8 @@ class Following:
         try:
             self._write(facts.TRAINING, epoch.number, None)
         except (MinivaeError, MemoryError) as error:
-            warnings.warn(f"the page: {_in_words(error)}. Training goes on, and it is tried again", MinivaeWarning, stacklevel=2)
+            warnings.warn(f"the page: {_in_words(error)}. Training goes on, and it is tried again", MinivaeWarning,
+                          stacklevel=2)
 
     def finish(self, score: Score | None) -> None:
         """Write the last page, after Trainer.finish().
@@ -72,8 +73,8 @@ class Following:
         """Write on the page that the training has stopped; where that fails, warn.
 
         Args:
-            draw: show the model as it is; else the page keeps the pictures that were drawn last, and there is none where none
-                were.
+            draw: show the model as it is; else the page keeps the pictures that were drawn last, and there is none where
+                none were.
         """
         if self._looks is None and not draw:
             return
