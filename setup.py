@@ -28,7 +28,8 @@ setup(
     packages=[*find_packages(include=["minivae", "minivae.*"]), "minivae.digits", "minivae._kernels", "minivae._kernels.host"],
     package_dir={"minivae._kernels": "kernels", "minivae._kernels.host": "kernels/host"},
     package_data={"minivae.digits": ["*.gz", "*.md"], "minivae._kernels": ["*.cu", "*.cuh"],
-                  "minivae._kernels.host": ["*.cpp", "*.h"], "minivae.serve": ["page/*"]},
+                  "minivae._kernels.host": ["*.cpp", "*.h"], "minivae.page": ["*.jinja", "*.css"],
+                  "minivae.serve": ["page/*"]},
     install_requires=[
         "numpy>=1.26",          # arrays on the CPU
         "click>=8.1",           # the command line
@@ -38,6 +39,7 @@ setup(
         "flask>=3.1",           # the page of `minivae serve`: paths, errors, files (limits a request from 3.1 on)
         "waitress>=3",          # serves it: a small server in plain Python
         "platformdirs>=4",      # where the system wants caches
+        "jinja2>=3.1",          # the page of a run; brings markupsafe
     ],
     extras_require={
         "cuda12": ["cupy-cuda12x[ctk]>=14"],        # arrays on a GPU, by the CUDA version of the driver; [ctk]: from 14 on

@@ -124,7 +124,7 @@ class VAE:
             known = {} if y is None else {"labels": int((dataset.train_labels >= 0).sum())}
             trainer = fitting.prepare({**self._told(), **known}, dataset, self.device, say)
             say(fitting.describe(trainer))
-            fitted = fitting.train(trainer, progress)
+            fitted = fitting.train(trainer, progress=progress)
             say(last_line(fitted.score, fitted.seconds))
         self._model, self._settings, self.history = trainer.model, trainer.settings, trainer.history
         return self

@@ -20,6 +20,7 @@ COMMANDS = {
     "train": ("train", "Train a VAE."),
     "runs": ("runs", "List the runs in a folder, with their figures."),
     "sample": ("pictures", "Draw samples from the model of RUN, a folder that training wrote."),
+    "report": ("report", "Write report.html, the page of RUN, a folder that training wrote."),
     "reconstruct": ("pictures", "Draw images over their reconstructions by the model of RUN."),
     "interpolate": ("walks", "Draw the way from one image to another by the model of RUN."),
     "traverse": ("walks", "Draw what single numbers of the code do, by the model of RUN."),

@@ -79,9 +79,11 @@ from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULE
 @click.option("--keep", type=click.IntRange(1), default=2, show_default=True, metavar="COUNT",
               help="How many checkpoints are kept beside that of the best epoch.")
 @click.option("--tensorboard", is_flag=True, help="Also leave the metrics as event files, in RUN/events.")
+@click.option("--page/--no-page", default=True, show_default=True, help="Keep report.html in the run folder: what the model does, "
+              "to look at while training goes on and after it.")
 @click.pass_context
 def train(context: click.Context, device: str, out: str | None, config: str | None, resume: str | None, save_every: float,
-          keep: int, tensorboard: bool, **options) -> None:
+          keep: int, tensorboard: bool, page: bool, **options) -> None:
     """Train a VAE.
 
     PATH is a folder of pictures (also in folders below it), a CSV table of pictures and labels, an .npz or .npy file with
@@ -92,8 +94,8 @@ def train(context: click.Context, device: str, out: str | None, config: str | No
     transparent pixels are laid on white, and 16 bits scaled to 8. They are decoded once, into the cache folder, which keeps
     up to 32 GiB of them.
 
-    Leaves a run folder with the checkpoints, the settings, the metrics of every epoch and pictures. Ctrl-C finishes the step
-    and writes a checkpoint, from which --resume goes on; docs/runs.md says more.
+    Leaves a run folder with the checkpoints, the settings, the metrics of every epoch, pictures, and report.html, a page that
+    shows it all. Ctrl-C finishes the step and writes a checkpoint, from which --resume goes on; docs/runs.md says more.
 
     \b
     Examples:
@@ -108,6 +110,7 @@ def train(context: click.Context, device: str, out: str | None, config: str | No
     """
     from minivae import events
     from minivae.errors import UsageError
+    from minivae.page.following import Following
     from minivae.runs import Run, settings
     from minivae.runs.journal import Journal
     from minivae.stopping import Signals
@@ -126,7 +129,7 @@ def train(context: click.Context, device: str, out: str | None, config: str | No
             told = {**options, **(settings.read(config) if config else {}), **given}
             trainer = _prepared(told, out, device, lambda run: Journal(run, save_every, keep))
         if trainer:
-            _train(trainer, signals, tensorboard)
+            _train(trainer, signals, tensorboard, Following if page else None)
 
 
 def _prepared(told: dict, out: str | None, device: str, journal_of):
@@ -172,7 +175,7 @@ def _prepared_to_go_on(journal, given: dict, device: str):
     return trainer
 
 
-def _train(trainer, signals, tensorboard: bool) -> None:
+def _train(trainer, signals, tensorboard: bool, page_of) -> None:
     """Train to the end, and draw; what stops it says what is kept and how to go on."""
     from minivae import drawing, events, fitting
     from minivae.report import last_line
@@ -181,22 +184,29 @@ def _train(trainer, signals, tensorboard: bool) -> None:
 
     run = trainer.journal.run
     trainer.stop = signals.asked
+    pages = [page_of(trainer, run)] if page_of else []
     try:
         _begin(trainer)
         listeners = [events.Events(run)] if tensorboard or run.events.is_dir() else []
         with signals.held():
-            fitted = fitting.train(trainer, listeners=listeners)
+            fitted = fitting.train(trainer, listeners=[*listeners, *pages])
         drawing.all_of(run, trainer.model, trainer.dataset, trainer.settings.seed)
+        for each in pages:
+            each.finish(fitted.score)
     except BaseException as error:
         if isinstance(error, Stopped):
             error.exit_code = exit_code(signals.number)
         if run.discard_unless_saved():
+            for each in pages:
+                each.stop(draw=isinstance(error, Stopped))
             error.add_note(_kept(trainer))
         raise
     finally:
         run.release()
     click.echo(f"fixed-point statistics after {fitted.passes.count} passes over the training images; "
                f"pictures and checkpoint in {run.folder}")
+    for each in pages:
+        click.echo(f"look at {each.path}")
     click.echo(last_line(fitted.score, fitted.seconds))
 
 

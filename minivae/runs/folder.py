@@ -19,7 +19,7 @@ from minivae.runs.model import build, model_state
 from minivae.runs.settings import Settings, as_toml, checked, with_tuples
 
 PICTURES = ("source.png", "reconstructions.png", "samples.png", "grid.png", "transfer.png")
-WRITTEN = (".safetensors", ".toml", ".csv", ".txt", "versions.json")        # what only a training writes, aside, to be renamed
+WRITTEN = (".safetensors", ".toml", ".csv", ".txt", ".html", "versions.json")       # what only a training writes, aside, to be renamed
 LOCK = ".lock"
 LATER = ("epochs",)     # settings that may change when a run goes on
 
@@ -30,6 +30,7 @@ class Run:
     Attributes:
         folder: its path.
         checkpoints: see Checkpoints.
+        page: what it looks like, for people; see page/.
     """
 
     def __init__(self, folder: str | os.PathLike):
@@ -40,6 +41,7 @@ class Run:
         self.versions = self.folder / "versions.json"
         self.skipped = self.folder / "skipped.txt"
         self.events = self.folder / "events"
+        self.page = self.folder / "report.html"
         self._lock = Lock(self.folder / LOCK)
 
     @classmethod
@@ -111,7 +113,8 @@ class Run:
         checkpoint.save(self.checkpoints.single, {k: model.device.to_host(v) for k, v in model.state_dict().items()}, facts)
         self.checkpoints.forget_training()
         self.write(settings)
-        for path in (self.metrics, self.evaluation, self.versions, self.skipped, *(self.folder / name for name in PICTURES)):
+        others = (self.metrics, self.evaluation, self.versions, self.skipped, self.page)
+        for path in (*others, *(self.folder / name for name in PICTURES)):
             path.unlink(missing_ok=True)
 
     def write(self, settings: Settings) -> None:
@@ -138,7 +141,8 @@ class Run:
         if self.checkpoints.all():
             return True
         self.checkpoints.forget_training()
-        for path in (self.metrics, self.versions, self.skipped, self.folder / "settings.toml", *self.events.glob("events.out.*")):
+        settings, events = self.folder / "settings.toml", self.events.glob("events.out.*")
+        for path in (self.metrics, self.versions, self.skipped, self.page, settings, *events):
             path.unlink(missing_ok=True)
         self.release()
         for folder in (self.events, self.folder):
@@ -202,6 +206,11 @@ class Run:
             UsageError: there is no run, or no such checkpoint.
             MinivaeError: the checkpoint is missing, damaged, or made with other settings.
         """
+        model, settings, _ = self.load_with_facts(device, which)
+        return model, settings
+
+    def load_with_facts(self, device: Device, which: str | int = LAST) -> tuple[VAE, Settings, dict]:
+        """As load(), with the facts of the checkpoint."""
         settings = self.settings()
         arrays, facts = self.state(which)
         model = build(settings, tuple(facts["image_shape"]), device, facts.get("classes", 0))
@@ -210,4 +219,4 @@ class Run:
             model.class_names = tuple(map(str, names))
         model.load_state_dict(model_state(arrays, settings.arch))
         model.eval()
-        return model, settings
+        return model, settings, facts
