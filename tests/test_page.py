@@ -240,7 +240,7 @@ def test_what_a_run_was_trained_with(rng, cpu, tmp_path):
     """Where it is noted: device, versions, commit, how often it went on; as text, whatever it is. Else the checkpoint's
     version."""
     run = trained(tmp_path / "run", data_set(rng), cpu)
-    now = {"minivae": "7", "python": "3.99", "cupy": None, "device": "<b>gpu", "git": {"commit": "abc", "dirty": True}}
+    now = {"minivae": "7", "python": "3.99", "device": "<b>gpu", "git": {"commit": "abc", "dirty": True}}
     for noted, words in (([], f"versions minivae {__version__} "),
                          ([{}, now], "<b>gpu versions minivae 7, Python 3.99 commit abc, with changes gone on once"),
                          ([{"minivae": [1], "git": 3, "device": {}}], "versions minivae [1] ")):

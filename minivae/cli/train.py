@@ -184,9 +184,10 @@ def _train(trainer, signals, tensorboard: bool, page_of) -> None:
 
     run = trainer.journal.run
     trainer.stop = signals.asked
-    pages = [page_of(trainer, run)] if page_of else []
+    pages = []
     try:
         _begin(trainer)
+        pages += [page_of(trainer, run)] if page_of else []
         listeners = [events.Events(run)] if tensorboard or run.events.is_dir() else []
         with signals.held():
             fitted = fitting.train(trainer, listeners=[*listeners, *pages])

@@ -18,6 +18,7 @@ from minivae.system import default_threads
 
 CHUNK = 32              # pictures told to a process at a time
 PATIENCE = 60.0         # seconds that they may take; after that each is tried alone, and then given up
+START = 300.0           # and that a process may take to start, on however busy a machine
 
 
 class Result(NamedTuple):
@@ -112,7 +113,7 @@ class _Crew:
             self.running.add(process)
             if self.stopped:
                 process.kill()
-        if _asked(process, self.job) != "ready" and not self.stopped:
+        if _asked(process, self.job, START) != "ready" and not self.stopped:
             self._end(process)
             raise MinivaeError(f"a process that decodes pictures does not start: see whether {sys.executable} -m "
                                "minivae.data.worker does")
@@ -154,7 +155,7 @@ class _Crew:
         return results
 
 
-def _asked(process: subprocess.Popen, told) -> object:
+def _asked(process: subprocess.Popen, told, patience: float | None = None) -> object:
     """The answer of a process to a line; None where none comes."""
     try:
         process.stdin.write(json.dumps(told).encode() + b"\n")
@@ -163,7 +164,7 @@ def _asked(process: subprocess.Popen, told) -> object:
         return None
     answers = select.poll()
     answers.register(process.stdout, select.POLLIN)
-    if not answers.poll(PATIENCE * 1e3):
+    if not answers.poll((patience or PATIENCE) * 1e3):
         return None
     line = process.stdout.readline()
     return json.loads(line) if line.endswith(b"\n") else None

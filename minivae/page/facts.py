@@ -97,7 +97,7 @@ def surroundings(noted: list[dict[str, object]]) -> list[tuple[str, str]]:
     """
     last = noted[-1]
     found = [(name, str(last[name])) for name in ("device",) if last.get(name)]
-    named = {"minivae": "minivae", "python": "Python", "numpy": "NumPy", "cupy": "CuPy"}
+    named = {"minivae": "minivae", "python": "Python", "numpy": "NumPy"}
     found.append(("versions", ", ".join(f"{words} {last[name]}" for name, words in named.items() if last.get(name))))
     if isinstance(git := last.get("git"), dict) and git.get("commit"):
         found.append(("commit", f"{git['commit']}{', with changes' if git.get('dirty') else ''}"))
