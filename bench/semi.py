@@ -6,8 +6,9 @@ A draw is a seed: of the labelled images' choice, the initial weights, the order
 encoder and the classifier alone, with batch norm, the same optimizer and its own number of steps, on the same labelled
 images; its fixed-point statistics are over those, the models' over all training images without their labels. Where the
 models see images moved or mirrored (--consistency), a second baseline, "moved", is trained on labelled images that are
-moved and mirrored like that, anew at every step. DEFAULTS are what holds for a data set where nothing else is said, SETTINGS those of the models
-where --set says nothing else.
+moved and mirrored like that, anew at every step. What is below the first is said draw by draw, too, since all have the
+draw's labelled images. With "binarize = true" the pixels that the baselines see are drawn at every step, too. DEFAULTS are
+what holds for a data set where nothing else is said, SETTINGS those of the models where --set says nothing else.
 """
 
 from __future__ import annotations
@@ -20,27 +21,30 @@ import time
 import tomllib
 from dataclasses import asdict, replace
 
-import numpy as np
+import needs
 
-from minivae import apply, data, evaluate, fixed_point, kernels, ops
-from minivae.device import select
-from minivae.batches import Shuffled
-from minivae.labels import choose, classes_of, matrix
-from minivae.models import ClassVAE
-from minivae.nn import Flat, Module
-from minivae.ops.batch import DeviceImages
-from minivae.optim import SCHEDULES, make
-from minivae.ops.reparameterize import Noise
-from minivae.report import Silence
-from minivae.runs import Settings, build
-from minivae.training import Trainer
+needs.require(__file__, __doc__)
 
+import numpy as np  # noqa: E402
+
+from minivae import apply, data, evaluate, fixed_point, kernels, ops  # noqa: E402
+from minivae.batches import Shuffled  # noqa: E402
+from minivae.device import select  # noqa: E402
+from minivae.labels import choose, classes_of, matrix  # noqa: E402
+from minivae.models import ClassVAE  # noqa: E402
+from minivae.nn import Flat, Module  # noqa: E402
+from minivae.ops.batch import DeviceImages  # noqa: E402
+from minivae.ops.reparameterize import Noise  # noqa: E402
+from minivae.optim import SCHEDULES, make  # noqa: E402
+from minivae.report import Silence  # noqa: E402
+from minivae.runs import Settings, build  # noqa: E402
+from minivae.training import Trainer  # noqa: E402
 
 DEFAULTS = {"digits": {"labels": 100, "models": "shared,m2", "baseline_steps": 500, "baseline_rate": 3e-4},
             "fashion-mnist": {"labels": 1000, "models": "shared", "baseline_steps": 1000, "baseline_rate": 1e-3}}
 SETTINGS = {"digits": {"hidden": (256, 128), "code": 32, "likelihood": "bernoulli", "epochs": 20},
             "fashion-mnist": {"arch": "conv", "channels": (16, 32), "hidden": (128,), "code": 32, "likelihood": "bernoulli",
-                              "epochs": 2, "batch_size": 250, "ema": 0.99, "consistency": 300.0, "shift": 2, "mirror": True}}
+                              "epochs": 10, "batch_size": 250, "ema": 0.99, "consistency": 300.0, "shift": 2, "mirror": True}}
 
 
 class Classifier(Module):
@@ -64,7 +68,7 @@ def baseline(settings: Settings, dataset: data.Dataset, device, steps: int, batc
     alone = Classifier(model)
     optimizer = make(settings.optimizer, Flat(alone, device, model.dtype), learning_rate)
     schedule, chosen = SCHEDULES["cosine"](steps, 0), choose(dataset.train_labels, settings.labels, settings.seed)
-    known = DeviceImages(dataset.train_images[chosen], device, model.dtype)
+    known = DeviceImages(dataset.train_images[chosen], device, model.dtype, binarize=settings.binarize)
     labels = matrix(dataset.train_labels[chosen], len(chosen), model.classes, device, model.dtype)
     shuffled = Shuffled(known, min(batch_size, len(chosen)), settings.seed)
     for step in range(steps):
@@ -82,10 +86,10 @@ def baseline(settings: Settings, dataset: data.Dataset, device, steps: int, batc
 
 
 def semi(settings: Settings, dataset: data.Dataset, device) -> dict:
-    """Train one; returns its test error and costs, and the seconds that training took."""
+    """Train one; returns its test error and costs."""
     trainer = Trainer(settings, dataset, device)
-    seconds = trainer.train(Silence())
-    return {**trainer.finish()[0]._asdict(), "seconds": seconds}
+    trainer.train(Silence())
+    return trainer.finish()[0]._asdict()
 
 
 def summary(errors: list[float]) -> str:
@@ -104,7 +108,8 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--draws", type=int, default=5, help="seeds 0 to this - 1")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--models", help="of models.SEMI; empty for the baseline alone")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the models, as in settings.toml")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
+                        help="a setting of the models, as in settings.toml")
     parser.add_argument("--baseline-steps", type=int, help="0 for no baseline")
     parser.add_argument("--baseline-batch", type=int, default=50)
     parser.add_argument("--baseline-rate", type=float)
@@ -122,20 +127,24 @@ def main(arguments: list[str]) -> None:
     settings = Settings(**{**SETTINGS.get(told.data, SETTINGS["digits"]), "data": told.data, "labels": told.labels, **own})
     kernels.prepare(device)
     baselines = ["baseline", "moved"] if settings.consistency else ["baseline"]
-    report = {"settings": asdict(settings), **{name: [] for name in baselines if told.baseline_steps}, **{name: [] for name in told.models.split(",") if name}}
+    compared = [*(baselines if told.baseline_steps else ()), *(name for name in told.models.split(",") if name)]
+    report = {"settings": asdict(settings), **{name: [] for name in compared}}
     for seed in range(told.first, told.first + told.draws):
-        for name in list(report)[1:]:
-            here, began = replace(settings, seed=seed), time.perf_counter()
+        for name in compared:
+            here, began, worked = replace(settings, seed=seed), time.perf_counter(), time.process_time()
             if name in baselines:
-                error = baseline(here, dataset, device, told.baseline_steps, told.baseline_batch, told.baseline_rate, name == "moved")
-                found = {"error": error, "seconds": time.perf_counter() - began}
+                found = {"error": baseline(here, dataset, device, told.baseline_steps, told.baseline_batch,
+                                           told.baseline_rate, name == "moved")}
             else:
                 found = semi(replace(here, semi=name), dataset, device)
+            found.update(seconds=time.perf_counter() - began, processor_seconds=time.process_time() - worked)
             report[name].append(found)
             print(f"draw {seed} {name:9} {' '.join(f'{key} {value:.4f}' for key, value in found.items())}", flush=True)
-    for name in list(report)[1:]:
-        if report[name]:
-            print(f"{name:9} {summary([found['error'] for found in report[name]])}")
+    errors = {name: [found["error"] for found in report[name]] for name in compared if report[name]}
+    for name, each in errors.items():
+        print(f"{name:9} {summary(each)}")
+        if name not in baselines and "baseline" in errors:
+            print(f"{'below':9} {summary([b - e for b, e in zip(errors['baseline'], each, strict=True)])}")
     if told.json:
         with open(told.json, "w") as file:
             json.dump(report, file, indent=1)

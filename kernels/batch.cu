@@ -41,6 +41,23 @@ struct Order {
   int shuffle;
 };
 
+// A row of x: an image's pixels, drawn where `binary` is not 0; `number` is whose draw it is.
+template <class Pixel>
+DEVICE void put(const Pixel* image, real* row, int pixels, uint32 number, int binary, const NoiseKey& key) {
+  for_packs(pixels, threadIdx.x, blockDim.x, pixels % WIDTH == 0, [&](auto w, int64 p) {
+    constexpr int W = decltype(w)::value;
+    const In<W, Pixel> from(image + p);
+    Out<W> to(row + p);
+    if (binary) {     // each pixel 1 with its value's probability (to 2^-24) and else 0
+      const Uniform<W> draw(key, number, p);
+      LANES(k) to[k] = white(from[k], draw.word[k] >> 8) ? (real)1 : (real)0;
+    } else {
+      LANES(k) to[k] = unit(from[k]);
+    }
+    to.store();
+  });
+}
+
 template <class Pixel>
 DEVICE void gather(const Pixel* images, real* x, int* example, int64 rows, int pixels, const Order& order, int binary,
                    const NoiseKey& key) {
@@ -50,20 +67,15 @@ DEVICE void gather(const Pixel* images, real* x, int* example, int64 rows, int p
     const uint32 index = order.shuffle ? permute(place, (uint32)order.count, order.seed, order.epoch) : place;
     const uint32 number = (uint32)order.first + index;
     if (threadIdx.x == 0) example[r] = (int)number;
-    const Pixel* image = images + (order.begin + index) * pixels;
-    for_packs(pixels, threadIdx.x, blockDim.x, pixels % WIDTH == 0, [&](auto w, int64 p) {
-      constexpr int W = decltype(w)::value;
-      const In<W, Pixel> from(image + p);
-      Out<W> to(x + r * pixels + p);
-      if (binary) {     // each pixel 1 with its value's probability (to 2^-24) and else 0
-        const Uniform<W> draw(key, number, p);
-        LANES(k) to[k] = white(from[k], draw.word[k] >> 8) ? (real)1 : (real)0;
-      } else {
-        LANES(k) to[k] = unit(from[k]);
-      }
-      to.store();
-    });
+    put(images + (order.begin + index) * pixels, x + r * pixels, pixels, number, binary, key);
   }
+}
+
+template <class Pixel>
+DEVICE void place(const Pixel* images, const int* example, real* x, int64 rows, int pixels, int binary, const NoiseKey& key) {
+  const Share share = share_of(rows, blockIdx.x, gridDim.x);
+  for (int64 r = share.first; r < share.last; ++r)
+    put(images + r * pixels, x + r * pixels, pixels, (uint32)example[r], binary, key);
 }
 
 // Rows start .. start + rows - 1 of the epoch's order (of the plain order where shuffle is 0) of `count` images, which
@@ -86,4 +98,20 @@ extern "C" __global__ void gather_batch_real(const real* __restrict__ images, re
                                              int64 first, int binary, uint64 noise_seed, uint32 step, uint32 stream) {
   gather(images, x, example, rows, pixels, {count, begin, start, first, seed, epoch, shuffle}, binary,
          {noise_seed, step, stream});
+}
+
+// Images (rows, pixels) that were gathered on the host, as gather_batch gives them where it chooses those of `example`.
+// moves: 1 images, example -> 1 x
+extern "C" __global__ void place_batch(const uint8* __restrict__ images, const int* __restrict__ example,
+                                       real* __restrict__ x, int64 rows, int pixels, int binary, uint64 noise_seed,
+                                       uint32 step, uint32 stream) {
+  place(images, example, x, rows, pixels, binary, {noise_seed, step, stream});
+}
+
+// The same of images in [0, 1].
+// moves: 1 images, example -> 1 x
+extern "C" __global__ void place_batch_real(const real* __restrict__ images, const int* __restrict__ example,
+                                            real* __restrict__ x, int64 rows, int pixels, int binary, uint64 noise_seed,
+                                            uint32 step, uint32 stream) {
+  place(images, example, x, rows, pixels, binary, {noise_seed, step, stream});
 }

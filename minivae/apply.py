@@ -9,14 +9,15 @@ import numpy as np
 from minivae import ops
 from minivae.evaluate import BATCH
 from minivae.models import VAE, ClassVAE
-from minivae.ops.batch import DeviceImages
-from minivae.ops.reparameterize import EVALUATE, Noise
+from minivae.ops.batch import Images
+from minivae.ops.host_batch import placed
+from minivae.ops.reparameterize import EVALUATE, SAMPLE, Noise, standard_normal
 from minivae.tensor import no_grad
 
 
-def on_device(model: VAE, images: np.ndarray) -> DeviceImages:
+def on_device(model: VAE, images: np.ndarray) -> Images:
     """Images (count, height, width, channels) of uint8 or floats in [0, 1], as the model takes them."""
-    return DeviceImages(images, model.device, model.dtype, binarize=model.likelihood.discrete)
+    return placed(images, model.device, model.dtype, binarize=model.likelihood.discrete)
 
 
 def encode(model: VAE, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -32,6 +33,12 @@ def encode(model: VAE, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mu, sigma
 
 
+def draw(model: VAE, mu: np.ndarray, sigma: np.ndarray, seed: int) -> np.ndarray:
+    """A draw of the code of each image, (count, code), from the means and standard deviations that encode() gives."""
+    eps = standard_normal(model.device, *mu.shape, Noise(seed, 0, SAMPLE), model.dtype)
+    return mu + sigma * model.device.to_host(eps)
+
+
 def reconstruct(model: VAE, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What the model takes of images, and its reconstructions: (count, height, width, channels) in [0, 1], both."""
     shown, made = zip(*((model.device.to_host(x), model.reconstruct(x)) for x in _batches(model, images)), strict=True)
@@ -43,11 +50,20 @@ def classify(model: ClassVAE, images: np.ndarray) -> np.ndarray:
     return np.concatenate([model.classify(x) for x in _batches(model, images)])
 
 
+def transfer(model: ClassVAE, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What the model takes of images, (count, height, width, channels), and that in every class, in the same style: (count,
+    classes, height, width, channels), both in [0, 1]."""
+    shown, made = zip(*((model.device.to_host(x), model.transfer(x))
+                        for x in _batches(model, images, max(1, BATCH // model.classes))), strict=True)
+    return np.concatenate(shown).astype(np.float32).reshape(images.shape), np.concatenate(made)
+
+
 def decode(model: VAE, codes: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
     """The images of codes (count, code): (count, height, width, channels) in [0, 1].
 
     Args:
-        labels: whole numbers (count,), the classes, of a model that knows of them.
+        labels: of a model that knows of classes, whole numbers (count,), or how much each class counts, floats
+            (count, classes).
 
     Raises:
         UsageError: a label that is no class.
@@ -56,15 +72,20 @@ def decode(model: VAE, codes: np.ndarray, labels: np.ndarray | None = None) -> n
     images = []
     for start in range(0, len(codes), BATCH):
         part = slice(start, start + BATCH)
-        classes = () if labels is None else (model.one_hot(labels[part]),)
+        classes = () if labels is None else (_matrix(model, labels[part]),)
         with no_grad():
             images.append(model.images(model.decode(model.device.from_host(codes[part]), *classes)))
     return np.concatenate(images)
 
 
-def _batches(model: VAE, images: np.ndarray) -> Iterator:
+def _matrix(model: ClassVAE, labels: np.ndarray):
+    """The device matrix (rows, classes) that the decoder takes."""
+    return model.one_hot(labels) if labels.ndim == 1 else model.device.from_host(labels.astype(model.dtype))
+
+
+def _batches(model: VAE, images: np.ndarray, size: int = BATCH) -> Iterator:
     """What the model takes of images, device arrays (rows, pixels); it is left in evaluation."""
     model.eval()
     held = on_device(model, images)
-    for start, size in held.ranges(BATCH):
-        yield held.batch(start, size, Noise(0, 0, EVALUATE))[0]
+    for start, count in held.ranges(size):
+        yield held.batch(start, count, Noise(0, 0, EVALUATE))[0]

@@ -15,9 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minivae.device import Device
+from minivae.device import ALIGNMENT, Device
 
-ALIGNMENT = 16      # bytes: every pointer that a kernel gets is a multiple of this
 
 
 class Scalar(NamedTuple):

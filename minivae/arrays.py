@@ -9,6 +9,9 @@ import numpy as np
 from minivae.errors import UsageError
 
 
+AT_ONCE = 1 << 12       # images that are checked at a time
+
+
 def images(values, shape: tuple[int, ...] | None = None, name: str = "X") -> np.ndarray:
     """Images as (count, height, width, channels), uint8 as they are and floats in [0, 1] as float32.
 
@@ -93,7 +96,10 @@ def _on_host(values, name: str) -> np.ndarray:
     if not isinstance(values, np.ndarray) and hasattr(values, "__cuda_array_interface__"):
         raise TypeError(f"{name} is an array on a GPU, of {type(values).__module__}, but must be one of NumPy: copy it to "
                         "the host, as with cupy.asnumpy")
-    return np.asarray(values)
+    try:
+        return np.asarray(values)
+    except ValueError:      # lists of several lengths
+        raise UsageError(f"{name} is no array: its entries are of several shapes; give all of them one") from None
 
 
 def _in_shape(array: np.ndarray, shape: tuple[int, int, int] | None, name: str) -> np.ndarray:
@@ -116,8 +122,10 @@ def _in_shape(array: np.ndarray, shape: tuple[int, int, int] | None, name: str) 
 def _check_finite(array: np.ndarray, name: str, what: str) -> None:
     """Raises:
         UsageError: NaN or infinities, and where the first is."""
-    bad = ~np.isfinite(array).reshape(len(array), -1).all(1)
-    if bad.any():
-        first = int(bad.argmax())
+    for start in range(0, len(array), AT_ONCE):     # the whole may be a map of more than memory holds
+        bad = ~np.isfinite(array[start:start + AT_ONCE]).reshape(min(AT_ONCE, len(array) - start), -1).all(1)
+        if not bad.any():
+            continue
+        first = start + int(bad.argmax())
         raise UsageError(f"{name} holds NaN or infinite numbers, the first in {what} {first}: replace them or leave such "
                          f"{what}s out")

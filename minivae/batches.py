@@ -8,7 +8,8 @@ from minivae import ops
 from minivae.data import Dataset
 from minivae.device import Device
 from minivae.labels import choose, classes_of, matrix
-from minivae.ops.batch import DeviceImages
+from minivae.ops.batch import Images
+from minivae.ops.host_batch import placed
 from minivae.ops.reparameterize import Noise
 
 SHARE = 0.2     # of a batch, at least, are labelled images where there are both kinds
@@ -23,11 +24,11 @@ class Shuffled:
         seed: of the orders.
     """
 
-    def __init__(self, images: DeviceImages, batch_size: int, seed: int):
+    def __init__(self, images: Images, batch_size: int, seed: int):
         self.images, self.batch_size, self.seed = images, batch_size, seed
 
     def batch(self, number: int, noise: Noise, rows: tuple[int, int] | None = None, into=None):
-        """(x, example) of training step `number`, counted from 0; see DeviceImages.batch.
+        """(x, example) of training step `number`, counted from 0; see Images.batch.
 
         Args:
             rows: (begin, end) of those of the batch that are wanted; None for all.
@@ -55,7 +56,7 @@ class Mixture:
         labelled: how many rows of a batch are labelled.
     """
 
-    def __init__(self, images: DeviceImages, labels: np.ndarray, classes: int, batch_size: int, seed: int):
+    def __init__(self, images: Images, labels: np.ndarray, classes: int, batch_size: int, seed: int):
         self.images, self.batch_size = images, batch_size
         self.labelled = labelled_rows(images.count, len(labels), batch_size)
         known, unknown = images.part(0, len(labels)), images.part(len(labels), images.count)
@@ -70,7 +71,7 @@ class Mixture:
             rows: (begin, end) of those of the batch that are wanted; None for all.
 
         Returns:
-            x, example: see DeviceImages.batch.
+            x, example: see Images.batch.
             labels: (rows, classes), one-hot or zero.
         """
         begin, end = rows or (0, self.batch_size)
@@ -98,7 +99,7 @@ def of(dataset: Dataset, labels: int | None, batch_size: int, seed: int, device:
 
     Args:
         labels: how many images keep their label, chosen by the seed; None for a training that knows of none.
-        binarize: see DeviceImages.
+        binarize: see Images.
 
     Returns:
         A Shuffled or a Mixture; `images` has all of the set's images.
@@ -107,8 +108,8 @@ def of(dataset: Dataset, labels: int | None, batch_size: int, seed: int, device:
         UsageError: no such number of labels.
     """
     if labels is None:
-        return Shuffled(DeviceImages(dataset.train_images, device, dtype, binarize=binarize), batch_size, seed)
+        return Shuffled(placed(dataset.train_images, device, dtype, binarize=binarize), batch_size, seed)
     chosen = choose(dataset.train_labels, labels, seed)
     order = np.concatenate([chosen, np.setdiff1d(np.arange(len(dataset.train_images)), chosen)])
-    images = DeviceImages(dataset.train_images[order], device, dtype, binarize=binarize)
+    images = placed(dataset.train_images, device, dtype, binarize=binarize, order=order)
     return Mixture(images, dataset.train_labels[chosen], classes_of(dataset.train_labels), batch_size, seed)

@@ -37,6 +37,9 @@ def check(settings: Settings, dataset: Dataset) -> None:
     _check_optimizer(settings)
     _check_cost(settings)
     _check_labels(settings, dataset.image_shape)
+    if settings.labels is not None and (dataset.train_labels is None or dataset.train_labels.max() < 0):
+        raise UsageError(f"--labels is {settings.labels}, but {settings.data} has no labels: leave it out, or give them (for "
+                         "pictures by subfolders or --labels-from FILE.csv)")
 
 
 def check_group(settings: Settings, group: Group) -> None:

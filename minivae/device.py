@@ -6,9 +6,9 @@ run on our own thread pool; on a GPU arrays are CuPy's and products cuBLAS's.
 What minivae uses of CuPy, all of it here, in kernels.py and in nccl.py: empty, zeros, asarray, asnumpy, matmul, add,
 ndarray, RawModule, get_default_memory_pool, cuda.Device, cuda.Event, cuda.get_current_stream, cuda.get_elapsed_time,
 cuda.nccl.available, cuda.nccl.get_unique_id, cuda.nccl.NcclCommunicator, cuda.nccl.NCCL_FLOAT32, cuda.nccl.NCCL_FLOAT64,
-cuda.nccl.NCCL_SUM, cuda.runtime.getDeviceCount, cuda.runtime.getDeviceProperties, lib.stride_tricks.as_strided. Of arrays
-the rest of minivae uses shape, dtype, size, ndim, views (slices, reshape, transpose, T), and to move data copy, fill,
-[...] = and sum.
+cuda.nccl.NCCL_SUM, cuda.runtime.getDeviceCount, cuda.runtime.getDeviceProperties, cuda.runtime.memGetInfo,
+lib.stride_tricks.as_strided. Of arrays the rest of minivae uses shape, dtype, size, ndim, views (slices, reshape, transpose,
+T), and to move data copy, fill, [...] = and sum.
 The tests run all of it without a GPU over tests/strict_cupy, which has these names and no others.
 `minivae kernels` looks at what cuda.nvrtc compiles; `minivae doctor` also asks cuda.runtime.runtimeGetVersion and
 cuda.nvrtc.getVersion, through gpu_probe.py.
@@ -30,8 +30,11 @@ from minivae.gpu_errors import GpuError, install, install_nccl
 from minivae.host import Host, address
 from minivae.memory import FEW, MemoryPool
 from minivae.nccl import Nccl
-from minivae.system import default_threads, has_nvidia_driver, processor_name
+from minivae.system import available_memory, default_threads, has_nvidia_driver, processor_name
 from minivae.trace import recorded
+
+ALIGNMENT = 16      # bytes: every pointer that a kernel gets is a multiple of this
+
 
 class CpuDevice:
     """The processor: NumPy arrays, kernels compiled by the machine's C++ compiler.
@@ -41,7 +44,7 @@ class CpuDevice:
     """
 
     name = "cpu"
-    cuda, cupy_version = False, None
+    cuda = False
     column_bytes = 8 << 20      # of a convolution's columns at a time: they stay in the cache, and launches are few
 
     def __init__(self, threads: int | None = None):
@@ -82,6 +85,19 @@ class CpuDevice:
         copy = self.empty(array.shape, array.dtype)
         np.copyto(copy, array)
         return copy
+
+    def to_read(self, array: np.ndarray) -> np.ndarray:
+        """A NumPy array as one on this device that kernels only read: itself where nobody can write to it, such as a map of
+        a file, which then need not fit into memory; else a copy."""
+        return array if self.reads_in_place(array) else self.from_host(array)
+
+    def reads_in_place(self, array: np.ndarray) -> bool:
+        """Whether to_read takes no memory of this device."""
+        return not array.flags.writeable and array.flags.c_contiguous and address(array) % ALIGNMENT == 0
+
+    def has_room(self, nbytes: int) -> bool:
+        """Whether so many bytes are at most half of the memory that is free now."""
+        return nbytes <= available_memory() // 2
 
     def to_host(self, array: np.ndarray) -> np.ndarray:
         """A copy of a device array as a NumPy array; waits until it is computed."""
@@ -190,6 +206,19 @@ class CudaDevice:
         """A copy of a NumPy array on this device."""
         return self.cupy.asarray(np.asarray(array, order="C"))     # ascontiguousarray would make a 0-d array one of (1,)
 
+    def to_read(self, array: np.ndarray):
+        """A copy of a NumPy array on this device, which kernels only read."""
+        return self.from_host(array)
+
+    def reads_in_place(self, array: np.ndarray) -> bool:
+        """Whether to_read takes no memory of this device: never."""
+        return False
+
+    def has_room(self, nbytes: int) -> bool:
+        """Whether so many bytes are at most half of the memory that is free now."""
+        free, _ = self.cupy.cuda.runtime.memGetInfo()
+        return nbytes <= free // 2
+
     def to_host(self, array) -> np.ndarray:
         """A copy of a device array as a NumPy array; waits until it is computed."""
         return self.cupy.asnumpy(array)
@@ -251,11 +280,6 @@ class CudaDevice:
     def view(self, flat, first: int, shape: tuple[int, ...], strides: tuple[int, ...]):
         """An array over `flat` from its element `first` on, of that shape and with strides in bytes."""
         return self.cupy.lib.stride_tricks.as_strided(flat[first:], shape, strides)
-
-    @property
-    def cupy_version(self) -> str:
-        """Of the CuPy that the arrays are of."""
-        return self.cupy.__version__
 
     @property
     def capability(self) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from dataclasses import KW_ONLY, dataclass, fields
 
 import numpy as np
 
-from minivae import apply, arrays, evaluate, fitting, models
+from minivae import apply, arrays, evaluate, export, fitting, models, walks
 from minivae.data import ARRAYS, Dataset
 from minivae.device import Device, select
 from minivae.epochs import Epoch
@@ -18,7 +18,7 @@ from minivae.errors import MinivaeError, UsageError
 from minivae.evaluate import Score
 from minivae.ops.reparameterize import SAMPLE, Noise, standard_normal
 from minivae.report import last_line
-from minivae.runs import Run, Settings, checked
+from minivae.runs import Run, Settings, build, checked
 
 OWN = ("device", "image_shape")     # arguments that are no settings of a training
 
@@ -95,6 +95,7 @@ class VAE:
         self.history: list[Epoch] = []
         self._model: models.VAE | None = None
         self._settings: Settings | None = None
+        _check_device(self.device)
         if self.image_shape is not None:
             self.image_shape = arrays.image_shape(self.image_shape)
         checked(self._told())
@@ -123,7 +124,7 @@ class VAE:
             known = {} if y is None else {"labels": int((dataset.train_labels >= 0).sum())}
             trainer = fitting.prepare({**self._told(), **known}, dataset, self.device, say)
             say(fitting.describe(trainer))
-            fitted = fitting.train(trainer, progress)
+            fitted = fitting.train(trainer, progress=progress)
             say(last_line(fitted.score, fitted.seconds))
         self._model, self._settings, self.history = trainer.model, trainer.settings, trainer.history
         return self
@@ -133,7 +134,7 @@ class VAE:
         labels = None if y is None else arrays.labels(y, len(train))
         if labels is not None and labels.max() < 0:
             raise UsageError("y has no label at all: leave it out")
-        V, v = validation if isinstance(validation, tuple) else (validation, None)
+        V, v = _images_and_labels(validation)
         test = train[:0] if V is None else arrays.images(V, train.shape[1:], "validation")
         if v is not None:
             if labels is None:
@@ -173,16 +174,29 @@ class VAE:
         """Images decoded from the mean codes of X (under the most probable class): float32 in [0, 1], of X's shape."""
         return apply.reconstruct(self.model, self._images(X))[1].reshape(np.shape(X))
 
+    def interpolate(self, a, b, steps: int = 10, label: int | None = None, *, spherical: bool = False) -> np.ndarray:
+        """Images on the way between the mean codes of two images: float32 (steps, height, width, channels) in [0, 1].
+
+        Args:
+            a, b: one image each, such as X[0]; the first and the last that come back are their reconstructions.
+            steps: how many, at least 2.
+            label: of a model that knows of classes, the class of all of them; None to go from a's most probable to b's.
+            spherical: along the arc between the directions of the two codes, see latent.between.
+        """
+        if label is not None:
+            self._check_classes("label")
+        ends = (self._images(np.asarray(image)[np.newaxis])[0] for image in (a, b))
+        return walks.interpolation(self.model, *ends, _whole(steps, "steps", 2), spherical=spherical, label=label)
+
     def sample(self, n: int = 1, label=None, *, seed: int = 0) -> np.ndarray:
         """n images decoded from draws of the prior: float32 (n, height, width, channels) in [0, 1].
 
         Args:
             label: of a model that knows of classes, the class of all of them or of each (n,); None for the classes in turn.
         """
-        if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
-            raise UsageError(f"n is {n!r}, but must be a whole number, at least 1")
+        n = _whole(n, "n", 1)
         model, noise = self.model, Noise(_seed(seed), 0, SAMPLE)
-        z = model.device.to_host(standard_normal(model.device, int(n), model.code, noise, model.dtype))
+        z = model.device.to_host(standard_normal(model.device, n, model.code, noise, model.dtype))
         if label is None and model.classes:
             label = np.arange(n) % model.classes
         return self.decode(z, label)
@@ -221,6 +235,13 @@ class VAE:
         found = apply.classify(self.model, self._images(X))
         return found if probabilities else found.argmax(1)
 
+    def transfer(self, X) -> np.ndarray:
+        """Every image in every class, each in its own style, by a model that was trained with labels: its mean code (under the
+        most probable class) decoded under each. float32 (n, classes, height, width, channels) in [0, 1].
+        """
+        self._check_classes("transfer")
+        return apply.transfer(self.model, self._images(X))[1]
+
     # ---- files ----
 
     def save(self, path: str | os.PathLike, *, overwrite: bool = False) -> None:
@@ -244,6 +265,10 @@ class VAE:
         finally:
             run.release()
 
+    def export(self, path: str | os.PathLike) -> export.Export:
+        """Write encoder.onnx and decoder.onnx into a new folder, once they agree with this model; see minivae.export."""
+        return export.export(self.model, self.settings, path)
+
     @classmethod
     def load(cls, path: str | os.PathLike, device: str | Device = "auto", checkpoint: str | int = "last") -> VAE:
         """A trained VAE from a folder that save() or `minivae train` wrote.
@@ -251,11 +276,29 @@ class VAE:
         Args:
             checkpoint: "last", "best" (the epoch with the lowest test cost), or the number of steps after which it was written.
         """
-        model, settings = Run(path).load(select(device)[0] if isinstance(device, str) else device, checkpoint)
+        _check_device(device)
+        model, settings = Run(path).load(_chosen(device), checkpoint)
         told = {f.name: getattr(settings, f.name) for f in fields(cls) if f.name not in OWN}
         vae = cls(**told, device=device)
         vae._model, vae._settings = model, settings
         return vae
+
+    def __getstate__(self) -> dict:
+        """What copy.deepcopy and pickle keep: the arguments, and the trained model as arrays on the host. A device that was given
+        as an object is kept by its name."""
+        model, kept = self._model, self.__dict__ | {"device": self.device if isinstance(self.device, str) else self.device.name}
+        if model is not None:
+            state = {name: model.device.to_host(value) for name, value in model.state_dict().items()}
+            kept["_model"] = (model.image_shape, model.classes, state)
+        return kept
+
+    def __setstate__(self, kept: dict) -> None:
+        self.__dict__.update(kept)
+        if kept["_model"] is not None:
+            image_shape, classes, state = kept["_model"]
+            self._model = build(self.settings, image_shape, _chosen(self.device), classes)
+            self._model.load_state_dict(state)
+            self._model.eval()
 
     # ---- inside ----
 
@@ -295,11 +338,37 @@ class VAE:
                              "fit a y")
 
 
+def _check_device(device) -> None:
+    if not isinstance(device, str | Device):
+        raise UsageError(f'device is {device!r}, but must be "auto", "cpu", "cuda", "cuda:N" or a Device')
+
+
+def _chosen(device: str | Device) -> Device:
+    return select(device)[0] if isinstance(device, str) else device
+
+
+def _images_and_labels(validation):
+    """What fit() takes as `validation` as two: images, and their labels or None for each that is not given. A list is a pair
+    where its second entry is flat and its first is not, which no images are."""
+    if isinstance(validation, tuple) and len(validation) != 2:
+        raise UsageError(f"validation has {len(validation)} entries, but must be images, or a pair of images and their labels")
+    if isinstance(validation, tuple) or (isinstance(validation, list) and len(validation) == 2
+                                         and np.ndim(validation[1]) == 1 < np.ndim(validation[0])):
+        return validation
+    return validation, None
+
+
 def _all_known(labels, count: int, name: str) -> np.ndarray:
     found = arrays.labels(labels, count, name)
     if found.min() < 0:
         raise UsageError(f"{name} has -1 for none, but here every image needs its label")
     return found
+
+
+def _whole(number, name: str, least: int) -> int:
+    if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < least:
+        raise UsageError(f"{name} is {number!r}, but must be a whole number, at least {least}")
+    return int(number)
 
 
 def _seed(seed) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from minivae import fixed_point
 from minivae.group import ALONE, Group
 from minivae.models import VAE, ClassVAE
-from minivae.ops.batch import DeviceImages
+from minivae.ops.batch import Images
 from minivae.ops.reparameterize import EVALUATE, Noise
 from minivae.tensor import no_grad
 
@@ -31,22 +31,23 @@ class Score(NamedTuple):
     error: float | None = None
 
 
-def score(model: VAE, images: DeviceImages, seed: int = 0, labels: np.ndarray | None = None, group: Group = ALONE) -> Score:
+def score(model: VAE, images: Images, seed: int = 0, labels: np.ndarray | None = None, group: Group = ALONE) -> Score:
     """The mean cost over all of `images`, with one draw of the code an image.
 
     Args:
         model: its batch norms need their fixed-point statistics; it is left in evaluation.
         seed: of the draws: the same seed gives the same cost.
         labels: (images,), on the host, where the model knows of classes: the costs are those of unlabelled images, and
-            the labels are what its predictions are compared with.
+            the labels are what its predictions are compared with, but for -1, which is none.
         group: the processes that share the work; all get the same score.
     """
     reconstruction, kl = (float(part.mean()) for part in costs(model, images, seed, group=group))
-    error = None if labels is None else float(mistaken(model, images, labels, seed, group=group).mean())
+    known = [] if labels is None else mistaken(model, images, labels, seed, group=group)
+    error = float(np.mean(known)) if len(known) else None
     return Score(reconstruction + kl, reconstruction, kl, error)
 
 
-def costs(model: VAE, images: DeviceImages, seed: int = 0, limit: int | None = None,
+def costs(model: VAE, images: Images, seed: int = 0, limit: int | None = None,
           group: Group = ALONE) -> tuple[np.ndarray, np.ndarray]:
     """(reconstruction, KL) of every image, or of the first `limit`, in nats, each (images,) float64; see score()."""
     model.eval()
@@ -59,13 +60,15 @@ def costs(model: VAE, images: DeviceImages, seed: int = 0, limit: int | None = N
     return reconstruction, kl
 
 
-def mistaken(model: ClassVAE, images: DeviceImages, labels: np.ndarray, seed: int = 0, limit: int | None = None,
+def mistaken(model: ClassVAE, images: Images, labels: np.ndarray, seed: int = 0, limit: int | None = None,
              group: Group = ALONE) -> np.ndarray:
-    """Whether the most probable class of every image, or of the first `limit`, is not its label, (images,); see score()."""
+    """Whether the most probable class is not the label, of every image that has one, or of those of the first `limit`; see
+    score()."""
     model.eval()
     found = [model.classify(images.batch(start, size, Noise(seed, 0, EVALUATE))[0]).argmax(1)
              for start, size in images.ranges(BATCH, limit, group)]
-    return np.concatenate(sum(group.exchange(found), [])) != labels[:limit]
+    labels = labels[:limit]
+    return (np.concatenate(sum(group.exchange(found), [])) != labels)[labels >= 0]
 
 
 def batch_size(model: VAE) -> int:
@@ -73,7 +76,7 @@ def batch_size(model: VAE) -> int:
     return max(1, BATCH // model.draws)
 
 
-def fix_statistics(model: VAE, images: DeviceImages, *, seed: int = 0, limit: int | None = None,
+def fix_statistics(model: VAE, images: Images, *, seed: int = 0, limit: int | None = None,
                    most: int | None = None, between: Callable[[], None] | None = None,
                    group: Group = ALONE) -> fixed_point.Passes:
     """Compute the fixed-point statistics of batch norm over `images`, or over `limit` of them drawn at random;

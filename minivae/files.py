@@ -1,17 +1,18 @@
-"""Files that are either whole or not there: written aside in the same folder, synced, then renamed."""
+"""Files, and folders of them, that are either whole or not there: written aside, synced, then renamed."""
 
 from __future__ import annotations
 
 import errno
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from minivae.errors import MinivaeError
+from minivae.errors import MinivaeError, UsageError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)      # no room: on the disk, for this user, for one file
 
@@ -35,11 +36,42 @@ def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(aside, 0o666 & ~_umask())      # mkstemp makes files that only their owner may read
+        os.chmod(aside, 0o666 & ~umask())      # mkstemp makes files that only their owner may read
         os.replace(aside, path)
         _sync_folder(path.parent)
     except BaseException as error:
         Path(aside).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise _cannot(path, error) from error
+        raise
+
+
+@contextmanager
+def new_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """A folder to write files to; on leaving without an exception it becomes `path`, and until then nothing is there.
+
+    Raises:
+        UsageError: `path` is a file, or a folder that holds something.
+        MinivaeError: it cannot be written, or the disk is full; nothing is left then.
+    """
+    path = Path(os.path.realpath(path))
+    try:
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise UsageError(f"{path} {'already holds other files' if path.is_dir() else 'is a file'}: name a new folder")
+        aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    except OSError as error:
+        raise _cannot(path, error) from error
+    try:
+        yield aside
+        for file in aside.iterdir():
+            with file.open("rb") as written:
+                os.fsync(written.fileno())
+        _sync_folder(aside)
+        os.chmod(aside, 0o777 & ~umask())
+        os.rename(aside, path)
+        _sync_folder(path.parent)
+    except BaseException as error:
+        shutil.rmtree(aside, ignore_errors=True)
         if isinstance(error, OSError):
             raise _cannot(path, error) from error
         raise
@@ -73,7 +105,8 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _umask() -> int:
+def umask() -> int:
+    """Which permissions new files do not get."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -7,13 +7,11 @@ The one place for these words: `train --device cuda`, the reason for which `--de
 from __future__ import annotations
 
 import re
-import shutil
-import sys
-from pathlib import Path
 from typing import NamedTuple
 
 from minivae import gpu_probe
 from minivae.errors import MinivaeError
+from minivae.system import pip
 
 TESTED_FROM = (7, 5)        # the oldest compute capability that the kernels are compiled for in the tests
 # By the major version of CUDA: the package of CuPy, and the first driver for it.
@@ -35,13 +33,6 @@ class Diagnosis(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.what}: {self.fix}"
-
-
-def pip() -> str:
-    """The command that installs into the Python that runs now."""
-    beside = shutil.which("pip")
-    same = beside is not None and Path(beside).parent == Path(sys.executable).parent
-    return "pip" if same else f"{sys.executable} -m pip"
 
 
 def install(upgrade: bool = False) -> str:

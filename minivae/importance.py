@@ -2,7 +2,9 @@
 
     log p(x) >= E log 1/K sum_k p(x | z_k) p(z_k) / q(z_k | x),  z_k ~ q(z | x)
 
-The right side is the evidence lower bound for K = 1, rises with K, and tends to log p(x).
+The right side is the evidence lower bound for K = 1, rises with K, and tends to log p(x). A model may have several proposals
+in place of q(z | x), such as one for each class (models.vae.Proposal): then it is the logarithm of the mean of their means,
+K samples of each.
 """
 
 from __future__ import annotations
@@ -12,14 +14,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minivae.device import Device
+from minivae.device import Device, device_of
 from minivae.evaluate import BATCH
 from minivae.group import ALONE, Group
 from minivae.models import VAE
-from minivae.ops.batch import DeviceImages
+from minivae.models.vae import Proposal
+from minivae.ops.batch import Images
 from minivae.ops.importance import GROUP, draw, log_mean, merge
 from minivae.ops.reparameterize import EVALUATE, IMPORTANCE, Noise
 from minivae.tensor import no_grad
+
+PROPOSALS = 64      # added to a noise's stream for every proposal after the first: their draws are independent
 
 
 class Estimate(NamedTuple):
@@ -35,30 +40,33 @@ class Estimate(NamedTuple):
     effective: np.ndarray
 
 
-def estimate(model: VAE, images: DeviceImages, samples: int, *, seed: int = 0, first: int = 0, limit: int | None = None,
+def estimate(model: VAE, images: Images, samples: int, *, seed: int = 0, first: int = 0, limit: int | None = None,
              rows: int | None = None, progress: Callable[[int], None] = lambda decoded: None,
              group: Group = ALONE) -> Estimate:
     """Estimate the likelihood of every image.
 
     Args:
         model: its batch norms need their fixed-point statistics; it is left in evaluation.
-        samples: codes drawn an image, >= 1.
+        samples: codes drawn an image, >= 1, from each of the model's proposals.
         seed: of the draws, and of the pixels where they are binarized: those that evaluate.score() sees.
         first: the number of the first sample; samples of other numbers are independent of these.
         limit: images, the first ones; None for all.
-        rows: codes decoded at a time, a multiple of GROUP; None for the device's own. On a CPU the estimate has the
+        rows: codes that are weighed at a time, a multiple of GROUP; None for the device's own. On a CPU the estimate has the
             same bits for any; memory grows with it.
         progress: told after each piece how many codes it has decoded.
         group: the processes that share the images; all get the whole estimate.
     """
     model.eval()
-    rows = rows or rows_at_a_time(model.device, model.pixels * model.dtype.itemsize)
-    found = [np.empty((2, 0))]
+    row_bytes, found = model.pixels * model.dtype.itemsize, [np.empty((2, 0))]
     with no_grad():
         for start, size in images.ranges(BATCH, limit, group):
             x, example = images.batch(start, size, Noise(seed, 0, EVALUATE))
-            state = _weigh(model, x, example, samples, rows, Noise(seed, first, IMPORTANCE), progress)
-            log_p, count = log_mean(model.device.to_host(state), samples)
+            states = []
+            for number, proposal in enumerate(model.proposals(x)):
+                codes = rows or rows_at_a_time(model.device, row_bytes * proposal.decoded)
+                noise = Noise(seed, first, IMPORTANCE + PROPOSALS * number)
+                states.append(model.device.to_host(_weigh(proposal, x, example, samples, codes, noise, progress)))
+            log_p, count = log_mean(np.stack(states, axis=1), samples)
             found.append(np.stack([-log_p, count]))
     return Estimate(*np.concatenate(group.exchange(np.concatenate(found, axis=1)), axis=1))
 
@@ -68,14 +76,13 @@ def rows_at_a_time(device: Device, row_bytes: int) -> int:
     return max(1, device.column_bytes // (row_bytes * GROUP)) * GROUP
 
 
-def _weigh(model: VAE, x, example, samples: int, rows: int, noise: Noise, progress):
-    """The state, see ops.importance.log_mean, of images x after so many samples."""
-    heads = model.encode(x).data
-    state = model.device.empty((len(x), 4), model.dtype)
+def _weigh(proposal: Proposal, x, example, samples: int, rows: int, noise: Noise, progress):
+    """The state, see ops.importance.log_mean, of images x after so many samples of a proposal."""
+    state = device_of(x).empty((len(x), 4), x.dtype)
     for images, these in plan(len(x), samples, rows):
-        some, chosen = _part(heads, images), _part(x, images)
+        some, chosen = _part(proposal.heads, images), _part(x, images)
         z, ratio = draw(some, _part(example, images), len(these), noise._replace(step=noise.step + these.start))
-        cost = model.reconstruction(z, chosen)
+        cost = proposal.cost(z, chosen)
         merge(state[images.start:images.stop], cost.data, ratio, these.start)
         progress(len(images) * len(these))
     return state

@@ -32,7 +32,7 @@ def measure(architectures: Sequence[str], dtype=np.float32, threads: int = 1, wa
         dtype: float32 or float64.
         threads: how many files to compile at once.
         watched: a context manager of what begins and how many files it has, which gives a function to call after each;
-            such as report.counting.
+            such as progress.counting.
 
     Returns:
         Plain numbers, strings, lists and dicts, as they go into a JSON file: `kernels`, a dict for each kernel and

@@ -1,13 +1,17 @@
-"""Walks through the space of codes, on the host: between two codes, along one of their numbers, which numbers matter."""
+"""Walks through the space of codes, on the host: between two codes, along one of their numbers, which numbers matter,
+in which directions codes differ."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 
 from minivae.errors import UsageError
 
 ACTIVE = 0.01       # variance of a number's mean over the images from which on it is active (Burda et al. 2016)
-ALMOST = 1e-6       # of sin(angle): codes in one direction, or opposite ones, between which no arc is told from others
+ALMOST = 1e-6       # as good as 0: the sine of the angle between codes in one direction, or in opposite ones, between which
+                    # no arc is told from others; a direction's scale as a part of the widest one's
 
 
 def between(a: np.ndarray, b: np.ndarray, steps: int, *, spherical: bool = False) -> np.ndarray:
@@ -67,3 +71,44 @@ def by_activity(mu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     variance = mu.astype(np.float64).var(axis=0)
     return np.argsort(-variance, kind="stable"), variance
+
+
+class Directions(NamedTuple):
+    """Straight ways through the space of codes, at right angles to each other, all through one place.
+
+    Attributes:
+        centre: float32 (code,), that place.
+        vectors: float32 (count, code), of length 1.
+        scales: float64 (count,), how far along each is 1.
+        share: float64 (count,), of the codes' variance that lies along each.
+    """
+
+    centre: np.ndarray
+    vectors: np.ndarray
+    scales: np.ndarray
+    share: np.ndarray
+
+    def along(self, code: np.ndarray, index: int, values: np.ndarray) -> np.ndarray:
+        """A code moved in one direction until its place along that is each of the values: float32 (values, code)."""
+        vector = self.vectors[index]
+        at = (code - self.centre) @ vector
+        return (code + np.outer(np.asarray(values) * self.scales[index] - at, vector)).astype(np.float32)
+
+
+def principal(mu: np.ndarray, most: int) -> Directions:
+    """The directions in which codes differ most (Pearson 1901, principal components), the widest first; the centre is their
+    mean, and 1 along each a standard deviation. Where a single number of the code does little, these still do much.
+
+    Args:
+        mu: (images, code), mean codes.
+        most: how many at most; those in which the codes do not differ at all are left out.
+    """
+    mean = mu.astype(np.float64).mean(axis=0)
+    centred = mu - mean
+    _, values, vectors = np.linalg.svd(centred / np.sqrt(len(mu)), full_matrices=False)
+    kept = np.flatnonzero(values > ALMOST * max(values[0], ALMOST))[:most]
+    values, vectors = values[kept], vectors[kept]
+    largest = vectors[np.arange(len(vectors)), np.abs(vectors).argmax(axis=1)]
+    vectors = vectors * np.where(largest < 0, -1, 1)[:, np.newaxis]     # of two opposite ones always the same
+    share = values**2 / max(centred.var(axis=0).sum(), ALMOST**2)
+    return Directions(mean.astype(np.float32), vectors.astype(np.float32), values, share)

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minivae import evaluate, fixed_point, importance
-from minivae.errors import MinivaeError, UsageError
+from minivae import evaluate, fixed_point, importance, intervals
+from minivae.errors import MinivaeError
 from minivae.group import ALONE, Group
 from minivae.latent import ACTIVE
 from minivae.models import VAE
-from minivae.ops.batch import DeviceImages
+from minivae.ops.batch import Images
 from minivae.ops.batch_norm import merge_moments
 from minivae.ops.reparameterize import EVALUATE, Noise
 from minivae.tensor import no_grad
@@ -35,16 +35,16 @@ class Subject:
     Attributes:
         model: with its fixed-point statistics.
         images: on the model's device, binarized where its likelihood is of black and white pixels.
-        samples: codes an image for the likelihood; 0 leaves it out.
+        samples: codes an image and proposal (see models.vae) for the likelihood; 0 leaves it out.
         seed: of the pixels' and the codes' draws.
         limit: images, the first ones; None for all.
-        labels: uint8 (images,), the images' classes, for models that tell them; None where there are none.
-        progress: told how many codes have been decoded since it was told last, of count * samples.
+        labels: (images,), the images' classes, for models that tell them, -1 for one without; None where there are none.
+        progress: told how many codes have been decoded since it was told last, of count * samples * model.draws.
         group: the processes that share the images; all get the same numbers.
     """
 
     model: VAE
-    images: DeviceImages
+    images: Images
     samples: int = 0
     seed: int = 0
     limit: int | None = None
@@ -72,15 +72,9 @@ def bound(subject: Subject) -> dict:
 
 
 def likelihood(subject: Subject) -> dict:
-    """The importance-sampled negative log-likelihood, nats an image, and how many of the samples were effective.
-
-    Raises:
-        UsageError: the model has classes, which this does not sum over.
-    """
+    """The importance-sampled negative log-likelihood, nats an image, and how many of the samples were effective."""
     if not subject.samples:
         return {}
-    if subject.model.classes:
-        raise UsageError("the likelihood of a model with classes is not sampled: take 0 samples")
     found = importance.estimate(subject.model, subject.images, subject.samples, seed=subject.seed, limit=subject.limit,
                                 progress=subject.progress, group=subject.group)
     _require_finite("importance-sampled likelihood", found.nll)
@@ -115,13 +109,13 @@ def active_units(subject: Subject) -> dict:
 
 
 def classification(subject: Subject) -> dict:
-    """The share of images whose most probable class is not their label, of models that tell classes; its standard error
-    is that over images, not over trainings."""
-    if not subject.model.classes or subject.labels is None:
+    """The share of images whose most probable class is not their label, of models that tell classes; its standard error and
+    its interval (Wilson 1927) are those over images, not over trainings."""
+    if not subject.model.classes or subject.labels is None or subject.labels[:subject.limit].max() < 0:
         return {}
-    wrong = evaluate.mistaken(subject.model, subject.images, subject.labels, subject.seed, subject.limit,
-                              subject.group)
-    return {"classification_error": summarized(wrong.astype(np.float64))}
+    wrong = evaluate.mistaken(subject.model, subject.images, subject.labels, subject.seed, subject.limit, subject.group)
+    found = summarized(wrong.astype(np.float64))
+    return {"classification_error": {**found, "wilson_95": intervals.wilson(found["mean"], len(wrong))}}
 
 
 MEASURES = (bound, reconstruction, active_units, classification, likelihood)
@@ -134,7 +128,8 @@ def measure(subject: Subject) -> dict:
         MinivaeError: a number is not finite.
     """
     found: dict = {"images": subject.count, "seed": subject.seed, "importance_samples": subject.samples,
-                   "caveat": subject.model.likelihood.caveat(subject.model.pixels)}
+                   "caveat": subject.model.likelihood.caveat(subject.model.pixels), "classes": subject.model.classes,
+                   "bound_caveat": subject.model.bound_caveat}
     seconds = {}
     for each in MEASURES:
         began = time.perf_counter()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
@@ -36,9 +37,14 @@ def grid(images: np.ndarray, columns: int, gap: int = GAP, scale: int | None = N
     return _draw(tiles, [i * (height + gap) for i in range(len(tiles))], gap)
 
 
-def square(images: np.ndarray) -> Image.Image:
-    """The images, as `grid` takes them, in a grid about as wide as high."""
-    return grid(images, columns=math.isqrt(max(len(images), 1) - 1) + 1)
+def square(images: np.ndarray, scale: int | None = None) -> Image.Image:
+    """The images and the scale, as `grid` takes them, in a grid about as wide as high."""
+    return grid(images, columns=math.isqrt(max(len(images), 1) - 1) + 1, scale=scale)
+
+
+def row(images: Sequence[np.ndarray]) -> Image.Image:
+    """Images (H, W, C) of one size in a row, each of a type that `grid` takes."""
+    return grid(np.concatenate([_pixels(image[np.newaxis]) for image in images]), columns=len(images))
 
 
 def side_by_side(sources: np.ndarray, reconstructions: np.ndarray, columns: int) -> Image.Image:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-
 from rich.console import Console
-from rich.progress import (BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn,
-                           TimeRemainingColumn)
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
 from minivae.epochs import Epoch
@@ -109,19 +105,6 @@ class Silence:
 
     def epoch(self, epoch: Epoch) -> None:
         """Nothing."""
-
-
-@contextmanager
-def counting(what: str, total: int) -> Iterator[Callable[[], None]]:
-    """A bar on standard error, which the function that it gives moves on by one of `total`; where that is no terminal, a
-    line says what begins."""
-    console = Console(stderr=True, highlight=False)
-    if not console.is_terminal:
-        console.print(f"{what} ...", soft_wrap=True, markup=False)
-    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console,
-                  transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda: bar.advance(task)
 
 
 def last_line(score: Score | None, seconds: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from minivae.data import absolute
 from minivae.errors import UsageError
 from minivae.runs import Run, Settings
 from minivae.runs.checkpoints import Loaded
@@ -24,6 +25,8 @@ def settings_of(run: Run, given: Mapping[str, object]) -> Settings:
         MinivaeError: its settings are damaged.
     """
     settings = run.settings()
+    if "data" in given:
+        given = {**given, "data": absolute(given["data"], settings.reading)[0]}
     for name, value in given.items():
         if name != "epochs" and value != getattr(settings, name):
             raise UsageError(f"--{name.replace('_', '-')} is {value}, but the run in {run.folder} has {getattr(settings, name)}: "

@@ -46,6 +46,11 @@ def _batch(draw: Draw) -> Iterator[Case]:
             for shuffle in (0, 1):
                 yield kernel(name, by(size, width), rows(size, width), kept, Out((size, width)), Out((size,), np.int32),
                              count - 3, size, width, 3, 11, 2**40 + 3, 5, shuffle, 7, shuffle, 2**63 + 5, 3, 16)
+        example = draw.whole(2**31, size, dtype=np.int32)
+        for name, kept in (("place_batch", images[:size]), ("place_batch_real", draw.unit(size, width))):
+            for binary in (0, 1):
+                yield kernel(name, by(size, width), rows(size, width), kept, example, Out((size, width)), size, width, binary,
+                             2**63 + 5, 3, 16)
 
 
 def _binary(draw: Draw) -> Iterator[Case]:

@@ -29,7 +29,7 @@ def model_alone(trainer: Trainer, **more) -> tuple[dict[str, np.ndarray], dict]:
         more: facts.
     """
     facts = {"minivae": __version__, "settings": asdict(trainer.settings), "image_shape": trainer.dataset.image_shape,
-             "classes": trainer.classes, "step": trainer.optimizer.steps,
+             "classes": trainer.classes, "class_names": trainer.model.class_names, "step": trainer.optimizer.steps,
              "epoch": trainer.optimizer.steps // trainer.steps_an_epoch, **more}
     return {name: trainer.device.to_host(value) for name, value in trainer.model.state_dict().items()}, facts
 

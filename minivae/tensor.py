@@ -18,6 +18,7 @@ from minivae.device import device_of
 from minivae.tape import Node, changed, leave, walk
 
 _recording = True
+_arrays: set[type] = set()      # whose instances are known to be a device's arrays: asked every time it would cost a microsecond
 
 
 class Tensor:
@@ -32,12 +33,17 @@ class Tensor:
     Attributes:
         data: the array.
         grad: the gradient's array after backward(), of data's shape and dtype; else None.
+
+    Raises:
+        TypeError: data that is no array.
     """
 
     __slots__ = ("data", "requires_grad", "_grad", "_fresh", "_source", "_changed", "__weakref__")
     __array_ufunc__ = None      # NumPy's arrays and scalars leave their operators to ours
 
     def __init__(self, data, requires_grad: bool = False, grad=None):
+        if data.__class__ not in _arrays:
+            _require_array(data)
         self.data = data
         self.requires_grad = requires_grad
         self._grad = grad           # where to leave the gradient; a Parameter's is a view of a flat array
@@ -134,6 +140,15 @@ class Tensor:
 
     def __repr__(self) -> str:
         return f"Tensor(shape={self.shape}, dtype={self.dtype}, requires_grad={self.requires_grad})"
+
+
+def _require_array(data) -> None:
+    try:
+        device_of(data)
+        _arrays.add(data.__class__)
+    except TypeError:
+        raise TypeError(f"a Tensor is made of an array on a device, not of {type(data).__name__}: give "
+                        "numpy.array(values, numpy.float32), or what a device's from_host() makes of that") from None
 
 
 def op(function: Callable | None = None, *, flops: Callable[..., int] | None = None, view: bool = False) -> Callable:

@@ -24,7 +24,7 @@ from minivae.kernels import launch
 from minivae.labels import classes_of
 from minivae.models import VAE, Weights
 from minivae.nn import Flat, batch_norms, join
-from minivae.ops.batch import DeviceImages
+from minivae.ops.host_batch import placed
 from minivae.ops.reparameterize import TRAIN, Noise
 from minivae.optim import SCHEDULES, Average, make
 from minivae.runs import Run, Settings, build
@@ -78,6 +78,7 @@ class Trainer:
         self.stop: Callable[[], bool] = lambda: False
         self.classes = 0 if settings.labels is None else classes_of(dataset.train_labels)
         self.model: VAE = build(settings, dataset.image_shape, device, self.classes)
+        self.model.class_names = dataset.class_names if self.classes else ()
         join(self.model, group)
         for _, norm in batch_norms(self.model) if settings.local_bn else ():
             norm.group = ALONE
@@ -88,7 +89,7 @@ class Trainer:
         self.batches = batches.of(dataset, settings.labels, settings.batch_size, settings.seed, device, self.model.dtype,
                                   binarize=settings.binarize)
         self.train_images = self.batches.images
-        self.test_images = DeviceImages(dataset.test_images, device, self.model.dtype, binarize=settings.binarize)
+        self.test_images = placed(dataset.test_images, device, self.model.dtype, binarize=settings.binarize)
         self.test_labels = dataset.test_labels if self.classes else None
         self.steps_an_epoch = len(dataset.train_images) // settings.batch_size
         self.steps = self.steps_an_epoch * settings.epochs

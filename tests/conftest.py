@@ -10,6 +10,7 @@ import emulator
 import numpy as np
 import pytest
 import strict_cupy
+from browser import chromium, open_page  # noqa: F401
 from data_sets import some_digits
 
 from minivae import device as devices

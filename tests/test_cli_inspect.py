@@ -9,7 +9,7 @@ import sys
 import pytest
 from command_line import ROOT, minivae
 
-from minivae import data, gpu_errors, kernels, nvrtc
+from minivae import data, kernels, nvrtc, system
 from minivae.cli import entry, options
 from minivae.models import ARCHITECTURES, LIKELIHOODS, SEMI
 from minivae.optim import OPTIMIZERS, SCHEDULES
@@ -18,7 +18,7 @@ from minivae.optim import OPTIMIZERS, SCHEDULES
 def test_the_choices_offered_are_those_there_are():
     assert set(options.ARCHITECTURES) == set(ARCHITECTURES) and options.OPTIMIZERS == tuple(OPTIMIZERS)
     assert options.SCHEDULES == tuple(SCHEDULES) and set(options.LIKELIHOODS) == set(LIKELIHOODS)
-    assert options.SEMI == tuple(SEMI) and options.GPU_ARCHITECTURES == nvrtc.ARCHITECTURES
+    assert options.SEMI == tuple(SEMI) and options.DATA_SETS == data.NAMES and options.GPU_ARCHITECTURES == nvrtc.ARCHITECTURES
 
 
 def test_the_list_of_optimizers(tmp_path):
@@ -68,6 +68,12 @@ def test_help(name):
         assert done.stdout.split("\n\n")[1].strip() == entry.COMMANDS[name][1]
 
 
+def test_exit_codes_are_in_the_help(tmp_path):
+    """Those that commands really leave with: 2 for a wrong name, 1 for a file that cannot be read."""
+    _, out, _ = minivae("--help", cwd=tmp_path)
+    assert re.search("Exit codes:\n +0 +done\n +1 +it failed.*\n +2 +wrong usage.*\n +130 +stopped", out)
+
+
 def test_summary(tmp_path):
     """Whole numbers in 80 columns, and by batch; what no model can have is one line."""
     code, out, err = minivae("summary", "--arch", "conv", "--depth", "3", cwd=tmp_path, COLUMNS="80")
@@ -98,4 +104,4 @@ def test_kernels_without_cupy(tmp_path):
     code, out, err = minivae("kernels", "--json", "k.json", cwd=tmp_path, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
     assert (code, out) == (1, "") and not (tmp_path / "k.json").exists()
     assert err.startswith("minivae: compiling kernels for a GPU needs CuPy and NVRTC, though no GPU (no cupy here): ")
-    assert f"{gpu_errors.pip()} install 'cupy-cuda1" in err and err.count("\n") == 1
+    assert f"{system.pip()} install 'cupy-cuda1" in err and err.count("\n") == 1

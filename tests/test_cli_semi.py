@@ -9,7 +9,7 @@ from command_line import minivae
 from data_sets import idx
 from PIL import Image
 
-from minivae import data
+from minivae import VAE, data, pictures
 
 
 @pytest.fixture(scope="module")
@@ -64,12 +64,43 @@ def test_classify(run, tmp_path):
         assert sum(entry["probabilities"]) == pytest.approx(1)
 
 
+def test_transfer(run, tmp_path):
+    """A row an image: itself, then its code in every class; the same picture as from Python, from pictures and IDX files
+    alike, and the one that training left where it is of the same images."""
+    path, _ = run
+    dataset = data.load("digits")
+    images = dataset.test_images[np.unique(dataset.test_labels, return_index=True)[1]]
+    (tmp_path / "ten").write_bytes(idx(images[..., 0]))
+    code, out, err = minivae("transfer", path, "ten", "--out", "ten.png", "--device", "cpu", cwd=tmp_path)
+    assert (code, err) == (0, "") and out == "10 images in 10 classes in ten.png\n"
+    assert (tmp_path / "ten.png").read_bytes() == (path / "transfer.png").read_bytes()
+    Image.fromarray(images[7, ..., 0]).save(tmp_path / "seven.png")
+    code, out, err = minivae("transfer", path, "seven.png", "--out", "one.png", "--device", "cpu", cwd=tmp_path)
+    assert (code, err) == (0, "") and out == "1 image in 10 classes in one.png\n"
+    made = VAE.load(path, "cpu").transfer(images[7:8])
+    assert made.shape == (1, 10, 28, 28, 1)
+    row = np.concatenate([images[7:8] / np.float32(255), made[0]])
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "one.png")), np.asarray(pictures.grid(row, columns=11)))
+
+
+def test_what_cannot_be_transferred(run, tmp_path):
+    """One line each, and no picture is left."""
+    path, _ = run
+    (tmp_path / "many").write_bytes(idx(np.zeros((910, 28, 28), np.uint8)))
+    (tmp_path / "one").write_bytes(idx(np.zeros((1, 28, 28), np.uint8)))
+    for name, out, code, words in (("many", "x.png", 2, "there are 910 images, but a picture can have 909 rows"),
+                                   ("no.png", "x.png", 1, "No such file"),
+                                   ("one", "x.jpg", 2, "is not named so")):
+        got, said, err = minivae("transfer", path, name, "--out", out, "--device", "cpu", cwd=tmp_path)
+        assert (got, said) == (code, "") and words in err and err.count("\n") == 1 and not (tmp_path / out).exists()
+
+
 def test_what_cannot_be_classified(run, tmp_path):
     """One line each, and no file is left."""
     path, _ = run
-    Image.new("L", (20, 28)).save(tmp_path / "narrow.png")
+    (tmp_path / "narrow").write_bytes(idx(np.zeros((2, 28, 20), np.uint8)))
     (tmp_path / "text.png").write_text("no picture")
-    for name, code, words in (("narrow.png", 2, "holds images of 28 x 20 x 1"), ("text.png", 1, "is no picture"),
+    for name, code, words in (("narrow", 2, "holds images of 28 x 20 x 1"), ("text.png", 1, "is no picture"),
                               ("no.png", 1, "No such file")):
         got, out, err = minivae("classify", path, name, "--json", "c.json", "--device", "cpu", cwd=tmp_path)
         assert (got, out) == (code, "") and words in err and err.count("\n") == 1 and not (tmp_path / "c.json").exists()
@@ -80,6 +111,7 @@ def test_a_run_without_labels_knows_no_classes(tmp_path):
                            cwd=tmp_path)
     assert code == 0 and not (tmp_path / "plain/grid.png").exists(), err
     Image.new("L", (28, 28)).save(tmp_path / "x.png")
-    for arguments in (["sample", "plain", "--label", 1], ["classify", "plain", "x.png"]):
+    for arguments in (["sample", "plain", "--label", 1], ["classify", "plain", "x.png"],
+                      ["transfer", "plain", "x.png"]):
         code, _, err = minivae(*arguments, "--device", "cpu", cwd=tmp_path)
         assert code == 2 and "knows of no classes" in err and "trained without --labels" in err and err.count("\n") == 1

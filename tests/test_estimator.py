@@ -1,5 +1,7 @@
 """minivae.VAE: arrays in, arrays out, the same numbers as the library and the command line give, and errors in words."""
 
+import copy
+import pickle
 import types
 from dataclasses import fields
 
@@ -11,6 +13,7 @@ from PIL import Image
 
 from minivae import apply, checkpoint, data, estimator, evaluate, fitting, pictures, report
 from minivae.cli import cli
+from minivae.data.reading import NAMES as READING
 from minivae.errors import MinivaeError, UsageError
 from minivae.estimator import VAE
 from minivae.ops.batch import DeviceImages
@@ -64,7 +67,7 @@ def test_a_fit_is_a_training(fast_device, digits):
 
 def test_defaults_are_those_of_the_command_line(digits, tmp_path, monkeypatch):
     """What is not said is settled in the same place: an epoch with nothing else said leaves the same settings."""
-    monkeypatch.setattr(data, "load", lambda name: digits)
+    monkeypatch.setattr(data, "load", lambda name, *_, **__: digits)
     done = CliRunner().invoke(cli, ["train", "--epochs", "1", "--optimizer", "adam", "--device", "cpu", "--out",
                                     str(tmp_path / "run")])
     assert done.exit_code == 0, done.output
@@ -180,6 +183,41 @@ def test_save_and_load(vae, digits, tmp_path):
     _same(refitted.encode(digits.test_images), vae.encode(digits.test_images))
 
 
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda vae: pickle.loads(pickle.dumps(vae))], ids=["deepcopy", "pickle"])
+def test_copies(labelled, digits, copied):
+    """A copy gives the same, has the same arguments and history, and is its own: what is trained into one is not in the
+    other. An untrained one is copied, too."""
+    images = digits.test_images
+    twin, before = copied(labelled), labelled.encode(images)
+    assert twin.settings == labelled.settings and twin.history == labelled.history and twin.device == "cpu"
+    _same(twin.encode(images), before)
+    _same(twin.classify(images, probabilities=True), labelled.classify(images, probabilities=True))
+    assert twin.score(images, digits.test_labels) == labelled.score(images, digits.test_labels)
+    twin.model.heads.weight.data[...] = 0
+    _same(labelled.encode(images), before)
+    with pytest.raises(UsageError, match="not trained yet"):
+        copied(VAE(code=3)).model
+    assert copied(VAE(code=3)) is not None and copied(VAE(code=3, image_shape=(4, 4))).image_shape == (4, 4, 1)
+
+
+def test_a_copy_on_a_device_that_was_given(fast_device, digits):
+    vae = VAE(**SMALL, device=fast_device).fit(digits.train_images, progress=False)
+    twin = copy.deepcopy(vae)
+    assert twin.device == fast_device.name and twin.model.device is fast_device
+    _same(twin.encode(digits.test_images), vae.encode(digits.test_images))
+
+
+def test_validation_as_a_list_is_a_pair_or_images(digits):
+    """[images, labels] as (images, labels); a list of images stays that."""
+    y, few = digits.train_labels.astype(int), digits.test_images[:2, ..., 0]
+    fit = VAE(**{**SMALL, "epochs": 1}, device="cpu").fit
+    pair = fit(digits.train_images, y, [digits.test_images, digits.test_labels], progress=False).history[0].test
+    assert pair == fit(digits.train_images, y, (digits.test_images, digits.test_labels), progress=False).history[0].test
+    assert pair.error is not None
+    alone = fit(digits.train_images, validation=few, progress=False).history[0].test
+    assert alone == fit(digits.train_images, validation=list(few), progress=False).history[0].test
+
+
 def test_runs_of_a_training_are_loaded(digits, tmp_path, cpu):
     """From the folder that a training wrote; what save() makes of it has the model, but no state to go on training with."""
     run = Run.create(Settings(**SMALL), tmp_path / "run")
@@ -243,6 +281,22 @@ def test_samples_and_codes_of_a_class(labelled, digits):
         labelled.sample(3, [1, 2])
 
 
+def test_interpolate(vae, labelled, digits):
+    """From one reconstruction to the other, of images of any kind; between classes, or under one."""
+    a, b = digits.test_images[:2]
+    images, pair = vae.interpolate(a, b, 7), digits.test_images[:2]
+    assert images.shape == (7, 28, 28, 1)
+    np.testing.assert_allclose(images[[0, -1]], vae.reconstruct(pair), atol=1e-6)
+    np.testing.assert_allclose(images[3], vae.decode(vae.encode(pair).mean(0, keepdims=True))[0], atol=1e-6)
+    np.testing.assert_allclose(vae.interpolate(a.reshape(784), b / 255, 7), images, atol=1e-6)
+    assert np.abs(vae.interpolate(a, b, 7, spherical=True) - images)[3].max() > 1e-4
+    np.testing.assert_allclose(labelled.interpolate(a, b)[[0, -1]], labelled.reconstruct(pair), atol=1e-6)
+    held = labelled.interpolate(a, b, 4, label=3)
+    np.testing.assert_allclose(held[[0, -1]], labelled.decode(labelled.encode(pair), 3), atol=1e-6)
+    with pytest.raises(UsageError, match="label 10 is none of the model's classes"):
+        labelled.interpolate(a, b, label=10)
+
+
 @pytest.mark.parametrize("semi", ["shared", "m2"])
 def test_all_labels_are_those_of_the_command_line(digits, cpu, semi):
     """A fit with every label is a Trainer with --labels of that number."""
@@ -287,6 +341,11 @@ BAD_CALLS = [
     (lambda v: v.decode(np.full((2, 6), np.nan)), UsageError, "the first in code 0"),
     (lambda v: v.decode(np.full((2, 6), "x")), TypeError, "codes are real numbers"),
     (lambda v: v.sample(0), UsageError, "n is 0"), (lambda v: v.sample(2.5), UsageError, "n is 2.5"),
+    (lambda v: v.interpolate(X[0], X[0], 1), UsageError, "steps is 1, but must be a whole number, at least 2"),
+    (lambda v: v.interpolate(X[0], X[0], 2.5), UsageError, "steps is 2.5"),
+    (lambda v: v.interpolate(X, X), UsageError, "X is of shape"),
+    (lambda v: v.interpolate(X[0], X[0], label=1), UsageError, "label takes a model that knows of classes"),
+    (lambda v: v.export("."), UsageError, "already holds other files"),
     (lambda v: v.sample(2, seed=-1), UsageError, "seed is -1"),
     (lambda v: v.score(X, seed=2**64), UsageError, "seed is 1844"),
     (lambda v: v.sample(2, label=1), UsageError, "label takes a model that knows of classes"),
@@ -300,6 +359,13 @@ BAD_CALLS = [
     (lambda v: VAE("gan"), ValueError, "arch = 'gan' is none of ff, conv"),
     (lambda v: VAE(code="12"), ValueError, "code = '12' is no int"),
     (lambda v: VAE(image_shape=784), UsageError, r"image_shape is 784, but must be \(height, width\)")]
+
+
+BAD_CALLS += [
+    (lambda v: VAE(device=None), UsageError, 'device is None, but must be "auto", "cpu"'),
+    (lambda v: VAE.load("x", device=0), UsageError, "device is 0"),
+    (lambda v: v.encode([X[0], X[0, :5]]), UsageError, "X is no array: its entries are of several shapes"),
+    (lambda v: VAE(device="cpu").fit(X, [[1], [2, 3]]), UsageError, "y is no array")]
 
 
 @pytest.mark.parametrize("bad", BAD_CALLS, ids=[words for _, _, words in BAD_CALLS])
@@ -326,7 +392,11 @@ BAD_FITS = [
     ({}, {**FIT, "y": np.zeros(9, int)}, r"y is of shape \(9,\), but must have a label for each of 10 images"),
     ({}, {**FIT, "y": np.full(10, -2)}, "y holds -2"), ({}, {**FIT, "y": np.zeros(10, int)}, "at least 2"),
     ({}, {**FIT, "validation": (X, np.zeros(10, int))}, "validation has labels, but y is not given"),
-    ({}, {**FIT, "y": np.arange(10), "validation": (X, np.full(10, -1))}, "every image needs its label")]
+    ({}, {**FIT, "y": np.arange(10), "validation": (X, np.full(10, -1))}, "every image needs its label"),
+    ({}, {**FIT, "y": np.arange(10), "validation": [X, np.full(10, -1)]}, "every image needs its label"),
+    ({}, {**FIT, "validation": (X, np.zeros(10, int), 3)}, "validation has 3 entries, but must be images, or a pair"),
+    ({}, {**FIT, "validation": (X,)}, "validation has 1 entries"),
+    ({}, {**FIT, "validation": [X, 3]}, "validation is no array")]
 
 
 @pytest.mark.parametrize("bad", BAD_FITS, ids=[words for _, _, words in BAD_FITS])
@@ -350,6 +420,7 @@ def test_a_failed_fit_changes_nothing(digits):
 
 
 def test_every_setting_is_an_argument():
-    """But for the data and the number of labels, which fit's arrays say, and what is about several processes."""
-    others = {"data", "labels", "local_bn"}
+    """But for the data, how files of it are read, and the number of labels, which fit's arrays say, and what is about several
+    processes."""
+    others = {"data", "labels", "local_bn", *READING}
     assert {f.name for f in fields(VAE)} - set(estimator.OWN) == {f.name for f in fields(Settings)} - others

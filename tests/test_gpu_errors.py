@@ -7,7 +7,7 @@ import warnings
 import pytest
 
 from minivae import device as devices
-from minivae import gpu_errors, gpu_probe
+from minivae import gpu_errors, gpu_probe, system
 from minivae.doctor import CUPY_TWICE
 from minivae.errors import MinivaeError
 from minivae.gpu_errors import GpuError, diagnose
@@ -132,12 +132,12 @@ def test_a_cache_of_cupys_that_cannot_be_written(machine, monkeypatch, tmp_path)
 
 
 def test_pip_is_the_running_pythons(monkeypatch):
-    monkeypatch.setattr(gpu_errors.sys, "executable", "/env/bin/python")
-    monkeypatch.setattr(gpu_errors.shutil, "which", lambda name: "/env/bin/pip")
-    assert gpu_errors.pip() == "pip"
+    monkeypatch.setattr(system.sys, "executable", "/env/bin/python")
+    monkeypatch.setattr(system.shutil, "which", lambda name: "/env/bin/pip")
+    assert system.pip() == "pip"
     for other in ("/usr/bin/pip", None):
-        monkeypatch.setattr(gpu_errors.shutil, "which", lambda name, other=other: other)
-        assert gpu_errors.pip() == "/env/bin/python -m pip"
+        monkeypatch.setattr(system.shutil, "which", lambda name, other=other: other)
+        assert system.pip() == "/env/bin/python -m pip"
 
 
 # ---- against the real CuPy and NVRTC, which need no GPU for these ----

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from minivae.errors import MinivaeError
-from minivae.idx import read_idx
+from minivae.data.idx import read_idx
 
 FUZZ = settings(
     max_examples=150,

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
+from known_likelihoods import LinearGaussian, random_images
 
 from minivae import evaluate, importance, ops
 from minivae.models import build
-from minivae.models.likelihoods import Gaussian
-from minivae.nn import Module
 from minivae.ops.batch import DeviceImages
 from minivae.ops.importance import GROUP, draw, log_mean, merge
 from minivae.ops.reparameterize import IMPORTANCE, Noise, standard_normal
@@ -122,6 +121,16 @@ def test_a_long_sum_loses_nothing(cpu):
     np.testing.assert_allclose(total, 24 * n + 64 * GROUP * np.exp(-5.0), rtol=0, atol=2e-2)
 
 
+def test_no_images(device):
+    """Nothing to add to is nothing to do; samples of nothing are refused."""
+    none, some, state = (device.zeros(shape, np.float32) for shape in ((0,), (5,), (0, 4)))
+    merge(state, none, none, 0)
+    with pytest.raises(ValueError, match=r"takes a state \(images, 4\)"):
+        merge(state, some, some, 0)
+    log_p, effective = log_mean(device.to_host(state), 3)
+    assert log_p.shape == effective.shape == (0,)
+
+
 def test_misfits_are_refused(device):
     state, five, six = (device.zeros(shape, np.float32) for shape in ((2, 4), (5,), (6,)))
     for cost, ratio in ((five, five), (six, five)):
@@ -147,49 +156,12 @@ def test_pieces_cover_everything_once(images, samples, rows):
 
 # ---- a model whose likelihood is known ----
 
-class LinearGaussian(Module):
-    """x = W z + b + noise of deviation s with z ~ N(0, I): p(x) = N(b, W W^T + s^2 I).
-
-    Args:
-        matrix: W (pixels, codes).
-        spread: factor of the proposal's sigma; with 1 and columns of W at right angles q(z | x) is p(z | x) itself.
-    """
-
-    def __init__(self, device, matrix, s, spread=1.0):
-        (self.pixels, self.code), self.device, self.dtype = matrix.shape, device, np.dtype(np.float64)
-        self.matrix, self.s, self.b = matrix, s, np.linspace(0.3, 0.6, self.pixels)
-        precision = np.eye(self.code) + matrix.T @ matrix / s**2
-        sigma = spread / np.sqrt(np.diag(precision))
-        to_mean = np.linalg.inv(precision) @ matrix.T / s**2
-        self.to_heads = device.from_host(np.ascontiguousarray(np.concatenate([to_mean, 0 * to_mean]).T))
-        self.heads_at_0 = device.from_host(np.concatenate([-to_mean @ self.b, np.log(np.expm1(sigma))]))
-        self.weight, self.bias = device.from_host(np.ascontiguousarray(matrix.T)), device.from_host(self.b)
-        self.likelihood = Gaussian(s, device, np.float64)
-
-    def encode(self, x):
-        return ops.add(ops.linear(x, self.to_heads), self.heads_at_0)
-
-    def reconstruction(self, z, x):
-        return self.likelihood(ops.add(ops.linear(z, self.weight), self.bias), x)
-
-    def log_p(self, x):
-        """log N(x; b, W W^T + s^2 I) of every row."""
-        covariance = self.matrix @ self.matrix.T + self.s**2 * np.eye(self.pixels)
-        off = x - self.b
-        return -0.5 * ((off @ np.linalg.inv(covariance) * off).sum(1) + np.linalg.slogdet(2 * np.pi * covariance)[1])
-
-
-def _images(device, rng, count, pixels):
-    images = rng.integers(0, 256, (count, pixels, 1, 1), np.uint8)
-    return DeviceImages(images, device, np.float64), images.reshape(count, pixels) / 255
-
-
 @pytest.mark.parametrize("samples", [1, 3])
 def test_the_true_posterior_gives_the_exact_likelihood(device, rng, samples):
     """All weights are then equal: a single sample is enough, whichever it is."""
     orthogonal = np.linalg.qr(rng.standard_normal((9, 4)))[0] * [0.5, 0.3, 1.0, 0.1]
     model = LinearGaussian(device, orthogonal, 0.4)
-    images, x = _images(device, rng, 6, 9)
+    images, x = random_images(device, rng, 6, 9)
     found = importance.estimate(model, images, samples, seed=5)
     np.testing.assert_allclose(-found.nll, model.log_p(x), rtol=1e-12)
     np.testing.assert_allclose(found.effective, samples, rtol=1e-9)
@@ -199,7 +171,7 @@ def test_the_estimate_meets_the_exact_likelihood(fast_device, rng):
     """With another proposal, and codes that depend on each other under the posterior: within its own standard error, image
     by image (4.5 of them; the effective samples give it)."""
     model = LinearGaussian(fast_device, 0.3 * rng.standard_normal((9, 3)), 0.4, spread=1.3)
-    images, x = _images(fast_device, rng, 40, 9)
+    images, x = random_images(fast_device, rng, 40, 9)
     samples = 20_000
     found = importance.estimate(model, images, samples, seed=5)
     error = np.sqrt(1 / found.effective - 1 / samples)      # of log p(x), to first order
@@ -212,7 +184,7 @@ def test_the_bound_rises_with_the_samples(cpu, rng):
     """log-mean-exps over 1, 2, 4, ... of the same 64 samples, averaged over all that are disjoint, rise with the number for
     every image (Burda et al. 2016, theorem 1), and stay below log p(x) by their mean."""
     model = LinearGaussian(cpu, rng.standard_normal((9, 3)), 0.3, spread=1.4)
-    images, x = _images(cpu, rng, 50, 9)
+    images, x = random_images(cpu, rng, 50, 9)
     bounds = []
     for size in (1, 2, 4, 8, 16, 32, 64):
         groups = [-importance.estimate(model, images, size, seed=3, first=first).nll for first in range(0, 64, size)]

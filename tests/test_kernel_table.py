@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from minivae import cli, kernel_table, report
+from minivae import cli, kernel_table, progress
 from minivae.kernels import stems
 
 ROW = {"file": "pool", "kernel": "max_pool", "architecture": "sm_75", "registers": 40, "shared_bytes": 12_288,
@@ -71,8 +71,8 @@ def test_ctrl_c_does_not_wait_for_the_compiler(monkeypatch):
 def test_progress(monkeypatch, terminal):
     """A bar on a terminal, of which nothing stays; else one line."""
     out = io.StringIO()
-    monkeypatch.setattr(report, "Console", lambda **options: Console(file=out, force_terminal=terminal, width=80))
-    with report.counting("compiling 2 files", 2) as advance:
+    monkeypatch.setattr(progress, "Console", lambda **options: Console(file=out, force_terminal=terminal, width=80))
+    with progress.counting("compiling 2 files", 2) as advance:
         advance()
         advance()
     text = out.getvalue()

@@ -46,6 +46,29 @@ def test_the_numbers_that_vary_most_come_first():
     assert np.allclose(variance, mu.var(0)) and (variance > latent.ACTIVE).sum() == 2
 
 
+def test_principal_directions():
+    """Of codes that vary along two known directions these are found, the wider first, with their scales and shares; moving
+    along one sets the place along it, and leaves the place along the other."""
+    rng = np.random.default_rng(0)
+    wide, narrow = np.array([3, 0, 4]) / 5, np.array([4, 0, -3]) / 5
+    mu = (rng.normal(size=(4000, 1)) * 2 * wide + rng.normal(size=(4000, 1)) * 0.5 * narrow + [1, 2, 3]).astype(np.float32)
+    found = latent.principal(mu, 5)
+    assert found.vectors.shape == (2, 3) and found.vectors.dtype == found.centre.dtype == np.float32
+    assert np.allclose(found.vectors, [wide, narrow], atol=0.02) and np.allclose(found.scales, [2, 0.5], rtol=0.05)
+    assert np.allclose(found.centre, [1, 2, 3], atol=0.1) and found.share.sum() == pytest.approx(1) and found.share[0] > 0.9
+    codes = found.along(mu[7], 0, np.array([-1.0, 3.0]))
+    assert codes.shape == (2, 3) and codes.dtype == np.float32
+    places = (np.vstack([mu[7], codes]) - found.centre) @ found.vectors.T / found.scales
+    assert np.allclose(places[1:, 0], [-1, 3], atol=1e-4) and np.allclose(places[:, 1], places[0, 1], atol=1e-4)
+    assert len(latent.principal(mu, 1).scales) == 1
+
+
+def test_codes_that_do_not_differ_have_no_directions():
+    """Neither a division by zero nor directions of noise."""
+    found = latent.principal(np.ones((5, 3), np.float32), 3)
+    assert found.vectors.shape == (0, 3) and len(found.scales) == len(found.share) == 0
+
+
 @pytest.mark.parametrize("call", [lambda: latent.between(A, B[:2], 3), lambda: latent.between(A, B, 1),
                                   lambda: latent.along(A, 3, np.zeros(1)), lambda: latent.along(A, -1, np.zeros(1))])
 def test_what_cannot_be_is_refused(call):

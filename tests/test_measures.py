@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minivae import apply, eval_report, evaluate, importance, measures
-from minivae.errors import MinivaeError, UsageError
+from minivae.errors import MinivaeError
 from minivae.measures import Subject, measure
 from minivae.models import build
 from minivae.ops.batch import DeviceImages
@@ -91,15 +91,21 @@ def test_numbers_that_are_not_finite_are_refused(cpu):
         measures.likelihood(subject)
 
 
-def test_classification_error(cpu, rng):
-    """Of a model with classes, beside its labels; it has no sampled likelihood."""
+@pytest.mark.parametrize("semi", ["shared", "m2"])
+def test_classification_error(cpu, rng, semi):
+    """Of a model with classes, beside its labels; its likelihood is sampled like any other's, and what its bound is not is
+    said."""
     images, labels = rng.integers(0, 256, (40, 4, 3, 1), np.uint8), rng.integers(0, 3, 40).astype(np.uint8)
-    model = build("ff", (4, 3, 1), cpu, hidden=(7, 6), code=5, classes=3)
+    model = build("ff", (4, 3, 1), cpu, hidden=(7, 6), code=5, classes=3, semi=semi)
     shown = DeviceImages(images, cpu)
     evaluate.fix_statistics(model, shown)
     report = measure(Subject(model, shown, labels=labels[:30], limit=30))
     share = (apply.classify(model, images[:30]).argmax(1) != labels[:30]).mean()
     assert report["classification_error"]["mean"] == pytest.approx(share) and 0 < share < 1
     assert "nll" not in report and report["active_units"] <= 5
-    with pytest.raises(UsageError, match="a model with classes is not sampled"):
-        measure(Subject(model, shown, samples=5))
+    told = []
+    sampled = measure(Subject(model, shown, samples=5, limit=30, progress=told.append))
+    assert sampled["nll"]["mean"] == importance.estimate(model, shown, 5, limit=30).nll.mean()
+    assert sum(told) == 30 * 5 * model.draws
+    notes = " ".join(eval_report.notes({**sampled, "split": "test", "data": "digits"}))
+    assert "summed out" in notes and ("decodes predicted probabilities" in notes) == (semi == "shared")

@@ -33,6 +33,7 @@ NARROW = {  # (bytes of the widest load, of the widest store, why) where one of 
         "squared_error_value", "bernoulli_value", "importance_merge")},
     "importance_sample": (lambda real: real.itemsize, lambda real: 16, "all threads of an image read the same number"),
     "gather_batch": (lambda real: LANES[real], lambda real: 16, "pixels are bytes, as many at once as numbers are written"),
+    "place_batch": (lambda real: 4, lambda real: 16, "pixels as in gather_batch; an image's number is of four bytes"),
     **{name: (lambda real: 16, lambda real: LANES[real], "writes bytes, as many at once as numbers are read") for name in (
         "compare", "compare_number", "compare_broadcast")},
     "standard_normal": (lambda real: 0, lambda real: 16, "reads nothing"),

@@ -70,6 +70,18 @@ def test_empty(device):
             getattr(ops, name)(empty, axis=0)
 
 
+def test_axes_as_numpys_numbers(device):
+    """They are whole numbers like others, also of a plan that is there already; a float is refused, whatever it equals."""
+    x = Tensor(device.from_host(np.arange(6, dtype=np.float32).reshape(2, 3)))
+    for name in ("sum", "mean", "var", "max", "logsumexp"):
+        function = getattr(ops, name)
+        for axis, like in ((np.int64(1), 1), (np.int8(-1), -1), ((np.int64(0), 1), (0, 1)), ([np.uint8(0)], 0)):
+            np.testing.assert_array_equal(function(x, axis=axis).numpy(), function(x, axis=like).numpy())
+        with pytest.raises(TypeError, match=f"{name}: 1.0 is no whole number"):
+            function(x, axis=1.0)
+    np.testing.assert_array_equal(ops.softmax(x, axis=np.int64(0)).numpy(), ops.softmax(x, axis=0).numpy())
+
+
 def test_wrong_axes_are_named(device):
     x = Tensor(device.zeros((2, 3), np.float32))
     with pytest.raises(ValueError, match="sum: there is no axis 2 in 2 dimensions"):

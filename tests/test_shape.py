@@ -38,6 +38,21 @@ def test_a_piece_that_nobody_uses_gets_zero(device, rng):
     np.testing.assert_array_equal(device.to_host(x.grad), [2, 2, 0, 0, 1, 1])
 
 
+def test_numpys_whole_numbers(device):
+    """Wherever a number of pieces, places, an axis or a width is asked for; floats are refused by name."""
+    x = Tensor(device.from_host(np.arange(12, dtype=np.float32).reshape(3, 4)))
+    two = np.int64(2)
+    for one, other in ((ops.split(x, two, np.int8(1)), ops.split(x, 2, 1)), (ops.split(x, np.array([1, 2])), ops.split(x, [1, 2]))):
+        for a, b in zip(one, other, strict=True):
+            np.testing.assert_array_equal(a.numpy(), b.numpy())
+    np.testing.assert_array_equal(ops.pad(x, two).numpy(), ops.pad(x, 2).numpy())
+    np.testing.assert_array_equal(ops.concatenate([x, x], np.int64(1)).numpy(), ops.concatenate([x, x], 1).numpy())
+    for call, words in ((lambda: ops.split(x, 2.0), "split: 2.0 is no"), (lambda: ops.split(x, [1.5]), "split: 1.5 is no"),
+                        (lambda: ops.pad(x, 1.5), "pad: 1.5 is no"), (lambda: ops.split(x, 2, 0.5), "split: 0.5 is no")):
+        with pytest.raises(TypeError, match=words):
+            call()
+
+
 def test_misfits_are_named(device):
     x, y = Tensor(device.zeros((2, 3), np.float32)), Tensor(device.zeros((3, 3), np.float32))
     for call, words in ((lambda: ops.reshape(x, (4,)), "reshape: .* another number of elements"),

@@ -55,5 +55,8 @@ def test_misfits_are_named(device):
         ops.cross_entropy(x, [0, 1, 2])
     with pytest.raises(ValueError, match=r"logits of shape \(2, 3\) and probabilities of shape \(3,\)"):
         ops.cross_entropy(x, device.zeros((3,), np.float32))
+    for target in (0, device.zeros((), np.float32)):
+        with pytest.raises(ValueError, match="cross_entropy: .*(no classes|no axis -1)"):
+            ops.cross_entropy(Tensor(device.zeros((), np.float32)), target)
     with pytest.raises(ValueError, match=r"no gradient goes to the target; give its detach\(\)"):
         ops.cross_entropy(x, Tensor(device.zeros((2, 3), np.float32), requires_grad=True))

@@ -345,6 +345,12 @@ def test_moved_parameters_are_where_they_were_for_backward(device):
     np.testing.assert_allclose(device.to_host(flat.grads)[:6], 4 * 2 * 2)
 
 
+@pytest.mark.parametrize("data", [[1.0, 2.0], 1.0, np.float32(1), None, (np.zeros(2, np.float32),)], ids=str)
+def test_what_is_no_array_makes_no_tensor(data):
+    with pytest.raises(TypeError, match=f"array on a device, not of {type(data).__name__}: give numpy.array"):
+        Tensor(data)
+
+
 def test_what_cannot_be_assigned(device):
     x = _leaf(device, [1.0, 2.0])
     with pytest.raises(RuntimeError, match="is the result of multiply"):

@@ -286,7 +286,7 @@ def test_run_folders(tmp_path, monkeypatch):
     (a.folder / "settings.toml").write_text("arch = ")
     with pytest.raises(MinivaeError, match="settings.toml cannot be used"):
         a.settings()
-    for text, words in (('colour = "blue"', "unknown settings colour"), ("hidden = 3", "hidden = 3 is no tuple"),
+    for text, words in (('flavour = "sweet"', "unknown settings flavour"), ("hidden = 3", "hidden = 3 is no tuple"),
                         ('hidden = ["x"]', "hidden = .'x',. is no tuple"), ('arch = "gan"', "arch = 'gan' is none of ff"),
                         ('code = "x"', "code = 'x' is no int"), ("code = true", "code = True is no int")):
         (b.folder / "settings.toml").write_text(text)

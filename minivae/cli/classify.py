@@ -18,12 +18,14 @@ from minivae.cli.options import Name, checkpoint_option, device_option
 def classify(run: str, images: tuple[str, ...], file: str | None, which: str, device: str) -> None:
     """Tell the classes of images by the model of RUN.
 
-    RUN was trained with --labels. IMAGES are pictures (PNG and the like) of the size that the model takes, grey values as
-    in its training, or IDX files of many. Prints a line an image: name, most probable class, its probability.
+    RUN was trained with --labels. IMAGES are pictures (PNG and the like), which are brought to the model's size as those of
+    its training were, folders of them, or IDX files of many. Prints a line an image: name, most probable class, its
+    probability.
 
     \b
     Examples:
       minivae classify runs/digits-ff-1 seven.png
+      minivae classify runs/birds-ff-1 garden/
       minivae classify runs/digits-ff-1 t10k-images-idx3-ubyte.gz --json classes.json
     """
     import json
@@ -36,11 +38,13 @@ def classify(run: str, images: tuple[str, ...], file: str | None, which: str, de
     trained = VAE.load(run, device, which)
     if not trained.model.classes:
         raise UsageError(f"the model of {run} knows of no classes, since it was trained without --labels: take another run")
-    names, found = read(images, trained.model.image_shape)
+    names, found = read(images, trained.model.image_shape, trained.settings.fit)
+    classes = trained.model.class_names or tuple(map(str, range(trained.model.classes)))
     with replacing(file) if file is not None else nullcontext() as out:
         probabilities = trained.classify(found, probabilities=True)
         for name, p in zip(names, probabilities, strict=True):
-            click.echo(f"{name}  {p.argmax()}  {p.max():.4f}")
+            click.echo(f"{name}  {classes[p.argmax()]}  {p.max():.4f}")
         if out:
-            out.write(json.dumps([{"image": name, "class": int(p.argmax()), "probabilities": [float(v) for v in p]}
+            out.write(json.dumps([{"image": name, "class": int(p.argmax()), "class_name": classes[p.argmax()],
+                                   "probabilities": [float(v) for v in p]}
                                   for name, p in zip(names, probabilities, strict=True)], indent=1).encode())

@@ -22,19 +22,28 @@ COMMANDS = {
     "train": ("train", "Train a VAE."),
     "runs": ("runs", "List the runs in a folder, with their figures."),
     "sample": ("pictures", "Draw samples from the model of RUN, a folder that training wrote."),
-    "reconstruct": ("pictures", "Draw test images over their reconstructions by the model of RUN."),
-    "eval": ("evaluate", "Measure the model of RUN, a folder that training wrote."),
+    "report": ("report", "Write report.html, the page of RUN, a folder that training wrote."),
+    "reconstruct": ("pictures", "Draw images over their reconstructions by the model of RUN."),
+    "interpolate": ("walks", "Draw the way from one image to another by the model of RUN."),
+    "traverse": ("walks", "Draw what single numbers of the code do, by the model of RUN."),
+    "transfer": ("transfer", "Draw images in every class, each in its own style, by the model of RUN."),
+    "encode": ("codes", "Write the codes of images by the model of RUN into an .npz file."),
+    "decode": ("codes", "Draw the images of codes by the model of RUN."),
     "classify": ("classify", "Tell the classes of images by the model of RUN."),
+    "eval": ("evaluate", "Measure the model of RUN, a folder that training wrote, or those of several."),
+    "serve": ("serve", "Serve a page to play with the model of RUN."),
+    "export": ("export", "Write the model of RUN as ONNX: an encoder and a decoder."),
     "summary": ("inspect", "List the layers of a model."),
     "optimizers": ("inspect", "List the optimizers: update, paper, and what holds where nothing is said."),
     "bench": ("inspect", "Time a training iteration on the built-in digits."),
     "kernels": ("inspect", "Show what NVIDIA's compiler makes of the kernels."),
     "doctor": ("inspect", "Say what minivae runs on here and whether it works."),
+    "completion": ("completion", "Print the script that completes minivae's words in a shell."),
 }
 
 
 STOPPED = (129, 130, 143)   # exit codes of what SIGHUP, SIGINT (Ctrl-C) and SIGTERM have ended
-SIZES = ("--batch-size", "--hidden", "--channels", "--code", "--count")      # options that memory goes by
+SIZES = ("--batch-size", "--hidden", "--channels", "--code", "--count", "--steps")      # options that memory goes by
 
 
 class Commands(click.Group):
@@ -66,7 +75,16 @@ def _smaller(command: click.Command) -> str:
     return f"take a smaller {', '.join(others)}{' or ' if others else ''}{last}" if last else "end what else uses it"
 
 
-@click.group(cls=Commands, invoke_without_command=True,
+EXIT_CODES = """\b
+Exit codes:
+  0    done
+  1    it failed: a file, a device, a training; what minivae says names the fix
+  2    wrong usage: an option, a name or a file that does not fit
+  130  stopped by Ctrl-C; 129 and 143 by SIGHUP and SIGTERM
+"""
+
+
+@click.group(cls=Commands, invoke_without_command=True, epilog=EXIT_CODES,
              context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="minivae")
 @click.pass_context

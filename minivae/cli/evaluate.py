@@ -2,77 +2,100 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from minivae.cli.options import Name, checkpoint_option, device_option, images_for, printed, say_of
 
-SAMPLES = 100       # an image, where nothing is said
+if TYPE_CHECKING:
+    from minivae.device import Device
+    from minivae.group import Group
+    from minivae.runs import Run
+
+SAMPLES = 100       # codes decoded an image, where nothing is said
 
 
 @click.command()
-@click.argument("run", type=Name())
+@click.argument("runs", nargs=-1, required=True, type=Name(), metavar="RUN...")
 @click.option("--importance", type=click.IntRange(0, 2**31), metavar="K",
-              help="Samples an image for the likelihood; papers take 5000; 0 for none.  [default: 100; 0 for models with "
-              "--labels, which have none]")
+              help="Samples an image for the likelihood, and a class where the model knows of classes; papers take 5000; 0 for "
+              "none.  [default: 100, over the number of classes]")
 @click.option("--data", type=Name(), metavar="NAME|PATH", help="Other images than the run's own.")
 @click.option("--split", type=click.Choice(("test", "train")), default="test", show_default=True, help="Which of them.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="The first N images only.")
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Same seed, same numbers.")
-@click.option("--json", "file", type=Name(), metavar="FILE", help="Leave all numbers there.  [default: RUN/eval.json]")
+@click.option("--json", "file", type=Name(), metavar="FILE", help="Leave all numbers there.  [default: RUN/eval.json; of "
+              "several runs eval-runs.json in the first]")
 @checkpoint_option
 @device_option
-def eval(run: str, importance: int | None, data: str | None, split: str, limit: int | None, seed: int, file: str | None,
-         which: str, device: str) -> None:
-    """Measure the model of RUN, a folder that training wrote.
+def eval(runs: tuple[str, ...], file: str | None, device: str, **how) -> None:
+    """Measure the model of RUN, a folder that training wrote, or those of several.
 
     The evidence lower bound and its parts, the importance-sampled negative log-likelihood, the reconstruction error and
-    how many numbers of the code are in use; of models with classes also the classification error.
+    how many numbers of the code are in use; of models with classes also the classification error. Of several runs, which
+    differ in their --seed alone, the mean of each number and its 95% interval over the runs.
 
     \b
     Examples:
       minivae eval runs/digits-ff-1
       minivae eval runs/fashion-mnist-ff-1 --importance 5000 --device cuda
       minivae eval runs/digits-ff-1 --split train --limit 1000 --json train.json
+      minivae eval runs/seed-0 runs/seed-1 runs/seed-2 --importance 0
     """
     import json
     from contextlib import nullcontext
 
-    from rich.console import Console
-
-    from minivae import __version__, eval_report, kernels, mpi
+    from minivae import eval_report, kernels, mpi, over_runs
     from minivae.device import announced
-    from minivae.errors import UsageError
     from minivae.files import replacing
-    from minivae.measures import Subject, measure
-    from minivae.ops.batch import DeviceImages
     from minivae.runs import Run
 
-    trained = Run(run)
-    trained.settings()      # before anything is written or announced
-    world = mpi.world()
-    leads = mpi.leads(world)
-    with replacing(file if file is not None else trained.evaluation) if leads else nullcontext() as out:
+    trained = [Run(run) for run in runs]
+    settings = over_runs.require_alike(trained)      # before anything is written or announced
+    several, world = len(trained) > 1, mpi.world()
+    place = file or (trained[0].folder / "eval-runs.json" if several else trained[0].evaluation)
+    with replacing(place) if mpi.leads(world) else nullcontext() as out:
         where = announced(device, say_of(world), mpi.place(world, device))
         mpi.in_turn(world, lambda: kernels.prepare(where))
         group = mpi.group(world, where)
-        model, settings = trained.load(where, which)
-        name = data or settings.data
-        dataset = mpi.in_turn(world, lambda: images_for(model, run, name))
-        if importance and model.classes:
-            raise UsageError(f"the model of {run} has classes, over which no likelihood is sampled: leave --importance out")
-        samples = (0 if model.classes else SAMPLES) if importance is None else importance
-        there = len(getattr(dataset, f"{split}_images"))
-        if limit is not None and limit > there:
-            raise UsageError(f"--limit is {limit}, but {name} has {there} {split} images; take at most {there}")
-        chosen, labels = getattr(dataset, f"{split}_images")[:limit], getattr(dataset, f"{split}_labels")[:limit]
-        images = DeviceImages(chosen, where, model.dtype, binarize=model.likelihood.discrete)
-        console = Console(highlight=False)
-        begin, end = group.share(len(chosen))
-        with eval_report.progress(console, (end - begin) * samples, leads) as progress:
-            numbers = measure(Subject(model, images, samples, seed, labels=labels, progress=progress, group=group))
-        if not leads:
+        found = [_measured(run, where, group, **how) for run in trained]
+        if not mpi.leads(world):
             return
-        report = {"minivae": __version__, "run": str(trained.folder), "checkpoint": which, "device": where.describe(),
-                  "data": name, "split": split, "likelihood": settings.likelihood, "binarize": settings.binarize, **numbers}
-        printed(eval_report.show, report)
+        if several:
+            report = {"seeds": [its.seed for its in settings], "over_runs": over_runs.combine(found), "reports": found}
+            printed(eval_report.show_runs, report)
+        else:
+            report = found[0]
+            printed(eval_report.show, report)
         out.write(json.dumps(report, indent=1, allow_nan=False).encode())
+
+
+def _measured(run: Run, where: Device, group: Group, importance: int | None, data: str | None, split: str, limit: int | None,
+              seed: int, which: str) -> dict:
+    """All numbers of a run, and what they are of."""
+    from rich.console import Console
+
+    from minivae import __version__, eval_report
+    from minivae.errors import UsageError
+    from minivae.measures import Subject, measure
+    from minivae.ops.host_batch import placed
+
+    model, settings = run.load(where, which)
+    name = data or settings.data
+    dataset = images_for(model, str(run.folder), settings, data)
+    samples = max(1, SAMPLES // max(model.classes, 1)) if importance is None else importance
+    there = len(getattr(dataset, f"{split}_images"))
+    if not there:
+        raise UsageError(f"{name} has no {split} images: name others with --data, or take another --split")
+    if limit is not None and limit > there:
+        raise UsageError(f"--limit is {limit}, but {name} has {there} {split} images; take at most {there}")
+    chosen, labels = getattr(dataset, f"{split}_images")[:limit], getattr(dataset, f"{split}_labels")
+    labels = None if labels is None else labels[:limit]
+    images = placed(chosen, where, model.dtype, binarize=model.likelihood.discrete)
+    console = Console(highlight=False)
+    begin, end = group.share(len(chosen))
+    with eval_report.progress(console, (end - begin) * samples * model.draws, shown=group.rank == 0) as progress:
+        numbers = measure(Subject(model, images, samples, seed, labels=labels, progress=progress, group=group))
+    return {"minivae": __version__, "run": str(run.folder), "checkpoint": which, "device": where.describe(), "data": name,
+            "split": split, "likelihood": settings.likelihood, "binarize": settings.binarize, **numbers}

@@ -96,7 +96,7 @@ def kernels(architectures: tuple[str, ...], real: str, file: str | None) -> None
 
     from minivae import kernel_table
     from minivae.files import replacing
-    from minivae.report import counting
+    from minivae.progress import counting
     from minivae.system import default_threads
 
     with replacing(file) if file is not None else nullcontext() as out:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import glob
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from minivae.rates import RATES
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from minivae.estimator import VAE
 
 # Names that the command line offers, written out here so that --help does not load the library.
 ARCHITECTURES = ("ff", "conv")
@@ -19,10 +23,12 @@ OPTIMIZERS = tuple(RATES)
 SCHEDULES = ("constant", "step", "exponential", "cosine", "one-cycle", "plateau")
 LIKELIHOODS = ("squared-error", "gaussian", "bernoulli")
 SEMI = ("shared", "m2")
+DATA_SETS = ("digits", "fashion-mnist", "mnist")
 GPU_ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
 WIDE = 10_000       # columns that no line has
 
 device_option = click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N",
+                             shell_complete=lambda ctx, param, incomplete: completed(incomplete, ("auto", "cpu", "cuda")),
                              help="Where to compute; auto takes a working GPU, else the CPU.")
 
 
@@ -36,8 +42,12 @@ def say_of(world) -> Callable[[str], None]:
     return click.echo if world is None or world.rank == 0 else lambda line: None
 
 
-def images_for(model, run: str, name: str):
-    """The data set of that name, whose images the model of a run can take.
+def images_for(model, run: str, settings, name: str | None = None):
+    """The data set of that name, whose images the model of a run can take; the run's own where there is no name. Pictures
+    are brought to the model's shape as those were that it was trained on.
+
+    Args:
+        settings: the run's.
 
     Raises:
         UsageError: there is none, or its images are of another shape.
@@ -45,12 +55,23 @@ def images_for(model, run: str, name: str):
     from minivae import data
     from minivae.errors import UsageError
 
+    name = name or settings.data
     if name == data.ARRAYS:
         raise UsageError(f"the model of {run} was trained on arrays, from Python: name images for it with --data")
-    dataset = data.load(name)
+    dataset = data.load(name, data.fitting(name, settings.reading, model.image_shape, own=name == settings.data))
     if dataset.image_shape != model.image_shape:
         raise UsageError(f"the model of {run} takes images of {model.image_shape}, but {name} holds {dataset.image_shape}")
     return dataset
+
+
+def check_label(trained: VAE, run: str, label: int | None) -> None:
+    """Raises:
+        UsageError: a label of a run that knows of no classes."""
+    from minivae.errors import UsageError
+
+    if label is not None and not trained.model.classes:
+        raise UsageError(f"--label is {label}, but the model of {run} knows of no classes, since it was trained without "
+                         "--labels: leave it out")
 
 
 class Sizes(click.ParamType):
@@ -81,6 +102,29 @@ class Name(click.ParamType):
 
     def convert(self, value, param, ctx):
         return value if value.strip() else self.fail("the name is empty; give one or leave the option out", param, ctx)
+
+    def shell_complete(self, ctx, param, incomplete):
+        """Run folders for RUN, else folders; data sets for --data, else folders; files for everything else."""
+        if param.name == "run":
+            return completed(incomplete, _runs(incomplete), "dir")
+        return completed(incomplete, DATA_SETS, "dir") if param.name == "data" else completed(incomplete, (), "file")
+
+
+def completed(incomplete: str, words: Iterable[str], others: str | None = None) -> list[CompletionItem]:
+    """What a shell may make of an incomplete word: those words that begin so, or, without any, what it finds itself.
+
+    Args:
+        others: "dir" or "file", of which kind; None for nothing. Not beside words: bash forgets those before it, and zsh
+            those after it.
+    """
+    found = [CompletionItem(word) for word in words if word.startswith(incomplete)]
+    return found or ([CompletionItem(incomplete, type=others)] if others else [])
+
+
+def _runs(incomplete: str) -> list[str]:
+    """The run folders whose paths begin so, and those in runs/."""
+    there = {*glob.glob(glob.escape(incomplete) + "*"), *glob.glob("runs/*")}
+    return sorted(path for path in there if os.path.isfile(os.path.join(path, "settings.toml")))
 
 
 json_option = click.option("--json", "file", type=Name(), metavar="FILE", help="Leave all numbers there.")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from minivae.cli.options import Name, checkpoint_option, device_option, images_for
+from minivae.cli.options import Name, check_label, checkpoint_option, device_option, images_for
 
 
 @click.command()
@@ -18,15 +18,19 @@ from minivae.cli.options import Name, checkpoint_option, device_option, images_f
 @checkpoint_option
 @device_option
 def sample(run: str, count: int, label: int | None, seed: int, out: str | None, which: str, device: str) -> None:
-    """Draw samples from the model of RUN, a folder that training wrote."""
+    """Draw samples from the model of RUN, a folder that training wrote.
+
+    \b
+    Examples:
+      minivae sample runs/digits-ff-1
+      minivae sample runs/digits-ff-1 --count 400 --seed 7 --out many.png
+      minivae sample few --label 7
+    """
     from minivae import pictures
-    from minivae.errors import UsageError
     from minivae.estimator import VAE
 
     trained = VAE.load(run, device, which)
-    if label is not None and not trained.model.classes:
-        raise UsageError(f"--label is {label}, but the model of {run} knows of no classes, since it was trained without --labels: "
-                         "leave it out")
+    check_label(trained, run, label)
     samples = trained.sample(count, label, seed=seed)
     path = out or Path(run) / "samples.png"
     pictures.save(pictures.square(samples), path)
@@ -35,25 +39,44 @@ def sample(run: str, count: int, label: int | None, seed: int, out: str | None, 
 
 @click.command()
 @click.argument("run", type=Name())
+@click.argument("images", nargs=-1, type=Name())
 @click.option("--count", type=click.IntRange(1, 10_000),
-              help="How many test images.  [default: 50, or all where they are fewer]")
+              help="How many test images, where no IMAGES are named.  [default: 50, or all where they are fewer]")
 @click.option("--data", type=Name(), metavar="NAME|PATH", help="Other images than the run's own.")
 @click.option("--out", type=Name(), metavar="FILE", help="The picture.  [default: RUN/reconstructions.png]")
 @checkpoint_option
 @device_option
-def reconstruct(run: str, count: int | None, data: str | None, out: str | None, which: str, device: str) -> None:
-    """Draw test images over their reconstructions by the model of RUN."""
+def reconstruct(run: str, images: tuple[str, ...], count: int | None, data: str | None, out: str | None, which: str,
+                device: str) -> None:
+    """Draw images over their reconstructions by the model of RUN.
+
+    IMAGES are files of pictures, which are brought to the model's size as those of its training were, folders of them, IDX
+    files of many, or test:7, train:7: images, counted from 0, of the data that RUN was trained on. Without IMAGES, the
+    first test images.
+
+    \b
+    Examples:
+      minivae reconstruct runs/digits-ff-1
+      minivae reconstruct runs/digits-ff-1 seven.png test:0 --out some.png
+    """
     from minivae import drawing, pictures
+    from minivae.cli import chosen
     from minivae.errors import UsageError
     from minivae.estimator import VAE
 
+    if images and count:
+        raise UsageError("IMAGES says which images, --count how many of the test images: leave one out")
     trained = VAE.load(run, device, which)
-    model, settings = trained.model, trained.settings
-    dataset = images_for(model, run, data or settings.data)
-    there = len(dataset.test_images)
-    if count is not None and count > there:
-        raise UsageError(f"--count is {count}, but {data or settings.data} has {there} test images; take at most {there}")
+    if images:
+        shown = chosen.images(trained, run, images, data)[1]
+    else:
+        name = data or trained.settings.data
+        shown = images_for(trained.model, run, trained.settings, data).test_images
+        if not len(shown):
+            raise UsageError(f"{name} has no test images: name others with --data, or some as IMAGES")
+        if count is not None and count > len(shown):
+            raise UsageError(f"--count is {count}, but {name} has {len(shown)} test images; take at most {len(shown)}")
+        shown = shown[:count or drawing.PAIRS]
     path = out or Path(run) / "reconstructions.png"
-    shown = dataset.test_images[:count or drawing.PAIRS]
-    pictures.save(drawing.reconstructions(model, shown), path)
+    pictures.save(drawing.reconstructions(trained.model, shown), path)
     click.echo(f"{len(shown)} images and their reconstructions in {path}")

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import shlex
 from functools import partial
-from pathlib import Path
 
 import click
 from click.core import ParameterSource
 
+from minivae.cli.data_options import as_settings, data_options, reading_of, recorded
 from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULES, SEMI, Name, Sizes, device_option, say_of
 
 
 @click.command()
 @click.option("--arch", type=click.Choice(ARCHITECTURES), default="ff", show_default=True,
               help="ff: feed-forward, dense layers only; conv: convolutional.")
-@click.option("--data", type=Name(), default="digits", show_default=True, metavar="NAME|PATH",
-              help="digits (built in), mnist, fashion-mnist, or a folder of IDX files.")
+@data_options
 @click.option("--epochs", type=int, help="Passes over the training images.  [default: 60 (ff), 30 (conv); 10 for 20,000 "
               "images and more]")
 @click.option("--batch-size", type=int, help="Images a step.  [default: 100; for 20,000 images and more 1000 (ff), 128 (conv)]")
@@ -83,18 +82,30 @@ from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULE
 @click.option("--keep", type=click.IntRange(1), default=2, show_default=True, metavar="COUNT",
               help="How many checkpoints are kept beside that of the best epoch.")
 @click.option("--tensorboard", is_flag=True, help="Also leave the metrics as event files, in RUN/events.")
+@click.option("--page/--no-page", default=True, show_default=True, help="Keep report.html in the run folder: what the model does, "
+              "to look at while training goes on and after it.")
 @click.pass_context
 def train(context: click.Context, device: str, out: str | None, config: str | None, resume: str | None, save_every: float,
-          keep: int, tensorboard: bool, **options) -> None:
+          keep: int, tensorboard: bool, page: bool, **options) -> None:
     """Train a VAE.
 
-    Leaves a run folder with the checkpoints, the settings, the metrics of every epoch and pictures. Ctrl-C finishes the step
-    and writes a checkpoint, from which --resume goes on; docs/runs.md says more.
+    PATH is a folder of pictures (also in folders below it), a CSV table of pictures and labels, an .npz or .npy file with
+    images (X or x_train, y or y_train, x_test, y_test), an IDX file, a folder of four IDX files, or a name: digits (built in,
+    and what is taken where there is no PATH), mnist, fashion-mnist.
+
+    Pictures are PNG, JPEG, WebP, TIFF, BMP, GIF or PPM files of up to 64 million pixels. They are turned as their EXIF tag says,
+    transparent pixels are laid on white, and 16 bits scaled to 8. They are decoded once, into the cache folder, which keeps
+    up to 32 GiB of them.
+
+    Leaves a run folder with the checkpoints, the settings, the metrics of every epoch, pictures, and report.html, a page that
+    shows it all. Ctrl-C finishes the step and writes a checkpoint, from which --resume goes on; docs/runs.md says more.
 
     \b
     Examples:
       minivae train --arch ff
-      minivae train --arch ff --data fashion-mnist --epochs 20 --device cuda
+      minivae train fashion-mnist --epochs 20 --device cuda
+      minivae train holiday-photos --size 32 --grey
+      minivae train birds.csv --labels 200
       minivae train --labels 100 --semi m2
       minivae train --hidden 300,300 --code 40 --likelihood bernoulli --binarize
       minivae train --resume runs/digits-ff-1
@@ -102,12 +113,14 @@ def train(context: click.Context, device: str, out: str | None, config: str | No
     """
     from minivae import events, mpi
     from minivae.errors import UsageError
+    from minivae.page.following import Following
     from minivae.runs import Run, settings
     from minivae.runs.journal import Journal
     from minivae.stopping import Signals
 
     given = {name: value for name, value in options.items()
              if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    given, options = as_settings(given), as_settings(options)
     if resume and (out or config):
         raise UsageError(f"--resume goes on in {resume} with the settings there: leave out {'--out' if out else '--config'}")
     if tensorboard:
@@ -120,7 +133,7 @@ def train(context: click.Context, device: str, out: str | None, config: str | No
             told = {**options, **(settings.read(config) if config else {}), **given}
             trainer = _prepared(world, told, out, device, lambda run: Journal(run, save_every, keep))
         if trainer:
-            _train(trainer, signals, tensorboard)
+            _train(trainer, signals, tensorboard, Following if page else None)
 
 
 def _prepared(world, told: dict, out: str | None, device: str, journal_of):
@@ -128,10 +141,9 @@ def _prepared(world, told: dict, out: str | None, device: str, journal_of):
     from minivae import data, fitting, mpi
     from minivae.runs import Run
 
-    dataset = mpi.in_turn(world, lambda: data.load(told["data"]))
-    if Path(told["data"]).is_dir() and told["data"] not in data.NAMES:
-        told["data"] = str(Path(told["data"]).resolve())      # the run can then be used from anywhere
-    trainer = fitting.prepare(told, dataset, device, say_of(world), world)
+    say = say_of(world)
+    dataset = mpi.in_turn(world, lambda: data.load(told.get("data", data.DEFAULT), reading_of(told), say=say))
+    trainer = fitting.prepare({**told, **recorded(dataset)}, dataset, device, say, world)
     if mpi.leads(world):        # the others write nothing
         trainer.journal = journal_of(Run.create(trainer.settings, out))
     return trainer
@@ -157,7 +169,7 @@ def _prepared_to_go_on(world, journal, given: dict, device: str):
             return None
     if settings.data == data.ARRAYS:
         raise UsageError(f"the run in {run.folder} was trained on arrays, from Python: it cannot go on here")
-    load = partial(data.load, settings.data)
+    load = partial(data.load, settings.data, settings.reading, say=say_of(world))
     dataset = load() if finished else mpi.in_turn(world, load)
     if finished:
         drawing.all_of(run, run.load(announced(device, click.echo))[0], dataset, settings.seed)
@@ -171,7 +183,7 @@ def _prepared_to_go_on(world, journal, given: dict, device: str):
     return trainer
 
 
-def _train(trainer, signals, tensorboard: bool) -> None:
+def _train(trainer, signals, tensorboard: bool, page_of) -> None:
     """Train to the end, and draw; what stops it says what is kept and how to go on."""
     from minivae import drawing, events, fitting
     from minivae.report import last_line
@@ -180,19 +192,25 @@ def _train(trainer, signals, tensorboard: bool) -> None:
 
     run = trainer.journal and trainer.journal.run       # none in the processes that write nothing
     trainer.stop = signals.asked
+    pages = []
     try:
         if run:
             _begin(trainer)
+            pages += [page_of(trainer, run)] if page_of else []
         listeners = [events.Events(run)] if run and (tensorboard or run.events.is_dir()) else []
         with signals.held():
-            fitted = fitting.train(trainer, progress=run is not None, listeners=listeners)
+            fitted = fitting.train(trainer, progress=run is not None, listeners=[*listeners, *pages])
         if run is None:
             return
         drawing.all_of(run, trainer.model, trainer.dataset, trainer.settings.seed)
+        for each in pages:
+            each.finish(fitted.score)
     except BaseException as error:
         if isinstance(error, Stopped) and signals.number:       # or it reached other processes only
             error.exit_code = exit_code(signals.number)
         if run and run.discard_unless_saved():
+            for each in pages:
+                each.stop(draw=isinstance(error, Stopped))
             error.add_note(_kept(trainer))
         raise
     finally:
@@ -200,6 +218,8 @@ def _train(trainer, signals, tensorboard: bool) -> None:
             run.release()
     click.echo(f"fixed-point statistics after {fitted.passes.count} passes over the training images; "
                f"pictures and checkpoint in {run.folder}")
+    for each in pages:
+        click.echo(f"look at {each.path}")
     click.echo(last_line(fitted.score, fitted.seconds))
 
 
@@ -209,6 +229,7 @@ def _begin(trainer) -> None:
     from minivae.runs import versions
 
     run, step = trainer.journal.run, trainer.optimizer.steps
+    run.note_skipped(trainer.dataset.skipped)
     if changed := versions.add(run.versions, versions.versions(trainer.device, step)):
         click.echo(f"the run was begun with another version of {', '.join(changed)} (see {run.versions}): it goes on, but the "
                    "bits can be others")

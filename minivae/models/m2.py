@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 
 from minivae import ops
 from minivae.models.likelihoods import Likelihood
 from minivae.models.semi import ClassVAE
-from minivae.models.vae import Cost, Networks, Place, Weights, objective
+from minivae.models.vae import Cost, Networks, Place, Proposal, Weights, objective
 from minivae.nn import Dense
 from minivae.ops.reparameterize import Noise
 from minivae.ops.shape import repeat_rows
@@ -37,6 +38,16 @@ class M2(ClassVAE):
     def heads_of(self, features: Tensor, label) -> Tensor:
         return self.heads(self.join(ops.concatenate([features, label], axis=1)))
 
+    def proposals(self, x) -> list[Proposal]:
+        """q(z | x, y) for every class y: p(x) is the mean of p(x | y), each sampled by its own."""
+        features = self.encoder(x)
+        return [Proposal(self.heads_of(features, self.one_hot(np.full(len(x), y))).data, partial(self._cost_of_class, y))
+                for y in range(self.classes)]
+
+    def _cost_of_class(self, y: int, z, x) -> Tensor:
+        """-log p(x | z, y), (rows,), of codes z (rows, code)."""
+        return self.likelihood(self.decode(z, self.one_hot(np.full(len(z), y))), x)
+
     def cost(self, x, example, noise: Noise, weights: Weights = Weights(), labels=None) -> Cost:
         """The cost of a batch, with one draw of the code for every example and class.
 
@@ -45,11 +56,9 @@ class M2(ClassVAE):
             labels: (rows, classes), one-hot or zero; None for all zero.
         """
         count, classes = len(x), self.classes
-        labels = self.unlabelled(count) if labels is None else labels
-        features = self.encoder(x)
+        known, features = self.known(labels, count), self.encoder(x)
         logits = self.classifier(features)
-        known = ops.sum(labels, axis=1, keepdims=True)
-        share = (1 - known) * ops.softmax(logits) + labels
+        share = known.open * ops.softmax(logits) + known.labels
         # Row image * classes + class from here on.
         y = ops.reshape(ops.broadcast_to(ops.reshape(self.every, (1, classes, classes)), (count, classes, classes)),
                         (count * classes, classes))
@@ -58,9 +67,9 @@ class M2(ClassVAE):
         reconstruction, kl = (ops.sum(ops.reshape(part, (count, classes)) * share, axis=1)
                               for part in (self.likelihood(self.decode(z, y), x), kl))
         # KL(one-hot || uniform) = log classes
-        known = ops.reshape(known, -1)
-        class_kl = self.class_kl(logits) * (1 - known) + known * math.log(classes)
+        open_ = ops.reshape(known.open, -1)
+        class_kl = self.class_kl(logits) * open_ + (1 - open_) * math.log(classes)
         total = self.total(objective(reconstruction, kl, heads, weights, self.group, share), lambda: class_kl,
-                           ops.cross_entropy(logits, labels), weights)
-        total = self.consistent(total, x, example, noise, logits, labels, weights)
+                           ops.cross_entropy(logits, known.labels), weights)
+        total = self.consistent(total, x, example, noise, logits, known, weights)
         return Cost(total, reconstruction.data, (kl + class_kl).data)

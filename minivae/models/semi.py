@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from minivae import ops
 from minivae.errors import UsageError
 from minivae.models.likelihoods import Likelihood
-from minivae.models.vae import VAE, Cost, Networks, Place, Weights, objective
+from minivae.models.vae import VAE, Cost, Networks, Place, Proposal, Weights, objective
 from minivae.nn import Dense
 from minivae.ops.reparameterize import Noise, standard_normal
+from minivae.ops.shape import repeat_rows
 from minivae.tensor import Tensor, no_grad
 
 SHARPENED = 2.0     # power of the predictions that are targets, made to sum to 1 again; the inverse of a temperature
+
+
+class Known(NamedTuple):
+    """What is known of the classes of a batch.
+
+    Attributes:
+        labels: array (rows, classes), one-hot where a row's label is known, zero where it is not.
+        open: (rows, 1), 0 and 1 there.
+    """
+
+    labels: object
+    open: Tensor
 
 
 class ClassVAE(VAE):
@@ -70,6 +84,13 @@ class ClassVAE(VAE):
     def decode(self, z, label) -> Tensor:
         """What the likelihood takes, (rows, pixels), of codes z (rows, code) and classes (rows, classes)."""
         return self.decoder(ops.concatenate([z, label], axis=1))
+
+    def reconstruction(self, z, x) -> Tensor:
+        """-log p(x | z) with p(x | z) = 1 / classes sum_y p(x | z, y): the classes, equally probable before an image is seen,
+        are summed out. Each code is decoded under every one. See VAE.reconstruction."""
+        y = self.one_hot(np.tile(np.arange(self.classes), len(z)))
+        costs = self.likelihood(self.decode(repeat_rows(z, self.classes), y), x)
+        return math.log(self.classes) - ops.logsumexp(-ops.reshape(costs, (-1, self.classes)), axis=1)
 
     def one_hot(self, labels: Sequence[int]):
         """The device matrix (rows, classes) of labels.
@@ -146,25 +167,26 @@ class ClassVAE(VAE):
             total = total + ops.mean(class_kl()) * factor
         return total + ops.mean(cross_entropy) * weights.label
 
-    def consistent(self, total: Tensor, x, example, noise: Noise, logits: Tensor, labels, weights: Weights) -> Tensor:
+    def consistent(self, total: Tensor, x, example, noise: Noise, logits: Tensor, known: Known, weights: Weights) -> Tensor:
         """What is minimized, and the cross-entropies of the distorted images, if any are asked for.
 
         Args:
             total: of one element.
-            x, example, noise, labels: as for cost().
+            x, example, noise: as for cost().
             logits: (rows, classes), of the images as they are.
         """
         if not weights.consistency:
             return total
         moved = ops.distort(x, example, noise, image_shape=self.image_shape, shift=weights.shift, mirror=weights.mirror)
         with no_grad():
-            open_ = 1 - ops.sum(labels, axis=1, keepdims=True)
-            target = ops.softmax(logits * SHARPENED) * open_ * weights.consistency + ops.multiply(labels, weights.label)
+            target = (ops.softmax(logits * SHARPENED) * known.open * weights.consistency
+                      + ops.multiply(known.labels, weights.label))
         return total + ops.mean(ops.cross_entropy(self.classifier(self.encoder(moved)), target))
 
-    def unlabelled(self, count: int):
-        """Labels of `count` rows none of which is known."""
-        return self.device.zeros((count, self.classes), self.dtype)
+    def known(self, labels, count: int) -> Known:
+        """What is known of `count` rows with those labels; None for none."""
+        labels = self.device.zeros((count, self.classes), self.dtype) if labels is None else labels
+        return Known(labels, 1 - ops.sum(labels, axis=1, keepdims=True))
 
 
 class SemiSupervised(ClassVAE):
@@ -172,7 +194,15 @@ class SemiSupervised(ClassVAE):
 
     With a label the true one goes into the decoder, and the cross-entropy is a part of the cost; without, the predicted
     probabilities go in. The reported KL is that of the Gaussian code alone.
+
+    As a model of images, without labels, it is p(z) p(y) p(x | z, y) with a normal code, one of the classes, each as probable
+    as the others, and what the decoder makes of both: its likelihood is that one's, codes drawn from q(z | x).
     """
+
+    bound_caveat = "the shared model's cost decodes predicted probabilities, where its likelihood sums over single classes"
+
+    def proposals(self, x) -> list[Proposal]:
+        return [Proposal(self.heads(self.encoder(x)).data, self.reconstruction, self.classes)]
 
     def heads_of(self, features: Tensor, label) -> Tensor:
         return self.heads(features)
@@ -184,13 +214,12 @@ class SemiSupervised(ClassVAE):
             x, example, noise, weights: see VAE.cost.
             labels: (rows, classes), one-hot or zero; None for all zero.
         """
-        labels = self.unlabelled(len(x)) if labels is None else labels
-        features = self.encoder(x)
+        known, features = self.known(labels, len(x)), self.encoder(x)
         logits, heads = self.classifier(features), self.heads(features)
-        open_ = 1 - ops.sum(labels, axis=1, keepdims=True)
         z, kl = ops.reparameterize(heads, example=example, noise=noise)
-        reconstruction = self.likelihood(self.decode(z, open_ * ops.softmax(logits) + labels), x)
+        reconstruction = self.likelihood(self.decode(z, known.open * ops.softmax(logits) + known.labels), x)
         total = self.total(objective(reconstruction, kl, heads, weights, self.group),
-                           lambda: self.class_kl(logits) * ops.reshape(open_, -1), ops.cross_entropy(logits, labels), weights)
-        total = self.consistent(total, x, example, noise, logits, labels, weights)
+                           lambda: self.class_kl(logits) * ops.reshape(known.open, -1), ops.cross_entropy(logits, known.labels),
+                           weights)
+        total = self.consistent(total, x, example, noise, logits, known, weights)
         return Cost(total, reconstruction.data, kl.data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -77,6 +78,20 @@ class Cost(NamedTuple):
     kl: object
 
 
+class Proposal(NamedTuple):
+    """Where codes of a batch's images are drawn for their likelihood, see importance.py.
+
+    Attributes:
+        heads: array (rows, 2 * code) of N(mu, sigma^2), as VAE.encode gives them.
+        cost: -log p(x | z), (n,), in nats, of codes z (n, code) and images x, as VAE.reconstruction takes them.
+        decoded: rows that the decoder makes for a code.
+    """
+
+    heads: object
+    cost: Callable[[object, object], Tensor]
+    decoded: int = 1
+
+
 class VAE(Joint):
     """An encoder, heads, a decoder, and the cost between them.
 
@@ -93,12 +108,16 @@ class VAE(Joint):
     Attributes:
         draws: how many codes the cost decodes for an image.
         classes: how many classes of images the model knows; see semi.py.
+        class_names: what those are called, where the data say it; else empty.
+        bound_caveat: why reconstruction + KL is no bound on -log p(x); None where it is one.
 
     Raises:
         UsageError: a code size below 1.
     """
 
     draws, classes = 1, 0
+    class_names: tuple[str, ...] = ()
+    bound_caveat: str | None = None
 
     def __init__(self, networks: Networks, image_shape: tuple[int, int, int], code: int, likelihood: Likelihood, place: Place,
                  beside: int = 0):
@@ -126,6 +145,11 @@ class VAE(Joint):
             x: array (rows / n, pixels); n consecutive codes are for the same image.
         """
         return self.likelihood(self.decode(z), x)
+
+    def proposals(self, x) -> list[Proposal]:
+        """What stands for q(z | x) in the likelihood of images x (rows, pixels), `draws` of them: p(x) is the mean, over the
+        proposals, of the expectation of p(x | z) p(z) / q(z)."""
+        return [Proposal(self.encode(x).data, self.reconstruction)]
 
     def forward(self, x, example, noise: Noise, weights: Weights = Weights()) -> Cost:
         """The cost of a batch; see cost()."""

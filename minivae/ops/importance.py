@@ -54,11 +54,14 @@ def merge(state, cost, ratio, seen: int) -> None:
     Raises:
         ValueError: shapes that do not fit, or a call that does not begin at a multiple of GROUP.
     """
-    if state.ndim != 2 or state.shape[1] != 4 or cost.ndim != 1 or cost.shape != ratio.shape or len(cost) % len(state):
+    if (state.ndim != 2 or state.shape[1] != 4 or cost.ndim != 1 or cost.shape != ratio.shape
+            or (len(cost) % len(state) if len(state) else len(cost))):
         raise ValueError(f"merge: takes a state (images, 4), cost and ratio (images * samples,); got {state.shape}, "
                          f"{cost.shape} and {ratio.shape}")
     if seen % GROUP:
         raise ValueError(f"merge: {seen} samples are there, but more can only be added to multiples of {GROUP}")
+    if not len(state):
+        return
     images, samples = len(state), len(cost) // len(state)
     launch("importance_merge", rows(images, min(samples, GROUP)), cost, ratio, state, images, samples, seen)
 
@@ -67,15 +70,22 @@ def log_mean(state: np.ndarray, samples: int) -> tuple[np.ndarray, np.ndarray]:
     """What a state on the host stands for.
 
     Args:
-        state: (images, 4): the largest log weight; the sum of the weights divided by the largest, and what was lost of
-            that sum; the sum of their squares.
-        samples: an image.
+        state: (images, 4) or, for several proposals whose means are averaged, (images, proposals, 4): the largest log weight;
+            the sum of the weights divided by the largest, and what was lost of that sum; the sum of their squares.
+        samples: an image and proposal.
 
     Returns:
-        (images,) float64 each: log 1/samples sum_k exp(log weight), and the effective number of samples
-        (sum w)^2 / sum w^2, from 1 to `samples` (Kong 1992).
+        (images,) float64 each: log of the mean weight, and the effective number of samples, from 1 to `samples`: 1 / effective -
+        1 / samples is the squared relative error of the mean weight. With one proposal that is (sum w)^2 / sum w^2 (Kong 1992);
+        with several, as many samples of one would be as good as these of each.
     """
-    most, total, left, squares = state.astype(np.float64).T
-    total = total + left
+    state = state if state.ndim == 3 else state[:, np.newaxis]
+    most, total, left, squares = np.moveaxis(state.astype(np.float64), 2, 0)
+    top = most.max(1)
     with np.errstate(divide="ignore", invalid="ignore"):       # weights that are all zero, or no numbers: said by the caller
-        return most + np.log(total) - np.log(samples), total**2 / squares
+        scale = np.exp(most - np.where(np.isfinite(top), top, 0)[:, np.newaxis])
+        sums = (total + left) * scale
+        whole = sums.sum(1)
+        # The variance of a mean over strata is the sum of their own: sum w^2 - (sum w)^2 / samples in each.
+        spread = samples * (squares * scale**2).sum(1) - (sums**2).sum(1)
+        return top + np.log(whole) - np.log(samples * most.shape[1]), samples * whole**2 / (spread + whole**2)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from minivae.device import device_of, empty_like
 from minivae.kernels import launch
 from minivae.ops.arithmetic import spread, total, weight_of_mean
-from minivae.ops.shape import axis_of, copied, expand
+from minivae.ops.shape import axis_of, copied, expand, whole
 from minivae.ops.unary import AFFINE
 from minivae.sums import sum_over
 from minivae.tensor import op
@@ -26,7 +26,7 @@ def axes_of(name: str, axis: Axes, ndim: int) -> tuple[int, ...]:
     """
     if axis is None:
         return tuple(range(ndim))
-    axes = tuple(sorted(axis_of(name, a, ndim) for a in ((axis,) if isinstance(axis, int) else axis)))
+    axes = tuple(sorted(axis_of(name, a, ndim) for a in (axis if hasattr(axis, "__len__") else (axis,))))
     if len(set(axes)) < len(axes):
         raise ValueError(f"{name}: axis {axis} names one twice")
     return axes
@@ -68,7 +68,9 @@ def _plan(name: str, shape: tuple[int, ...], axis: Axes, keepdims: bool) -> _Pla
 
 
 def _plan_of(name: str, x, axis: Axes, keepdims: bool) -> _Plan:
-    return _plan(name, x.shape, axis if axis is None or isinstance(axis, int) else tuple(axis), bool(keepdims))
+    if axis is not None and axis.__class__ is not int:      # as Python's numbers, by which a plan is found again
+        axis = tuple(whole(name, a) for a in axis) if hasattr(axis, "__len__") else whole(name, axis)
+    return _plan(name, x.shape, axis, bool(keepdims))
 
 
 def _require_some(name: str, shape: tuple[int, ...], plan: _Plan) -> None:

@@ -6,6 +6,7 @@ All but reshape make a new, contiguous array, as kernels ask for.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 
 from minivae.device import device_of
@@ -33,12 +34,26 @@ def expand(x, shape: tuple[int, ...]):
     return copied(device_of(x).view(x.reshape(-1), 0, shape, strides))
 
 
+def whole(name: str, number) -> int:
+    """A whole number, Python's or NumPy's, as Python's.
+
+    Raises:
+        TypeError: it is none.
+    """
+    try:
+        return operator.index(number)
+    except TypeError:
+        raise TypeError(f"{name}: {number!r} is no whole number") from None
+
+
 def axis_of(name: str, axis: int, ndim: int) -> int:
     """An axis counted from the front.
 
     Raises:
         ValueError: there is none of that number.
+        TypeError: it is no whole number.
     """
+    axis = axis if axis.__class__ is int else whole(name, axis)
     if not -ndim <= axis < ndim:
         raise ValueError(f"{name}: there is no axis {axis} in {ndim} dimensions")
     return axis % ndim
@@ -169,11 +184,12 @@ def split(x, sections: int | Sequence[int], axis: int = 0) -> tuple[Tensor, ...]
     """
     axis = axis_of("split", axis, x.ndim)
     size = x.shape[axis]
-    if isinstance(sections, int):
+    if not hasattr(sections, "__len__"):
+        sections = whole("split", sections)
         if sections < 1 or size % sections:
             raise ValueError(f"split: an axis of {size} does not make {sections} equal pieces")
         sections = range(size // sections, size, size // sections) if size else [0] * (sections - 1)
-    edges = [0, *sections, size]
+    edges = [0, *(whole("split", place) for place in sections), size]
     if edges != sorted(edges):
         raise ValueError(f"split: the places {edges[1:-1]} do not ascend within an axis of {size}")
     return _split(x, sizes=[end - start for start, end in zip(edges, edges[1:], strict=False)], axis=axis)
@@ -202,7 +218,9 @@ def pad(x, widths: int | Sequence, value: float = 0.0) -> Tensor:
     Raises:
         ValueError: widths for another number of axes, or below 0.
     """
-    pairs = [(widths, widths)] * x.ndim if isinstance(widths, int) else [tuple(pair) for pair in widths]
+    alike = not hasattr(widths, "__len__")
+    pairs = [(widths, widths)] * x.ndim if alike else [tuple(pair) for pair in widths]
+    pairs = [tuple(whole("pad", width) for width in pair) for pair in pairs]
     if len(pairs) != x.ndim or any(len(pair) != 2 or min(pair) < 0 for pair in pairs):
         raise ValueError(f"pad: shape {x.shape} needs {x.ndim} widths (before, after) of at least 0, got {widths}")
     return _pad(x, pairs=pairs, value=value)

@@ -65,6 +65,8 @@ def cross_entropy(x, target) -> Tensor:
     if getattr(getattr(target, "dtype", None), "kind", "i") == "f":
         return _cross_entropy(x, target)
     logits = x.data if isinstance(x, Tensor) else x
+    if not logits.ndim:
+        raise ValueError("cross_entropy: logits are (..., classes), but a single number has no classes")
     return _cross_entropy_labels(x, indices("cross_entropy", target, logits.shape[-1], device_of(logits)))
 
 

@@ -9,6 +9,7 @@
         checkpoint.safetensors              in place of those: of older runs, and of models saved from Python
         events/                             the metrics for TensorBoard
         eval.json                           what `minivae eval` has measured
+        skipped.txt                         of pictures: the files that could not be read, and why
         source.png reconstructions.png samples.png
         grid.png transfer.png               of a run with labels: draws, and test images, in every class
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from minivae.runs.model import build, model_state
 from minivae.runs.settings import Settings, as_toml, checked, with_tuples
 
 PICTURES = ("source.png", "reconstructions.png", "samples.png", "grid.png", "transfer.png")
-WRITTEN = (".safetensors", ".toml", ".csv", "versions.json")        # what only a training writes, aside, to be renamed
+WRITTEN = (".safetensors", ".toml", ".csv", ".txt", ".html", "versions.json")       # what only a training writes, aside, to be renamed
 LOCK = ".lock"
 LATER = ("epochs",)     # settings that may change when a run goes on
 
@@ -29,6 +30,7 @@ class Run:
     Attributes:
         folder: its path.
         checkpoints: see Checkpoints.
+        page: what it looks like, for people; see page/.
     """
 
     def __init__(self, folder: str | os.PathLike):
@@ -37,7 +39,9 @@ class Run:
         self.metrics = self.folder / "metrics.csv"
         self.evaluation = self.folder / "eval.json"
         self.versions = self.folder / "versions.json"
+        self.skipped = self.folder / "skipped.txt"
         self.events = self.folder / "events"
+        self.page = self.folder / "report.html"
         self._lock = Lock(self.folder / LOCK)
 
     @classmethod
@@ -105,11 +109,12 @@ class Run:
         """
         self.lock()
         facts = {"minivae": __version__, "settings": asdict(settings), "image_shape": model.image_shape,
-                 "classes": model.classes}
+                 "classes": model.classes, "class_names": model.class_names}
         checkpoint.save(self.checkpoints.single, {k: model.device.to_host(v) for k, v in model.state_dict().items()}, facts)
         self.checkpoints.forget_training()
         self.write(settings)
-        for path in (self.metrics, self.evaluation, self.versions, *(self.folder / name for name in PICTURES)):
+        others = (self.metrics, self.evaluation, self.versions, self.skipped, self.page)
+        for path in (*others, *(self.folder / name for name in PICTURES)):
             path.unlink(missing_ok=True)
 
     def write(self, settings: Settings) -> None:
@@ -121,12 +126,23 @@ class Run:
         with replacing(self.folder / "settings.toml") as file:
             file.write(as_toml(settings).encode())
 
+    def note_skipped(self, skipped: Sequence[tuple[str, str]]) -> None:
+        """Leave a list of (file, reason) there, where there are any.
+
+        Raises:
+            MinivaeError: it cannot be written.
+        """
+        if skipped:
+            with replacing(self.skipped) as file:
+                file.write("".join(f"{name}: {reason}\n" for name, reason in skipped).encode("utf-8", "surrogateescape"))
+
     def discard_unless_saved(self) -> bool:
         """Remove what a run has written if it stopped before its first checkpoint. Returns whether one is there."""
         if self.checkpoints.all():
             return True
         self.checkpoints.forget_training()
-        for path in (self.metrics, self.versions, self.folder / "settings.toml", *self.events.glob("events.out.*")):
+        settings, events = self.folder / "settings.toml", self.events.glob("events.out.*")
+        for path in (self.metrics, self.versions, self.skipped, self.page, settings, *events):
             path.unlink(missing_ok=True)
         self.release()
         for folder in (self.events, self.folder):
@@ -190,9 +206,17 @@ class Run:
             UsageError: there is no run, or no such checkpoint.
             MinivaeError: the checkpoint is missing, damaged, or made with other settings.
         """
+        model, settings, _ = self.load_with_facts(device, which)
+        return model, settings
+
+    def load_with_facts(self, device: Device, which: str | int = LAST) -> tuple[VAE, Settings, dict]:
+        """As load(), with the facts of the checkpoint."""
         settings = self.settings()
         arrays, facts = self.state(which)
         model = build(settings, tuple(facts["image_shape"]), device, facts.get("classes", 0))
+        names = facts.get("class_names")
+        if isinstance(names, list) and len(names) == model.classes:
+            model.class_names = tuple(map(str, names))
         model.load_state_dict(model_state(arrays, settings.arch))
         model.eval()
-        return model, settings
+        return model, settings, facts

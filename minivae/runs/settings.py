@@ -9,6 +9,8 @@ import tomllib
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from minivae.data.reading import NAMES as READING
+from minivae.data.reading import Reading
 from minivae.errors import MinivaeError, UsageError
 from minivae.models import ARCHITECTURES
 
@@ -35,6 +37,7 @@ class Settings:
         label_weight, label_kl: see models.Weights.
         consistency, shift, mirror: likewise; consistency rises from 0 over the first epoch.
         local_bn: of several processes each has batch norm's statistics over its own rows, not over the whole batch.
+        size, fit, colour, labels_from, test_share, split_seed, skip_share: see data.Reading.
     """
 
     arch: str = "ff"
@@ -68,6 +71,18 @@ class Settings:
     mirror: bool = False
     local_bn: bool = False
     seed: int = 0
+    size: tuple[int, ...] = ()
+    fit: str = Reading.fit
+    colour: str = Reading.colour
+    labels_from: str = Reading.labels_from
+    test_share: float = Reading.test_share
+    split_seed: int = Reading.split_seed
+    skip_share: float = Reading.skip_share
+
+    @property
+    def reading(self) -> Reading:
+        """How the files of the data become images."""
+        return Reading(**{name: getattr(self, name) for name in READING})
 
 
 def as_toml(settings: Settings) -> str:

@@ -29,9 +29,8 @@ def versions(device: Device, step: int) -> dict[str, object]:
         step: steps made before.
     """
     return {"started": datetime.now(timezone.utc).isoformat(timespec="seconds"), "step": step, "minivae": __version__,
-            "python": platform.python_version(), "numpy": np.__version__,
-            "cupy": device.cupy_version, "device": device.describe(), "kernels": kernels(),
-            "git": git_state(Path.cwd())}
+            "python": platform.python_version(), "numpy": np.__version__, "device": device.describe(),
+            "kernels": kernels(), "git": git_state(Path.cwd())}
 
 
 def kernels() -> str:

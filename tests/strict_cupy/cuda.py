@@ -13,6 +13,7 @@ __all__ = ["Device", "Event", "Graph", "Stream", "get_current_stream", "get_elap
 
 COUNT = 2               # GPUs that there seem to be
 NOT_READY, INVALID_HANDLE, INVALID_DEVICE, CAPTURE_UNSUPPORTED = 600, 400, 101, 900     # cudaError_t
+FREE = 1 << 30          # bytes of memory that a GPU seems to have
 NAME = b"stand-in for a GPU"
 
 _current = 0
@@ -149,5 +150,9 @@ def _get_device_properties(device) -> dict:
     return {"name": NAME, "major": 9, "minor": 0}
 
 
+def _mem_get_info() -> tuple[int, int]:
+    return FREE, FREE
+
+
 runtime = SimpleNamespace(getDeviceCount=_get_device_count, getDeviceProperties=_get_device_properties,
-                          runtimeGetVersion=runtimeGetVersion)
+                          memGetInfo=_mem_get_info, runtimeGetVersion=runtimeGetVersion)

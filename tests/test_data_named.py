@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from test_idx import idx, message
 
-from minivae import compiler, data, download, files
+from minivae import compiler, data, files
+from minivae.data import download
+from minivae.data.idx import read_idx
 from minivae.errors import MinivaeError, UsageError
-from minivae.idx import read_idx
 
 
 def write_set(folder, train=6, test=4, size=(5, 3), zipped=True, replace=None):
@@ -123,7 +124,7 @@ def test_a_name_that_is_like_none_gets_the_names_and_no_guess(tmp_path, monkeypa
 def test_a_file_in_place_of_a_folder_is_named_as_such(tmp_path):
     path = tmp_path / "file"
     path.touch()
-    assert "not a folder" in message(UsageError, data.load, path)
+    assert "a file of no kind that is read: name a folder" in message(UsageError, data.load, path)
 
 
 def test_images_and_labels_that_disagree_in_number_are_named(tmp_path):

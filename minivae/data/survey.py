@@ -1,0 +1,84 @@
+"""What a set of pictures suggests where nobody says: a size, and whether it is grey."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+import numpy as np
+
+from minivae.data import cache
+from minivae.data.decoding import each
+from minivae.errors import MinivaeError
+from minivae.files import replacing
+
+LARGEST = 64        # pixels of a side that is suggested
+SMALLEST = 8
+
+
+class Survey(NamedTuple):
+    """What pictures are like.
+
+    Attributes:
+        common: (height, width) of all of them; None where they differ.
+        median: of the shorter sides.
+        grey: whether all are.
+        seen: how many could be looked at.
+        trouble: why one could not; "" where all could.
+    """
+
+    common: tuple[int, int] | None
+    median: int
+    grey: bool
+    seen: int
+    trouble: str
+
+
+def look_at(paths: Sequence[str], key: str) -> Survey:
+    """Look at every picture's header, or at what an earlier start has written down about them under that key."""
+    path = cache.folder() / f"{key}.json"
+    try:
+        found = json.loads(path.read_text())
+        return Survey(tuple(found[0]) if found[0] else None, *found[1:])
+    except (OSError, ValueError, TypeError, IndexError):
+        from minivae.progress import counting   # rich takes a while to load, and only a first start needs it
+
+        with counting(f"looking at {len(paths):,} pictures", len(paths)) as advance:
+            survey = _of(paths, advance)
+    with suppress(OSError, MinivaeError):       # without it the next start looks again
+        os.makedirs(path.parent, exist_ok=True)
+        with replacing(path) as file:
+            file.write(json.dumps(survey).encode())
+    return survey
+
+
+def _of(paths: Sequence[str], advance: Callable[[int], None]) -> Survey:
+    sizes, grey, trouble = Counter(), True, ""
+    for result in each({"task": "look"}, paths, advance):
+        if result.unreadable is not None:
+            trouble = trouble or result.unreadable
+            continue
+        height, width, one_grey = result.found
+        sizes[height, width] += 1
+        grey = grey and one_grey
+    if not sizes:
+        return Survey(None, 0, False, 0, trouble)
+    shorter = np.repeat([min(size) for size in sizes], list(sizes.values()))
+    common = next(iter(sizes)) if len(sizes) == 1 else None
+    return Survey(common, int(np.median(shorter)), grey, int(sizes.total()), trouble)
+
+
+def suggested(survey: Survey) -> tuple[tuple[int, int], str]:
+    """The size for such pictures, and why: their own where all have the same and no side is over LARGEST; else a square whose
+    side is the power of two nearest to the median of the shorter sides, within SMALLEST and LARGEST."""
+    if survey.common and max(survey.common) <= LARGEST:
+        return survey.common, "as all of them are"
+    side = 2 ** round(np.log2(max(1, survey.median)))
+    side = int(min(LARGEST, max(SMALLEST, side)))
+    if survey.common:
+        return (side, side), f"all of them are {survey.common[0]} x {survey.common[1]}"
+    return (side, side), f"half of them have a shorter side of {survey.median} pixels or more"

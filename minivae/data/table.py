@@ -1,0 +1,117 @@
+"""CSV tables of pictures and their labels."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from minivae.data.finding import MOST_FILES, shown
+from minivae.errors import MinivaeError, UsageError
+
+FILE = ("file", "filename", "file_name", "path", "filepath", "image", "image_id", "img", "name", "id")
+LABEL = ("label", "labels", "class", "class_name", "category", "target", "y")
+DELIMITERS = ",;\t"
+MOST_LINE = 1 << 16         # characters of a field
+
+
+def read(path: str | os.PathLike) -> dict[str, str | None]:
+    """The label of each file that a CSV table lists, in its order; None where the field is empty or there is no such column.
+
+    The first line may name the columns, one of FILE and one of LABEL; else the first column is the file and the second,
+    if there is one, the label. Fields are parted by commas, semicolons or tabs, as the first line has them.
+
+    Raises:
+        MinivaeError: no text that can be read, a line that lacks the file, a file listed twice with different labels, or no
+            file at all.
+    """
+    path = Path(path)
+    try:
+        with open(path, newline="", encoding="utf-8-sig", errors="strict") as file:
+            first = file.readline(MOST_LINE)
+            file.seek(0)
+            rows = _limited(csv.reader(file, delimiter=max(DELIMITERS, key=first.count), strict=True), path)
+            return _labels(rows, path)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise MinivaeError(f"{path} is no CSV table ({error}): give lines of a file and a label, as UTF-8 text") from error
+    except OSError as error:
+        raise MinivaeError(f"{path} cannot be read ({error.strerror or error}): name a CSV table of files and labels") from error
+
+
+def _limited(rows, path: Path):
+    for number, row in enumerate(rows, 1):
+        if number > MOST_FILES:
+            raise UsageError(f"{path} has more than {MOST_FILES:,} lines: give fewer")
+        if row and any(row):
+            yield number, row
+
+
+def _labels(rows, path: Path) -> dict[str, str | None]:
+    place, found = (0, 1), {}
+    for count, (number, row) in enumerate(rows):
+        if count == 0 and (named := _columns(row)):
+            place = named
+            continue
+        name = row[place[0]].strip() if place[0] < len(row) else ""
+        if not name or "\0" in name:
+            raise MinivaeError(f"{path}, line {number}: no name of a file in column {place[0] + 1}; complete the line or take it "
+                               "out")
+        label = (row[place[1]].strip() or None) if place[1] is not None and place[1] < len(row) else None
+        if found.setdefault(name, label) != label:
+            raise MinivaeError(f"{path}, line {number}: {shown(name)} has the label {label!r} here and {found[name]!r} before; "
+                               "leave one of them")
+    if not found:
+        raise MinivaeError(f"{path} lists no files: give lines of a file and a label")
+    return found
+
+
+def _columns(row: Sequence[str]) -> tuple[int, int | None] | None:
+    """The columns of file and label where a line is one of headings; of two the one that is not named is the other."""
+    words = [word.strip().lower() for word in row]
+    file = next((words.index(name) for name in FILE if name in words), None)
+    label = next((words.index(name) for name in LABEL if name in words), None)
+    if file is None and label is None:
+        return None
+    if file is None:
+        file = 0 if label else 1
+    if label is None and len(words) == 2:
+        label = 1 - file
+    return file, label
+
+
+def labels_of(names: Sequence[str], listed: dict[str, str | None], path: str) -> list[str | None]:
+    """The label of each picture of a folder that a table lists by its path below the folder, by the file's name alone, or
+    by that without its ending; None for one that it does not.
+
+    Raises:
+        MinivaeError: it lists none of them, or a name alone of which there are several.
+    """
+    short: dict[str, int | None] = {}
+    for i, name in enumerate(names):
+        base = name.rpartition("/")[2]
+        for key in {base, base.rpartition(".")[0]}:
+            short[key] = None if key in short else i
+    keys = {**short, **{name: i for i, name in enumerate(names)}}
+    labels, met = [None] * len(names), 0
+    for file, label in listed.items():
+        key = file.removeprefix("./")
+        if key not in keys:
+            continue
+        if keys[key] is None:
+            raise MinivaeError(f"{path} lists {shown(file)}, but there are several of that name: write their paths below the "
+                               "folder")
+        labels[keys[key]], met = label, met + 1
+    if not met:
+        raise MinivaeError(f"{path} lists none of the pictures, such as {shown(names[0])}, but {shown(next(iter(listed)))}: write "
+                           "their paths below the folder")
+    return labels
+
+
+def numbered(labels: Sequence[str | None]) -> tuple[list[int], tuple[str, ...]]:
+    """Labels as numbers, -1 for None, and the names that the numbers stand for: sorted, as numbers where all are."""
+    names = {label for label in labels if label is not None}
+    whole = all(name.isascii() and name.lstrip("-").isdigit() and len(name) < 19 for name in names)
+    in_order = sorted(names, key=(lambda name: (int(name), name)) if whole else None)
+    numbers = {name: number for number, name in enumerate(in_order)}
+    return [-1 if label is None else numbers[label] for label in labels], tuple(in_order)

@@ -1,0 +1,126 @@
+"""The command line on people's own data: one command trains on a folder of pictures, and the others find them again."""
+
+import re
+import tomllib
+
+import numpy as np
+import pytest
+from command_line import LAST, minivae
+from PIL import Image
+from picture_files import folder_of, smooth
+
+SMALL = ("--epochs", 2, "--hidden", "16", "--code", 4, "--device", "cpu")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run on a folder of pictures with labels, one of which cannot be read: (folder it ran in, output)."""
+    folder = tmp_path_factory.mktemp("pictures")
+    folder_of(folder / "pets", np.random.default_rng(3), each=30, size=(20, 30))
+    (folder / "pets" / "cat" / "bad.png").write_bytes(b"x")
+    code, out, err = minivae("train", "pets", "--labels", 20, "--size", 16, "--skip-share", 0.05, *SMALL, cwd=folder)
+    assert code == 0, err
+    return folder, out
+
+
+def test_train_on_a_folder(trained):
+    """What was made of the pictures is said, with the file that could not be read; all of it is in the settings."""
+    folder, out = trained
+    lines = out.splitlines()
+    assert lines[0].startswith("pictures: 16 x 16 in colour, cropped at the centre")
+    assert lines[1] == "54 to train on, 6 held out to test with, by --split-seed 0; 2 classes from folders"
+    assert lines[2:4] == ["1 cannot be read and is left out:", "  cat/bad.png: no picture of a kind that is read here, or damaged"]
+    assert LAST.match(re.sub(", test error [0-9.]+%", "", lines[-1]))
+    run = folder / "runs/pets-ff-1"
+    settings = tomllib.loads((run / "settings.toml").read_text())
+    assert settings["data"] == str(folder / "pets") and settings["size"] == [16, 16] and settings["colour"] == "colour"
+    assert (run / "skipped.txt").read_text().startswith("cat/bad.png: no picture")
+
+
+def test_other_commands_find_the_pictures_again(trained, tmp_path):
+    """From another folder; the test images are the same; nothing is decoded again."""
+    folder, _ = trained
+    run = folder / "runs/pets-ff-1"
+    code, out, err = minivae("reconstruct", run, "--out", "x.png", "--device", "cpu", cwd=tmp_path)
+    assert (code, err) == (0, "") and (tmp_path / "x.png").read_bytes() == (run / "reconstructions.png").read_bytes()
+    code, out, err = minivae("eval", run, "--device", "cpu", cwd=tmp_path)
+    assert (code, err) == (0, "") and "6 test images" in out
+
+
+def test_classes_have_names(trained, tmp_path, rng):
+    """Pictures of any size and colour, and folders of them; the class is told by its name."""
+    folder, _ = trained
+    Image.fromarray(smooth(rng, 40, 90)).save(tmp_path / "wide.jpg")
+    Image.fromarray(smooth(rng, 7, 7, 1)[..., 0]).save(tmp_path / "small.png")
+    code, out, err = minivae("classify", folder / "runs/pets-ff-1", ".", "wide.jpg", "--device", "cpu", cwd=tmp_path)
+    assert code == 0, err
+    lines = [line.split() for line in out.splitlines()]
+    assert [line[0] for line in lines] == ["./small.png", "./wide.jpg", "wide.jpg"]
+    assert {line[1] for line in lines} <= {"cat", "dog"} and lines[1][1:] == lines[2][1:]
+
+
+def test_other_pictures_come_to_the_models_shape(trained, tmp_path, rng):
+    folder, _ = trained
+    folder_of(tmp_path / "others", rng, each=10, size=(9, 9), channels=1)
+    code, out, err = minivae("eval", folder / "runs/pets-ff-1", "--data", "others", "--json", "x.json", "--device", "cpu",
+                             cwd=tmp_path)
+    assert code == 0 and "2 test images of others" in out, err
+
+
+def test_arrays_and_no_test_images(tmp_path, rng):
+    """--test-share 0 trains on all; the pictures then show training images; eval says what is missing."""
+    np.savez(tmp_path / "a.npz", X=rng.random((40, 4, 4)).astype(np.float32))
+    code, out, err = minivae("train", "--data", "a.npz", "--test-share", 0, *SMALL, "--out", "run", cwd=tmp_path)
+    assert code == 0 and "on 40 images of" in out and (tmp_path / "run/reconstructions.png").exists(), err
+    for verb, words in (("reconstruct", "has no test images"), ("eval", "has no test images: name others with --data")):
+        code, _, err = minivae(verb, "run", "--device", "cpu", cwd=tmp_path)
+        assert code == 2 and words in err and err.count("\n") == 1
+    code, _, err = minivae("eval", "run", "--split", "train", "--device", "cpu", cwd=tmp_path)
+    assert code == 0, err
+
+
+def test_a_split_seed_is_not_the_seed(tmp_path, rng):
+    """Another --seed has the same test images, in the same order."""
+    folder_of(tmp_path / "p", rng, each=20, size=(8, 8))
+    for seed in (0, 1):
+        code, _, err = minivae("train", "p", "--seed", seed, *SMALL, "--out", f"s{seed}", cwd=tmp_path)
+        assert code == 0, err
+    assert (tmp_path / "s0/source.png").read_bytes() == (tmp_path / "s1/source.png").read_bytes()
+    assert (tmp_path / "s0/samples.png").read_bytes() != (tmp_path / "s1/samples.png").read_bytes()
+
+
+def test_settings_and_runs_that_go_on(tmp_path, rng):
+    """The settings of a run on pictures repeat it from anywhere; a run that goes on finds the same images."""
+    folder_of(tmp_path / "p", rng, each=20, size=(70, 80))
+    (tmp_path / "else").mkdir()
+    runs = [tmp_path / name for name in ("one", "two", "three")]
+    options = ("--hidden", "16", "--code", 4, "--device", "cpu", "--schedule", "constant", "--kl-warm-up", 0)
+    for arguments, cwd in ((["p", "--fit", "pad", "--grey", "--epochs", 2, *options, "--out", runs[0]], tmp_path),
+                           (["--config", runs[0] / "settings.toml", "--device", "cpu", "--out", runs[1]], tmp_path / "else"),
+                           (["p", "--fit", "pad", "--grey", "--epochs", 1, *options, "--out", runs[2]], tmp_path),
+                           (["--resume", runs[2], "--epochs", 2, "--device", "cpu"], tmp_path / "else")):
+        code, out, err = minivae("train", *arguments, cwd=cwd)
+        assert code == 0, err
+    assert len({(run / "samples.png").read_bytes() for run in runs}) == 1
+    assert len({(run / "reconstructions.png").read_bytes() for run in runs}) == 1
+
+
+@pytest.mark.parametrize(("arguments", "code", "words"), [
+    (["p", "--data", "q"], 2, "PATH is p and --data is q"), (["p", "--fit", "x"], 2, "--fit"), (["p", "--size", "0"], 2, "--size is 0"),
+    (["p", "--size", "1,2,3"], 2, "--size is 1,2,3"), (["p", "--size", "x"], 2, "no list of sizes"),
+    (["p", "--labels-from", "no.csv"], 1, "no.csv cannot be read"), (["p", "--test-share", "2"], 2, "--test-share is 2"),
+    (["p", "--labels", "4"], 2, "has no labels"), (["empty"], 2, "has no pictures"), (["one"], 2, "too few training images in"),
+    (["bad"], 1, "none of the 1 pictures can be read, such as a.png"), (["--size", "8"], 2, "digits has images of its own size"),
+    (["p/a.png"], 2, "a single picture"), (["p", "--split-seed", "-1"], 2, "--split-seed is -1")])
+def test_what_is_refused(tmp_path, rng, arguments, code, words):
+    """One line, no trace, no run."""
+    for name, count in (("p", 6), ("one", 1), ("empty", 0)):
+        (tmp_path / name).mkdir()
+        for i in range(count):
+            Image.fromarray(smooth(rng)).save(tmp_path / name / f"{'abcdef'[i]}.png")
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "a.png").write_bytes(b"x")
+    got, _, err = minivae("train", *arguments, *SMALL, cwd=tmp_path)
+    lines = [line for line in err.splitlines() if not line.endswith(" ...")]
+    assert got == code and len(lines) == 1 and words in lines[0] and "Traceback" not in err
+    assert not (tmp_path / "runs").exists()
