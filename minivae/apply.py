@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from minivae import ops
-from minivae.evaluate import BATCH
+from minivae.evaluate import batch_size
 from minivae.models import VAE, ClassVAE
 from minivae.ops.batch import DeviceImages
 from minivae.ops.reparameterize import EVALUATE, Noise
@@ -54,8 +54,9 @@ def decode(model: VAE, codes: np.ndarray, labels: np.ndarray | None = None) -> n
     """
     model.eval()
     images = []
-    for start in range(0, len(codes), BATCH):
-        part = slice(start, start + BATCH)
+    size = batch_size(model)
+    for start in range(0, len(codes), size):
+        part = slice(start, start + size)
         classes = () if labels is None else (model.one_hot(labels[part]),)
         with no_grad():
             images.append(model.images(model.decode(model.device.from_host(codes[part]), *classes)))
@@ -66,5 +67,5 @@ def _batches(model: VAE, images: np.ndarray) -> Iterator:
     """What the model takes of images, device arrays (rows, pixels); it is left in evaluation."""
     model.eval()
     held = on_device(model, images)
-    for start, size in held.ranges(BATCH):
+    for start, size in held.ranges(batch_size(model)):
         yield held.batch(start, size, Noise(0, 0, EVALUATE))[0]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minivae.device import Device
-from minivae.evaluate import BATCH
+from minivae.evaluate import batch_size
 from minivae.models import VAE
 from minivae.ops.batch import DeviceImages
 from minivae.ops.importance import GROUP, draw, log_mean, merge
@@ -52,7 +52,7 @@ def estimate(model: VAE, images: DeviceImages, samples: int, *, seed: int = 0, f
     rows = rows or rows_at_a_time(model.device, model.pixels * model.dtype.itemsize)
     nll, effective = [], []
     with no_grad():
-        for start, size in images.ranges(BATCH, limit):
+        for start, size in images.ranges(batch_size(model), limit):
             x, example = images.batch(start, size, Noise(seed, 0, EVALUATE))
             state = _weigh(model, x, example, samples, rows, Noise(seed, first, IMPORTANCE), progress)
             log_p, count = log_mean(model.device.to_host(state), samples)

@@ -56,7 +56,7 @@ class Subject:
 
     def batches(self):
         """(images, example) of all that are measured, in evaluate.score()'s draw of the pixels."""
-        for start, size in self.images.ranges(evaluate.BATCH, self.limit):
+        for start, size in self.images.ranges(evaluate.batch_size(self.model), self.limit):
             yield self.images.batch(start, size, Noise(self.seed, 0, EVALUATE))
 
 

@@ -27,8 +27,8 @@ from minivae.optim import SCHEDULES, Average, make
 from minivae.runs import OPTIMIZER, Run, Settings, build, model_state
 from minivae.work import blocks
 
-SAMPLED = evaluate.BATCH    # training images for the statistics behind an epoch's test cost: one batch, whose own moments
-SAMPLED_PASSES = 1          # are its fixed point after a single pass (nearly so for M2, which takes ten smaller ones)
+SAMPLED = evaluate.BATCH    # training images for the statistics behind an epoch's test cost: in one batch, whose own moments
+SAMPLED_PASSES = 1          # are its fixed point after a single pass (nearly so in several smaller ones)
 SAVE_EVERY = 20.0           # seconds between checkpoints, at an epoch's end
 LOOK_EVERY = 0.25           # seconds between looks at the cost so far
 TRAINED = "parameters"      # with the optimizer's state: the weights themselves where their average is the model

@@ -119,8 +119,9 @@ def test_batches_do_not_show(vae, digits, monkeypatch):
     """More images than fit a batch: the same within rounding, an image's draw of the code is its own."""
     V = digits.test_images
     whole = vae.encode(V), vae.reconstruct(V), vae.sample(9), vae.score(V)
-    for module in (apply, evaluate):
-        monkeypatch.setattr(module, "BATCH", 7)
+    monkeypatch.setattr(evaluate, "BATCH", 7)
+    monkeypatch.setattr(evaluate, "FEWEST", 1)
+    assert evaluate.batch_size(vae.model) == 7
     parts = vae.encode(V), vae.reconstruct(V), vae.sample(9), vae.score(V)
     for one, two in zip(whole[:3], parts[:3], strict=True):
         np.testing.assert_allclose(one, two, atol=1e-5)

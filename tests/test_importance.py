@@ -157,6 +157,7 @@ class LinearGaussian(Module):
 
     def __init__(self, device, matrix, s, spread=1.0):
         (self.pixels, self.code), self.device, self.dtype = matrix.shape, device, np.dtype(np.float64)
+        self.widest, self.draws = max(matrix.shape), 1
         self.matrix, self.s, self.b = matrix, s, np.linspace(0.3, 0.6, self.pixels)
         precision = np.eye(self.code) + matrix.T @ matrix / s**2
         sigma = spread / np.sqrt(np.diag(precision))
