@@ -30,6 +30,7 @@ setup(
         "pillow>=10",           # pictures
         "safetensors>=0.4",     # checkpoints that cannot run code
         "platformdirs>=4",      # where the system wants caches
+        "psutil>=5.9",          # free memory
     ],
     extras_require={
         "cuda12": ["cupy-cuda12x[ctk]>=14"],        # arrays on a GPU, by the CUDA version of the driver; [ctk]: from 14 on

@@ -5,7 +5,7 @@ run on our own thread pool; on a GPU arrays are CuPy's and products cuBLAS's.
 
 What minivae uses of CuPy, all of it here and in kernels.py: empty, zeros, asarray, asnumpy, matmul, add, ndarray,
 RawModule, get_default_memory_pool, cuda.Device, cuda.Event, cuda.get_current_stream, cuda.get_elapsed_time,
-cuda.runtime.getDeviceCount, cuda.runtime.getDeviceProperties, lib.stride_tricks.as_strided. Of arrays the rest of minivae
+cuda.runtime.getDeviceCount, cuda.runtime.getDeviceProperties, cuda.runtime.memGetInfo, lib.stride_tricks.as_strided. Of arrays the rest of minivae
 uses shape, dtype, size, ndim, views (slices, reshape, transpose, T), and to move data copy, fill, [...] = and sum.
 The tests run all of it without a GPU over tests/strict_cupy, which has these names and no others.
 `minivae kernels` looks at what cuda.nvrtc compiles; `minivae doctor` also asks cuda.runtime.runtimeGetVersion and
@@ -23,6 +23,7 @@ import numpy as np
 
 from minivae import gpu_probe
 from minivae.errors import MinivaeError, UsageError
+from minivae.free_memory import free_memory
 from minivae.gpu_errors import GpuError, install
 from minivae.host import Host, address
 from minivae.memory import FEW, MemoryPool
@@ -106,6 +107,11 @@ class CpuDevice:
     def bytes_held(self) -> int:
         """Bytes of memory taken for arrays so far, in use or kept for reuse."""
         return self.memory.held
+
+    @property
+    def bytes_free(self) -> int:
+        """Bytes that can still be taken, beside those that are held."""
+        return free_memory()
 
     def release(self) -> None:
         """Give memory that is kept for reuse back to the system."""
@@ -206,6 +212,13 @@ class CudaDevice:
     def bytes_held(self) -> int:
         """Bytes of memory taken for arrays so far, in use or kept for reuse."""
         return self.cupy.get_default_memory_pool().total_bytes()
+
+    @property
+    def bytes_free(self) -> int:
+        """Bytes that can still be taken, beside those that are held: of the GPU, and of what CuPy was granted of it."""
+        free, _ = self.cupy.cuda.runtime.memGetInfo()
+        granted = self.cupy.get_default_memory_pool().get_limit()       # 0 for no limit
+        return min(free, granted - self.bytes_held) if granted else free
 
     def release(self) -> None:
         """Give memory that is kept for reuse back to the system."""

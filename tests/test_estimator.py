@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from data_sets import some_digits
 from PIL import Image
 
-from minivae import apply, checkpoint, data, estimator, evaluate, fitting, pictures, report
+from minivae import checkpoint, data, estimator, evaluate, fitting, pictures, report
 from minivae.cli import cli
 from minivae.errors import MinivaeError, UsageError
 from minivae.estimator import VAE

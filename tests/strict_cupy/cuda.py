@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from types import SimpleNamespace
 
+import strict_cupy
 from cupy.cuda import nvrtc
 from cupy.cuda.runtime import CUDARuntimeError, runtimeGetVersion
 
 # What CuPy has too; NVRTC is the real one.
 __all__ = ["Device", "Event", "Graph", "Stream", "get_current_stream", "get_elapsed_time", "nvrtc", "runtime"]
 
+BYTES = 8 << 30         # that each has
 COUNT = 2               # GPUs that there seem to be
 NOT_READY, INVALID_HANDLE, INVALID_DEVICE, CAPTURE_UNSUPPORTED = 600, 400, 101, 900     # cudaError_t
 NAME = b"stand-in for a GPU"
@@ -148,5 +150,10 @@ def _get_device_properties(device) -> dict:
     return {"name": NAME, "major": 9, "minor": 0}
 
 
+def _mem_get_info() -> tuple[int, int]:
+    """(free, all) bytes of the current device, of which only what the memory pool holds is taken."""
+    return BYTES - strict_cupy.get_default_memory_pool().total_bytes(), BYTES
+
+
 runtime = SimpleNamespace(getDeviceCount=_get_device_count, getDeviceProperties=_get_device_properties,
-                          runtimeGetVersion=runtimeGetVersion)
+                          memGetInfo=_mem_get_info, runtimeGetVersion=runtimeGetVersion)
