@@ -15,6 +15,7 @@ cuda.nvrtc.getVersion, through gpu_probe.py.
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Callable
 from functools import cache, cached_property
@@ -24,7 +25,7 @@ import numpy as np
 from minivae import gpu_probe
 from minivae.errors import MinivaeError, UsageError
 from minivae.free_memory import free_memory
-from minivae.gpu_errors import GpuError, install
+from minivae.gpu_errors import OUT_OF_MEMORY, GpuError, install
 from minivae.host import Host, address
 from minivae.memory import FEW, MemoryPool
 from minivae.system import default_threads, has_nvidia_driver, processor_name
@@ -328,6 +329,11 @@ def gpu_failure(error: Exception) -> GpuError | None:
     """
     ours = any(kind.__module__.split(".")[0] in ("cupy", "cupy_backends") for kind in type(error).__mro__)
     return GpuError(error) if ours else None
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether an error means that the memory of a device, or the host's, was full."""
+    return isinstance(error, MemoryError) or (gpu_failure(error) is not None and re.search(OUT_OF_MEMORY, str(error)) is not None)
 
 
 @cache

@@ -14,7 +14,7 @@ from minivae.tensor import no_grad
 
 BATCH = 1000            # rows at a time where nothing is trained, or a whole part of it that makes at most
 NUMBERS = 1 << 24       # so many numbers in the widest layer, 64 MiB; but at least
-FEWEST = 20             # images, since at first batch norm takes their own moments
+FEWEST = 50             # images, since at first batch norm takes their own moments
 
 
 class Score(NamedTuple):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
-from minivae import kernels
+from minivae import fit_batch, kernels
 from minivae.checks import check
 from minivae.data import Dataset
-from minivae.device import Device, announced
+from minivae.device import Device, announced, out_of_memory
 from minivae.errors import UsageError
 from minivae.evaluate import Score
 from minivae.fixed_point import Passes
@@ -67,23 +69,37 @@ def settings_for(told: Mapping[str, object], count: int) -> Settings:
     return Settings(**{**defaults, **told})
 
 
-def prepare(told: Mapping[str, object], dataset: Dataset, device: str | Device, say: Callable[[str], None]) -> Trainer:
-    """A trainer that can start: settings checked, device chosen, kernels compiled.
+def prepare(told: Mapping[str, object], dataset: Dataset, device: str | Device, say: Callable[[str], None], *,
+            smaller_batch: bool = False) -> Trainer:
+    """A trainer that can start: settings checked, device chosen, kernels compiled, memory found to do.
 
     Args:
         told: see settings_for; `data` is the data set's name where it is missing.
         device: one, or its name as device.select takes it.
-        say: is told which device it is.
+        say: is told which device it is, and of another batch size.
+        smaller_batch: where the memory does not do for the batch size, take the largest for which it does; its trainer's
+            settings have it.
 
     Raises:
         UsageError: settings that do not fit each other or the data, or no such device.
+        OutOfMemory: the memory does not do; names the batch size for which it would.
         MinivaeError: the device does not work.
     """
     settings = settings_for({"data": dataset.name, **told}, len(dataset.train_images))
     check(settings, dataset)
     where = announced(device, say)
     kernels.prepare(where)
-    return Trainer(settings, dataset, where)
+    trainer = Trainer(settings, dataset, where)
+    found = fit_batch.plan(trainer)
+    size = found.batch_size(smaller_batch)
+    if size != settings.batch_size:
+        say(f"a step of {settings.batch_size} images does not fit the memory: {size} a step")
+        del trainer
+        gc.collect()        # both would not fit
+        where.release()
+        trainer = Trainer(replace(settings, batch_size=size), dataset, where)
+    trainer.tight = found.tight
+    return trainer
 
 
 def train(trainer: Trainer, progress: bool = True) -> Fitted:
@@ -94,11 +110,17 @@ def train(trainer: Trainer, progress: bool = True) -> Fitted:
 
     Raises:
         Diverged: the cost became NaN or infinite.
+        OutOfMemory: as for prepare, in the middle of the training.
     """
     settings = trainer.settings
     with TerminalReport(settings.epochs, trainer.steps * settings.batch_size) if progress else Silence() as report:
-        seconds = trainer.train(report)
-    return Fitted(*trainer.finish(), seconds)
+        try:
+            seconds = trainer.train(report)
+            return Fitted(*trainer.finish(), seconds)
+        except Exception as error:
+            if out_of_memory(error):
+                raise fit_batch.ran_out(trainer, error) from None
+            raise
 
 
 def describe(trainer: Trainer) -> str:

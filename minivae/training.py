@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
@@ -68,6 +69,7 @@ class Trainer:
 
     Attributes:
         saved_epoch: the epoch after which the last checkpoint was saved, counted from 1; 0 before the first.
+        tight: whether what steps and evaluations keep for reuse would not fit into the memory together.
 
     Raises:
         UsageError: settings that do not fit each other or the data.
@@ -94,6 +96,7 @@ class Trainer:
         self.history: list[Epoch] = []
         self._saved = -math.inf
         self.saved_epoch = 0
+        self.tight = False
 
     def step(self, number: int) -> None:
         """Training step `number`, counted from 0: nothing is copied to the device and nothing read back."""
@@ -107,7 +110,7 @@ class Trainer:
         self.optimizer.step()
         if self.average:
             self.average.step()
-        launch("keep_score", blocks(1), cost.reconstruction, cost.kl, self._totals, s.batch_size, number)
+        launch("keep_score", blocks(1), cost.reconstruction, cost.kl, self._totals, len(x), number)
 
     def weights(self, number: int) -> Weights:
         """What of the cost step `number` minimizes."""
@@ -153,6 +156,7 @@ class Trainer:
         the weights, where there is one, takes their place for good. Without test images there is no score."""
         if self.average:
             self.average.swap()
+        self.device.release()       # what steps took
         passes = evaluate.fix_statistics(self.model, self.train_images, seed=self.settings.seed)
         score = self._test_score()
         self.model.eval()
@@ -160,10 +164,16 @@ class Trainer:
             self._save(self.settings.epochs, score)
         return score, passes
 
-    def evaluated(self) -> AbstractContextManager:
+    @contextmanager
+    def evaluated(self) -> Iterator[None]:
         """Within this context the model has the parameters that are evaluated and kept: the average, where there is
         one. Batch norm's statistics are then taken under them, too."""
-        return self.average.in_use() if self.average else nullcontext()
+        if self.tight:
+            self.device.release()
+        with self.average.in_use() if self.average else nullcontext():
+            yield
+        if self.tight:
+            self.device.release()
 
     def restore(self, arrays: dict[str, np.ndarray], facts: dict) -> int:
         """Go on where a checkpoint of these settings was saved: the next steps are the same, bit for bit.

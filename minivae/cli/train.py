@@ -17,6 +17,8 @@ from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULE
 @click.option("--epochs", type=int, help="Passes over the training images.  [default: 60 (ff), 30 (conv); 10 for 20,000 "
               "images and more]")
 @click.option("--batch-size", type=int, help="Images a step.  [default: 100; for 20,000 images and more 1000 (ff), 128 (conv)]")
+@click.option("--fit-batch", is_flag=True, help="Where the memory does not do for the batch size, take the largest for which it "
+              "does.")
 @click.option("--optimizer", type=click.Choice(OPTIMIZERS), default="rmsprop", show_default=True, metavar="NAME",
               help="One of those that `minivae optimizers` lists; rmsprop is the rescaled, centred one with Nesterov's "
               "momentum.")
@@ -69,7 +71,7 @@ from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULE
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same run; of the labels' choice, too.")
 @device_option
 @click.option("--out", type=Name(), metavar="FOLDER", help="The run folder.  [default: runs/<data>-<arch>-<number>]")
-def train(device: str, out: str | None, **options) -> None:
+def train(device: str, out: str | None, fit_batch: bool, **options) -> None:
     """Train a VAE.
 
     Leaves a run folder with the checkpoint, the settings, the metrics of every epoch and pictures.
@@ -88,7 +90,7 @@ def train(device: str, out: str | None, **options) -> None:
     dataset = data.load(options["data"])
     if Path(options["data"]).is_dir() and options["data"] not in data.NAMES:
         options["data"] = str(Path(options["data"]).resolve())      # the run can then be used from anywhere
-    trainer = fitting.prepare(options, dataset, device, say=click.echo)
+    trainer = fitting.prepare(options, dataset, device, say=click.echo, smaller_batch=fit_batch)
     trainer.run = run = Run.create(trainer.settings, out)
     click.echo(f"{fitting.describe(trainer)}; into {run.folder}")
     try:
