@@ -16,7 +16,7 @@ from minivae.training import Trainer
 
 SHARE = 0.9         # of the free memory is planned with: the rest is for what arrays leave between them, and for others
 SURE = 0.5          # of that is so little that the first, rough measurements decide
-FIRST = 2, 4        # images, of the first measurements
+FIRST = 2           # images, of the first measurement
 FURTHER = 8         # times as many images as measured last, at most, are measured next: nothing goes by a long guess
 SMALLER = "take a smaller --hidden, --channels or --code, or end what else uses the memory"
 
@@ -66,7 +66,7 @@ class Plan(NamedTuple):
             raise OutOfMemory(f"an evaluation of {self.at_once} images at a time does not fit the {_amount(self.free)} of memory that "
                               f"can be had beside data and model: {SMALLER}")
         if not self.batch.images:
-            raise OutOfMemory(f"not even {min(FIRST[0], self.asked)} images a step fit the {_amount(self.free)} of memory that can "
+            raise OutOfMemory(f"not even {min(FIRST, self.asked)} images a step fit the {_amount(self.free)} of memory that can "
                               f"be had beside data and model: {SMALLER}")
         if self.batch.images == self.asked or take:
             return self.batch.images
@@ -102,7 +102,7 @@ def plan(trainer: Trainer) -> Plan:
 
 
 def largest(taken: Callable[[int], float], asked: int, free: float) -> Fit:
-    """The most images up to `asked` that take at most `free` bytes, rounded; no images where not even FIRST[0] do.
+    """The most images up to `asked` that take at most `free` bytes, rounded; no images where not even FIRST do.
 
     It goes up from few images, along the line through the last two measurements. What an image takes may become less with
     more of them, as buffers of a fixed size fill up; so nothing is measured that would take more than there is, unless it
@@ -112,21 +112,23 @@ def largest(taken: Callable[[int], float], asked: int, free: float) -> Fit:
         taken: measures the bytes that so many images take; infinity where they do not fit.
     """
     low, above, slope = Fit(0, 0.0), asked + 1, math.inf        # so many fit, so many do not
-    size = min(FIRST[0], asked)
+    size, several = min(FIRST, asked), False
     while low.images < size < above:
         found = Fit(size, taken(size))
         if found.bytes > free:
             above = size
         else:
             low, slope = found, (found.bytes - low.bytes) / (size - low.images)
-        if low.images == FIRST[0] and above > FIRST[1]:
-            size = FIRST[1]
-            continue
+        if not low.images:
+            break
         whole = low.bytes + slope * (asked - low.images)
-        if low.images and above > asked and whole <= SURE * free:
+        if several and above > asked and whole <= SURE * free:
             return Fit(asked, whole)
         reach = low.images + (free - low.bytes) / slope if slope > 0 else math.inf
-        size = rounded(int(min(reach, FURTHER * low.images, above - 1)), asked)
+        # The slope of the first alone is too steep where some bytes are the same for any number.
+        next_ = max(rounded(int(min(reach, FURTHER * low.images)), asked), 0 if several else low.images + 1)
+        size = min(next_, asked if above > asked else rounded((low.images + above) // 2, asked))
+        several = True
     return low
 
 
@@ -141,11 +143,13 @@ def ran_out(trainer: Trainer, error: Exception) -> OutOfMemory:
     said = " ".join(str(error).split()) or "no more"
     traceback.clear_frames(error.__traceback__)     # the arrays of the step that failed
     gc.collect()
-    found = plan(trainer)
     try:
+        found = plan(trainer)
         found.batch_size(take=True)
     except OutOfMemory as short:
         return OutOfMemory(f"out of memory ({said}): {short}")
+    except MemoryError:
+        return OutOfMemory(f"out of memory ({said}): {SMALLER}")
     if found.batch.images == found.asked:
         return OutOfMemory(f"out of memory ({said}), though now there is enough: end what else uses the memory, and start again")
     return OutOfMemory(f"out of memory ({said}): take {found.advice}")

@@ -1,0 +1,218 @@
+"""The batch size that fits: found in few measurements, right on every device, and nothing of the training changes."""
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import strict_cupy
+from command_line import ROOT
+from data_sets import some_digits
+
+from minivae import VAE, data, fit_batch, fitting
+from minivae.fit_batch import OutOfMemory, largest, plan, rounded
+from minivae.report import Silence
+from minivae.runs import Settings
+from minivae.training import Trainer
+
+SMALL = {"hidden": (24, 12), "code": 6, "epochs": 2, "batch_size": 16}
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    """64 images of 8 x 8 to train on, 8 to test with."""
+    few = some_digits(64, 8)
+    train, test = (np.ascontiguousarray(x[:, 2:26:3, 2:26:3]) for x in (few.train_images, few.test_images))
+    return data.Dataset("tiny", train, few.train_labels, test, few.test_labels)
+
+
+def _say_nothing(text):
+    pass
+
+
+@pytest.mark.parametrize("fixed", [0, 1000])
+@pytest.mark.parametrize("buffer", [0, 10])
+@pytest.mark.parametrize("asked", [1, 2, 3, 100, 999, 5000])
+@pytest.mark.parametrize("free", [0, 50, 1300, 9000, 120_000, 10**9])
+def test_the_largest_that_fits(fixed, buffer, asked, free):
+    """Of bytes that grow by the image, first faster, while a buffer fills: what is found fits, the next rounded size does
+    not, at most ten sizes are measured, and none that takes more than there is but the first."""
+    measured = []
+
+    def taken(size):
+        measured.append(size)
+        return fixed + 20 * size + buffer * min(size, 40)
+
+    found = largest(taken, asked, free)
+    fits = [size for size in range(1, asked + 1) if taken(size) <= free and (size >= 2 or asked == 1)]
+    measured = measured[:-asked]
+    assert found.images == (rounded(max(fits), asked) if fits else 0) or found.images >= 0.85 * max(fits)
+    assert found.images == 0 or taken(found.images) <= found.bytes * (1 + 1e-9) <= free * (1 + 1e-9)
+    assert len(measured) <= 10 and all(fixed + 20 * size + buffer * min(size, 40) <= free for size in measured[2:])
+
+
+def test_a_measurement_that_fails_is_not_repeated():
+    """Where memory is shorter than was said: it goes between what fitted and what did not."""
+    measured = []
+
+    def taken(size):
+        measured.append(size)
+        return 10.0 * size if size < 300 else np.inf
+
+    found = largest(taken, 1000, 9000)
+    assert 256 <= found.images < 300 and len(set(measured)) == len(measured) < 12
+
+
+@pytest.mark.parametrize("size", [2, 15, 16, 100, 1000, 1023, 4097])
+def test_rounded(size):
+    assert 0.88 * size < rounded(size, 10**6) <= size and rounded(size, size) == size
+
+
+@pytest.mark.parametrize("more", [{}, {"ema": 0.9, "schedule": "plateau", "optimizer": "nadam"}, {"labels": 20},
+                                  {"labels": 20, "semi": "m2"}, {"kl_warm_up": 1.0, "samples": 3}], ids=str)
+def test_measuring_changes_nothing(device, tiny, more):
+    """A training after it makes the bits of one without: parameters, optimizer's state, costs, statistics."""
+    trained = []
+    for measured in (False, True):
+        trainer = Trainer(Settings(**{**SMALL, **more, "epochs": 1}), tiny, device)
+        if measured:
+            names = set(trainer.model.state_dict())
+            found = plan(trainer)
+            assert set(trainer.model.state_dict()) == names
+            assert found.batch.images == 16 and found.batch.bytes > 0 and found.evaluated.bytes > 0 and not found.tight
+        trainer.train(Silence())
+        trained.append((trainer, trainer.finish()))
+    (one, result), (two, other) = trained
+    for a, b in zip((one.flat.values, *one.optimizer.state.values()), (two.flat.values, *two.optimizer.state.values()),
+                    strict=True):
+        np.testing.assert_array_equal(device.to_host(a), device.to_host(b))
+    assert result == other and [e.train_cost for e in one.history] == [e.train_cost for e in two.history]
+
+
+@pytest.fixture
+def room(simt):
+    """Leaves so many bytes of the stand-in's memory, beside what is held, until the test ends."""
+    pool = strict_cupy.get_default_memory_pool()
+
+    def leave(count):
+        pool.set_limit()
+        pool.free_all_blocks()
+        pool.set_limit(size=pool.total_bytes() + count)
+
+    yield leave
+    pool.set_limit()
+
+
+def _bytes_to_build(settings, tiny, device):
+    device.release()
+    held = device.bytes_held
+    trainer = Trainer(settings, tiny, device)
+    built, found = device.bytes_held - held, plan(trainer)
+    return built, found
+
+
+def test_it_fits_where_it_is_tight(simt, room, tiny):
+    """A GPU with memory for a part of the batch: the size that is found trains to the end, in that memory, as one that was
+    asked for."""
+    settings = Settings(**{**SMALL, "batch_size": 64})
+    built, found = _bytes_to_build(settings, tiny, simt)
+    room(int(built + 0.6 * found.batch.bytes / fit_batch.SHARE))
+    told = {name: getattr(settings, name) for name in SMALL}
+    with pytest.raises(OutOfMemory, match="a step of 64 images does not fit the .* take --batch-size (16|20|22|24|26|28|30), or --fit-batch"):
+        fitting.prepare(told, tiny, simt, _say_nothing)
+    said = []
+    trainer = fitting.prepare(told, tiny, simt, said.append, smaller_batch=True)
+    size = trainer.settings.batch_size
+    assert said[1] == f"a step of 64 images does not fit the memory: {size} a step" and 16 <= size < 40
+    assert trainer.settings == replace(settings, data="tiny", batch_size=size, learning_rate=3e-3, kl_warm_up=2 / 6)
+    fitted = fitting.train(trainer, progress=False)
+    strict_cupy.get_default_memory_pool().set_limit()
+    again = fitting.prepare({**told, "batch_size": size}, tiny, simt, _say_nothing)
+    assert fitting.train(again, progress=False).score == fitted.score
+
+
+def test_nothing_fits(simt, room, tiny):
+    """Neither two images a step nor an evaluation: other sizes are named."""
+    settings = Settings(**SMALL)
+    built, found = _bytes_to_build(settings, tiny, simt)
+    trainer = Trainer(settings, tiny, simt)
+    room(int(0.5 * found.evaluated.bytes) + 100_000)
+    short = plan(trainer)
+    with pytest.raises(OutOfMemory, match="(an evaluation of 64 images at a time|not even 2 images a step).*smaller --hidden"):
+        short._replace(evaluated=short.evaluated._replace(images=3)).batch_size(take=True)
+    with pytest.raises(OutOfMemory, match="not even 2 images a step fit .* smaller --hidden"):
+        short._replace(at_once=short.evaluated.images, batch=fit_batch.Fit(0, 0.0)).batch_size(take=True)
+
+
+def test_memory_that_runs_out_in_the_middle(simt, room, tiny, monkeypatch):
+    """Somebody else takes it: the size that fits what is left is named; where there is enough again, that is said."""
+    trainer, real = Trainer(Settings(**{**SMALL, "batch_size": 64}), tiny, simt), Trainer.step
+    found = plan(trainer)
+    left = int(0.5 * found.batch.bytes / fit_batch.SHARE)
+    copies = sum(a.nbytes for a in (trainer.flat.values, *trainer.optimizer.state.values()))
+
+    def step(self, number):
+        if number == 1 and not limited:
+            limited.append(True)
+            room(left + copies + 4096)
+        real(self, number)
+
+    limited = []
+    monkeypatch.setattr(Trainer, "step", step)
+    with pytest.raises(OutOfMemory, match=r"out of memory \(Out of memory allocating .* take --batch-size \d+, or --fit-batch"):
+        fitting.train(trainer, progress=False)
+    strict_cupy.get_default_memory_pool().set_limit()
+
+    def fails(self, number):
+        if number == 1 and not failed:
+            failed.append(True)
+            raise MemoryError
+        real(self, number)
+
+    failed = []
+    monkeypatch.setattr(Trainer, "step", fails)
+    with pytest.raises(OutOfMemory, match=r"out of memory \(no more\), though now there is enough: .* start again"):
+        fitting.train(Trainer(Settings(**SMALL), tiny, simt), progress=False)
+
+
+def test_from_python(cpu, tiny, monkeypatch):
+    """The error names the argument; with it, the size is taken, and kept with what is saved."""
+    monkeypatch.setattr(type(cpu), "bytes_free", property(lambda self: 40_000 / fit_batch.SHARE))
+    vae = VAE(hidden=(24, 12), code=6, epochs=1, batch_size=64, device="cpu")
+    with pytest.raises(OutOfMemory, match=r"take batch_size \d+, or fit_batch for what fits"):
+        vae.fit(tiny.train_images, progress=False)
+    vae = VAE(hidden=(24, 12), code=6, epochs=1, batch_size=64, device="cpu", fit_batch=True)
+    assert 2 <= vae.fit(tiny.train_images, progress=False).settings.batch_size < 64
+
+
+PROGRAM = """
+import resource, sys
+import psutil
+from minivae import cli, data, device, fitting, kernels
+kernels.prepare(device.cpu())
+digits = data.load()
+resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms + {room},) * 2)
+cli.main()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit of a process's memory is Linux's")
+def test_in_the_memory_of_a_real_process(tmp_path):
+    """200 MB on a CPU, and a step that takes 440: one line names a size, --fit-batch trains with it, and the run's settings
+    have it."""
+    def train(*more):
+        return subprocess.run([sys.executable, "-c", PROGRAM.format(room=200_000_000), "train", "--hidden", "1024,512", "--code",
+                               "16", "--batch-size", "4000", "--epochs", "1", "--device", "cpu", "--out", "run", *more],
+                              cwd=tmp_path, capture_output=True, text=True, timeout=120,
+                              env={**os.environ, "PYTHONPATH": str(ROOT)})
+    done = train()
+    said = re.search(r"^minivae: a step of 4000 images does not fit the \d+ MB of memory .* take --batch-size (\d+), or --fit-batch",
+                     done.stderr)
+    assert done.returncode == 1 and said and len(done.stderr.splitlines()) == 1 and not list(tmp_path.iterdir()), done.stderr
+    done = train("--fit-batch")
+    size = int(re.search(r"a step of 4000 images does not fit the memory: (\d+) a step", done.stdout)[1])
+    assert done.returncode == 0 and 0.7 < size / int(said[1]) < 1.4, done.stderr
+    assert f"batch_size = {size}\n" in (tmp_path / "run" / "settings.toml").read_text()
