@@ -10,6 +10,7 @@ VERSION = re.search(r'__version__ = "(.+)"', (Path(__file__).parent / "minivae" 
 TEST = [
     "pytest>=8",            # runs the tests
     "pytest-xdist>=3.5",    # on all processors
+    "tensorboardX>=2.6",    # event files, written and read back
     "hypothesis>=6.100",    # feeds the readers what nobody thought of
 ]
 
@@ -18,7 +19,8 @@ setup(
     version=VERSION,
     description="Variational autoencoders from scratch: own autodiff, own CUDA kernels, fast on a GPU and on a CPU",
     python_requires=">=3.11",
-    packages=["minivae", "minivae.cli", "minivae.nn", "minivae.ops", "minivae.models", "minivae.optim", "minivae.digits",
+    packages=["minivae", "minivae.cli", "minivae.runs", "minivae.nn", "minivae.ops", "minivae.models", "minivae.optim",
+              "minivae.digits",
               "minivae._kernels", "minivae._kernels.host"],
     package_dir={"minivae._kernels": "kernels", "minivae._kernels.host": "kernels/host"},
     package_data={"minivae.digits": ["*.gz", "*.md"], "minivae._kernels": ["*.cu", "*.cuh"],
@@ -35,6 +37,7 @@ setup(
     extras_require={
         "cuda12": ["cupy-cuda12x[ctk]>=14"],        # arrays on a GPU, by the CUDA version of the driver; [ctk]: from 14 on
         "cuda13": ["cupy-cuda13x[ctk]>=14"],
+        "tensorboard": ["tensorboardX>=2.6"],      # event files for --tensorboard
         # The tests compile the kernels for GPUs; that takes CuPy and NVRTC, but no GPU and no driver. One CuPy only:
         # where the driver is for CUDA 12, the tests run with that one's.
         "test": [*TEST, "cupy-cuda13x>=13.6", "nvidia-cuda-nvrtc>=13"],

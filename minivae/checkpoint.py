@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -42,24 +44,41 @@ def load(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict]:
     Raises:
         MinivaeError: it is missing, cannot be read, is damaged, or is none of minivae's.
     """
+    with _opened(path) as (file, metadata):
+        arrays = {name: file.get_tensor(name) for name in file.keys()}
+    if metadata.get("sha256") != _digest(arrays, metadata.get("facts", "")):
+        raise MinivaeError(f"the checkpoint {path} is damaged: its checksum does not fit its content; take another "
+                           "copy or train again")
+    return arrays, json.loads(metadata["facts"])
+
+
+def facts(path: str | os.PathLike):
+    """The facts of a checkpoint, without a look at its arrays or the checksum over them.
+
+    Raises:
+        MinivaeError: as load() does.
+    """
+    with _opened(path) as (_, metadata):
+        return json.loads(metadata.get("facts", ""))
+
+
+@contextmanager
+def _opened(path: str | os.PathLike) -> Iterator[tuple]:
+    """(file, metadata) of a checkpoint; what is wrong with it within the context is a MinivaeError, too."""
     from safetensors import SafetensorError, safe_open
     path = Path(path)
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}
+            if metadata.get("format") != FORMAT:
+                raise MinivaeError(f"{path} is no checkpoint of this minivae: its format is {metadata.get('format')!r}, "
+                                   f"expected {FORMAT!r}")
+            yield file, metadata
     except FileNotFoundError:
         raise MinivaeError(f"there is no checkpoint {path}; name a run folder that training has written") from None
     except (OSError, SafetensorError, ValueError) as error:
         raise MinivaeError(f"the checkpoint {path} cannot be read ({str(error).splitlines()[0]}): it is damaged or cut "
                            "short; take another copy or train again") from error
-    if metadata.get("format") != FORMAT:
-        raise MinivaeError(f"{path} is no checkpoint of this minivae: its format is {metadata.get('format')!r}, "
-                           f"expected {FORMAT!r}")
-    if metadata.get("sha256") != _digest(arrays, metadata.get("facts", "")):
-        raise MinivaeError(f"the checkpoint {path} is damaged: its checksum does not fit its content; take another "
-                           "copy or train again")
-    return arrays, json.loads(metadata["facts"])
 
 
 def _digest(arrays: dict[str, np.ndarray], facts: str) -> str:

@@ -9,7 +9,7 @@ from minivae import apply, pictures
 from minivae.data import Dataset
 from minivae.models import VAE, ClassVAE
 from minivae.ops.reparameterize import EVALUATE, SAMPLE, Noise
-from minivae.runs import Run
+from minivae.runs import PICTURES, Run
 
 SAMPLES = 100           # images in the picture of samples
 PAIRS = 50              # images in the picture of reconstructions
@@ -45,6 +45,11 @@ def all_of(run: Run, model: VAE, dataset: Dataset, seed: int) -> None:
         drawn.update(grid=styles(model, STYLES, seed), transfer=transfer(model, dataset.test_images[shown]))
     for name, picture in drawn.items():
         pictures.save(picture, run.folder / f"{name}.png")
+
+
+def are_there(run: Run) -> bool:
+    """Whether the run folder has the pictures that every run has."""
+    return all((run.folder / name).exists() for name in PICTURES[:3])
 
 
 def _as_taken(model: VAE, images: np.ndarray):

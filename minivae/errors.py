@@ -18,3 +18,7 @@ class UsageError(MinivaeError, ValueError):
     """A wrong argument: an unknown data set, a bad size, a folder that is not there, an array of the wrong shape."""
 
     exit_code = 2
+
+
+class MinivaeWarning(UserWarning):
+    """Something went wrong that work goes on in spite of; the command line prints its text, one line."""

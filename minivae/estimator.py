@@ -13,12 +13,12 @@ import numpy as np
 from minivae import apply, arrays, evaluate, fitting, models
 from minivae.data import ARRAYS, Dataset
 from minivae.device import Device, select
+from minivae.epochs import Epoch
 from minivae.errors import MinivaeError, UsageError
 from minivae.evaluate import Score
 from minivae.ops.reparameterize import SAMPLE, Noise, standard_normal
 from minivae.report import last_line
 from minivae.runs import Run, Settings, checked
-from minivae.training import Epoch
 
 OWN = ("device", "image_shape", "fit_batch")     # arguments that are no settings of a training
 
@@ -238,17 +238,23 @@ class VAE:
             raise UsageError("the path is empty: name a folder")
         run = Run(path)
         if not (overwrite and run.exists):
-            Run.create(settings, path, "name a new folder, or replace a run with overwrite=True")
+            run = Run.create(settings, path, "name a new folder, or replace a run with overwrite=True")
         try:
             run.save(model, settings)
         except BaseException:
             run.discard_unless_saved()
             raise
+        finally:
+            run.release()
 
     @classmethod
-    def load(cls, path: str | os.PathLike, device: str | Device = "auto") -> VAE:
-        """A trained VAE from a folder that save() or `minivae train` wrote."""
-        model, settings = Run(path).load(select(device)[0] if isinstance(device, str) else device)
+    def load(cls, path: str | os.PathLike, device: str | Device = "auto", checkpoint: str | int = "last") -> VAE:
+        """A trained VAE from a folder that save() or `minivae train` wrote.
+
+        Args:
+            checkpoint: "last", "best" (the epoch with the lowest test cost), or the number of steps after which it was written.
+        """
+        model, settings = Run(path).load(select(device)[0] if isinstance(device, str) else device, checkpoint)
         told = {f.name: getattr(settings, f.name) for f in fields(cls) if f.name not in OWN}
         vae = cls(**told, device=device)
         vae._model, vae._settings = model, settings

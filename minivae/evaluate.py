@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -72,17 +73,20 @@ def batch_size(model: VAE) -> int:
 
 
 def fix_statistics(model: VAE, images: DeviceImages, *, seed: int = 0, limit: int | None = None,
-                   most: int | None = None) -> fixed_point.Passes:
+                   most: int | None = None, between: Callable[[], None] | None = None) -> fixed_point.Passes:
     """Compute the fixed-point statistics of batch norm over `images`, or over `limit` of them drawn at random;
     labels are withheld, as they will be where the statistics are used.
 
     Args:
         seed: of the codes' noise and of which images are drawn.
         most: passes at most, see fixed_point.compute.
+        between: called before every batch; may raise to leave early, and the statistics are then to be computed anew.
     """
 
     def run():
         for start, size in images.ranges(batch_size(model), limit):
+            if between:
+                between()
             noise = Noise(seed, 1, EVALUATE)
             model.cost(*images.batch(start, size, noise, seed=seed, epoch=0), noise)
             yield

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -36,11 +37,40 @@ def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         os.chmod(aside, 0o666 & ~_umask())      # mkstemp makes files that only their owner may read
         os.replace(aside, path)
+        _sync_folder(path.parent)
     except BaseException as error:
         Path(aside).unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise _cannot(path, error) from error
         raise
+
+
+def sweep(folder: str | os.PathLike, suffixes: Iterable[str]) -> None:
+    """Remove what `replacing` left beside files of these kinds where its process was killed, in a folder that no other
+    process writes to.
+
+    Args:
+        suffixes: with their points.
+    """
+    left = re.compile(rf"\..+({'|'.join(map(re.escape, suffixes))})\.[a-z0-9_]{{8}}")     # as tempfile names them
+    for path in list(Path(folder).glob(".*")):
+        if left.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename last through a loss of power, where the system can sync folders; else it does so when it likes."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:         # Windows opens no folders
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):      # of file systems that know no such thing
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def _umask() -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from minivae import fit_batch, kernels
 from minivae.checks import check
 from minivae.data import Dataset
 from minivae.device import Device, announced, out_of_memory
+from minivae.epochs import Listener
 from minivae.errors import UsageError
 from minivae.evaluate import Score
 from minivae.fixed_point import Passes
@@ -102,20 +103,23 @@ def prepare(told: Mapping[str, object], dataset: Dataset, device: str | Device, 
     return trainer
 
 
-def train(trainer: Trainer, progress: bool = True) -> Fitted:
-    """All epochs and the fixed-point statistics after them.
+def train(trainer: Trainer, progress: bool = True, listeners: Sequence[Listener] = ()) -> Fitted:
+    """All epochs that are still to be made, and the fixed-point statistics after them.
 
     Args:
         progress: show a bar and a line an epoch.
+        listeners: who else is told how it goes.
 
     Raises:
         Diverged: the cost became NaN or infinite.
         OutOfMemory: as for prepare, in the middle of the training.
+        Stopped: see Trainer.train.
     """
     settings = trainer.settings
-    with TerminalReport(settings.epochs, trainer.steps * settings.batch_size) if progress else Silence() as report:
+    done = trainer.optimizer.steps // trainer.steps_an_epoch
+    with TerminalReport(settings.epochs, trainer.steps * settings.batch_size, done) if progress else Silence() as report:
         try:
-            seconds = trainer.train(report)
+            seconds = trainer.train(report, *listeners)
             return Fitted(*trainer.finish(), seconds)
         except Exception as error:
             if out_of_memory(error):

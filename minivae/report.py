@@ -10,8 +10,8 @@ from rich.progress import (BarColumn, MofNCompleteColumn, Progress, ProgressColu
                            TimeRemainingColumn)
 from rich.text import Text
 
+from minivae.epochs import Epoch
 from minivae.evaluate import Score
-from minivae.training import Epoch
 
 
 class _Speed(ProgressColumn):
@@ -29,16 +29,17 @@ class TerminalReport:
     Args:
         epochs: how many there will be.
         images: how many images all of them show.
+        done: epochs that are over already.
     """
 
-    def __init__(self, epochs: int, images: int):
-        self.epochs = epochs
+    def __init__(self, epochs: int, images: int, done: int = 0):
+        self.epochs, self._headed = epochs, False
         self.notebook = Console().is_jupyter
         self.console = Console(highlight=False, soft_wrap=True, force_jupyter=False)
         self.bar = Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("cost {task.fields[cost]}"),
                             _Speed(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
                             console=self.console, transient=True, disable=not (self.console.is_terminal or self.notebook))
-        self.task = self.bar.add_task(f"epoch 1/{epochs}", total=images, cost="-")
+        self.task = self.bar.add_task(f"epoch {min(done + 1, epochs)}/{epochs}", total=images, cost="-")
 
     def __enter__(self) -> TerminalReport:
         if self.notebook:
@@ -62,7 +63,8 @@ class TerminalReport:
     def epoch(self, epoch: Epoch) -> None:
         """An epoch is over."""
         width, t = len(str(self.epochs)), epoch.test
-        if epoch.number == 1:
+        if not self._headed:
+            self._headed = True
             self.console.print(f"{'epoch':>{2 * width + 1}}  train cost  test cost = reconstruction + KL   images/s"
                                f"{'' if t is None or t.error is None else '  test error'}")
         test = f"{t.total:9.2f} = {t.reconstruction:14.2f} + {t.kl:<6.2f}" if t else f"{'-':>9}{'':26}"

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
-from typing import Protocol
+from typing import NoReturn
 
 import numpy as np
 
-from minivae import __version__, batches, checkpoint, evaluate
+from minivae import batches, evaluate, state
 from minivae.checks import check
+from minivae.clock import Every, Stopwatch
 from minivae.data import Dataset
 from minivae.device import Device
+from minivae.epochs import Epoch, Listener
 from minivae.errors import MinivaeError
 from minivae.evaluate import Score
 from minivae.fixed_point import Passes
@@ -25,37 +25,24 @@ from minivae.nn import Flat
 from minivae.ops.batch import DeviceImages
 from minivae.ops.reparameterize import TRAIN, Noise
 from minivae.optim import SCHEDULES, Average, make
-from minivae.runs import OPTIMIZER, Run, Settings, build, model_state
+from minivae.runs import Run, Settings, build
+from minivae.runs.fingerprint import fingerprint
+from minivae.runs.journal import Journal
 from minivae.work import blocks
 
 SAMPLED = evaluate.BATCH    # training images for the statistics behind an epoch's test cost: in one batch, whose own moments
 SAMPLED_PASSES = 1          # are its fixed point after a single pass (nearly so in several smaller ones)
-SAVE_EVERY = 20.0           # seconds between checkpoints, at an epoch's end
 LOOK_EVERY = 0.25           # seconds between looks at the cost so far
-TRAINED = "parameters"      # with the optimizer's state: the weights themselves where their average is the model
 
 
 class Diverged(MinivaeError):
-    """The cost became NaN or infinite."""
+    """The cost or a parameter became NaN or infinite."""
 
 
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch gave."""
+class Stopped(MinivaeError):
+    """The training stopped between two steps, as it was asked to."""
 
-    number: int
-    step: int
-    train_cost: float
-    test: Score | None      # None where there are no test images
-    images_per_second: float
-    seconds: float          # since training began
-
-
-class Listener(Protocol):
-    """Who is told how the training goes; see report.py."""
-
-    def progress(self, images: int, cost: float) -> None: ...
-    def epoch(self, epoch: Epoch) -> None: ...
+    exit_code = 130
 
 
 class Trainer:
@@ -68,7 +55,11 @@ class Trainer:
         run: the folder to leave results in; None leaves nothing.
 
     Attributes:
-        saved_epoch: the epoch after which the last checkpoint was saved, counted from 1; 0 before the first.
+        journal: what writes into the run folder; None where nothing is left.
+        stop: asked between two steps whether to stop there, with a checkpoint.
+        history: the epochs that were made since this was built.
+        clock, epoch_clock: seconds of training, and of the epoch, also before it was stopped and went on.
+        fingerprint: of the data set.
         tight: whether what steps and evaluations keep for reuse would not fit into the memory together.
 
     Raises:
@@ -77,7 +68,9 @@ class Trainer:
 
     def __init__(self, settings: Settings, dataset: Dataset, device: Device, run: Run | None = None):
         check(settings, dataset)
-        self.settings, self.dataset, self.device, self.run = settings, dataset, device, run
+        self.settings, self.dataset, self.device = settings, dataset, device
+        self.journal = Journal(run) if run else None
+        self.stop: Callable[[], bool] = lambda: False
         self.classes = 0 if settings.labels is None else classes_of(dataset.train_labels)
         self.model: VAE = build(settings, dataset.image_shape, device, self.classes)
         self.flat = Flat(self.model, device, self.model.dtype)
@@ -94,9 +87,10 @@ class Trainer:
         self.schedule = SCHEDULES[settings.schedule](self.steps, round(settings.warm_up * self.steps_an_epoch))
         self._totals = device.zeros((3,), self.model.dtype)
         self.history: list[Epoch] = []
-        self._saved = -math.inf
-        self.saved_epoch = 0
         self.tight = False
+        self.clock, self.epoch_clock = Stopwatch(), Stopwatch()
+        self.fingerprint = fingerprint(dataset)
+        self._begin_epoch()
 
     def step(self, number: int) -> None:
         """Training step `number`, counted from 0: nothing is copied to the device and nothing read back."""
@@ -121,48 +115,55 @@ class Trainer:
         return Weights(beta, s.free_bits, s.samples if number >= warm_up else 1, s.label_weight, s.label_kl, consistency,
                        s.shift, s.mirror)
 
-    def train(self, listener: Listener) -> float:
-        """All epochs. Returns the seconds that they took.
+    def train(self, *listeners: Listener) -> float:
+        """All steps that are still to be made. Returns the seconds of all, also of those before a restore.
 
         Raises:
             Diverged: the cost became NaN or infinite; the last good checkpoint stays.
+            Stopped: as `stop` asked; a checkpoint was written.
         """
-        began = looked = time.perf_counter()
-        for epoch in range(self.settings.epochs):
-            first = epoch * self.steps_an_epoch
-            started = time.perf_counter()
-            self._begin_score()
-            for number in range(first, first + self.steps_an_epoch):
-                self.step(number)
-                if time.perf_counter() - looked > LOOK_EVERY:
-                    looked = time.perf_counter()
-                    done = number - first + 1
-                    listener.progress((number + 1) * self.settings.batch_size, self._score(done))
-            train_cost = self._score(self.steps_an_epoch)
-            self.schedule.observe(train_cost)
-            rate = self.steps_an_epoch * self.settings.batch_size / (time.perf_counter() - started)
-            with self.evaluated():
-                test = self._sampled_test_cost()
-                if test and not math.isfinite(test.total):
-                    raise self._diverged(first + self.steps_an_epoch - 1)
-                result = Epoch(epoch + 1, first + self.steps_an_epoch, train_cost, test, rate, time.perf_counter() - began)
-                self._record(result)
-            self.history.append(result)
-            listener.epoch(result)
-        return time.perf_counter() - began
+        self.clock.go_on()
+        self.epoch_clock.go_on()
+        look = Every(LOOK_EVERY)
+        for number in range(self.optimizer.steps, self.steps):
+            done = number % self.steps_an_epoch
+            if not done:
+                self._begin_epoch()
+            self.step(number)
+            if look.due():
+                cost = self._score(done + 1)
+                for listener in listeners:
+                    listener.progress((number + 1) * self.settings.batch_size, cost)
+            if done + 1 == self.steps_an_epoch:
+                self._end_epoch(listeners)
+            self._between_steps()
+        return self.clock.read()
 
     def finish(self) -> tuple[Score | None, Passes]:
         """The fixed-point statistics over all training images; returns (test score, passes) and saves. The average of
-        the weights, where there is one, takes their place for good. Without test images there is no score."""
+        the weights, where there is one, takes their place for good. Without test images there is no score.
+
+        Raises:
+            Stopped: as `stop` asked; a checkpoint was written, from which finish() can be called again.
+            MinivaeError: the checkpoint cannot be written.
+        """
+        try:
+            with self.evaluated():
+                passes = evaluate.fix_statistics(self.model, self.train_images, seed=self.settings.seed, between=self._asked)
+                score = self._test_score()
+                if self.journal:
+                    self._check_parameters()
+                    if score:
+                        self.journal.consider(score.total, self.settings.epochs, lambda: state.model_alone(self))
+                    self.journal.save(*self._state(score, finished=True))
+        except _Asked:
+            self._stop()
         if self.average:
             self.average.swap()
-        self.device.release()       # what steps took
-        passes = evaluate.fix_statistics(self.model, self.train_images, seed=self.settings.seed)
-        score = self._test_score()
         self.model.eval()
-        if self.run:
-            self._save(self.settings.epochs, score)
         return score, passes
+
+    # ---- between steps ----
 
     @contextmanager
     def evaluated(self) -> Iterator[None]:
@@ -175,83 +176,127 @@ class Trainer:
         if self.tight:
             self.device.release()
 
+    def state(self) -> tuple[dict[str, np.ndarray], dict]:
+        """(arrays, facts) of the training as it is between two steps, copies on the host: what restore() takes and
+        checkpoint.save writes. The model in it can be used at once: its statistics are those of a sample.
+
+        Raises:
+            Diverged: a parameter or the cost is not finite.
+        """
+        self._score(self._done)
+        self._check_parameters()
+        with self.evaluated():
+            self._sample_statistics()
+            return self._state(None)
+
     def restore(self, arrays: dict[str, np.ndarray], facts: dict) -> int:
         """Go on where a checkpoint of these settings was saved: the next steps are the same, bit for bit.
 
         Args:
-            arrays, facts: see checkpoint.load.
+            arrays, facts: see state() and checkpoint.load.
 
         Returns:
             The number of the next step, counted from 0.
 
         Raises:
-            MinivaeError: it is of another model or optimizer, or of a model alone.
+            MinivaeError: it is of another model, optimizer or data set, or of a model alone.
         """
-        if "optimizer" not in facts:
-            raise MinivaeError("the checkpoint holds a model, but no state of a training: go on from one that a training wrote")
-        own = {k.removeprefix(OPTIMIZER): v for k, v in arrays.items() if k.startswith(OPTIMIZER)}
-        trained = own.pop(TRAINED, None)
-        if (trained is None) != (self.average is None):
-            raise MinivaeError("the checkpoint was saved with another --ema: take the settings that it was saved with")
-        self.model.load_state_dict(model_state(arrays, self.settings.arch))
-        self.optimizer.restore(own, facts["optimizer"])
-        self.schedule.restore(facts["schedule"])
-        if self.average:
-            self.average.values[...] = self.device.from_host(trained)
-            self.average.steps = self.optimizer.steps
-            self.average.swap()
+        state.restore(self, arrays, facts)
+        if self.journal:
+            self.journal.restore(facts)
         return self.optimizer.steps
 
-    def _begin_score(self) -> None:
+    def running_score(self) -> list[float]:
+        """The sums of the epoch's costs so far and the first step that was not finite; waits for the device."""
+        return self.device.to_host(self._totals).tolist()
+
+    def set_running_score(self, score: list[float]) -> None:
+        """Go on from a running_score()."""
+        self._totals[...] = self.device.from_host(np.array(score, self.model.dtype))
+
+    @property
+    def _done(self) -> int:
+        """Steps of the epoch that is under way, or of the one that has just ended."""
+        return (self.optimizer.steps - 1) % self.steps_an_epoch + 1
+
+    def _state(self, test: Score | None, finished: bool = False) -> tuple[dict[str, np.ndarray], dict]:
+        return state.whole(self, test_cost=test and test._asdict(), finished=finished, best=self.journal and self.journal.best)
+
+    def _between_steps(self) -> None:
+        if self.stop():
+            self._stop()
+        if self.journal and self.journal.due(self.optimizer.steps // self.steps_an_epoch):
+            self.journal.try_to_save(*self.state())
+
+    def _asked(self) -> None:
+        if self.stop():
+            raise _Asked
+
+    def _stop(self) -> NoReturn:
+        if self.journal:
+            self.journal.save(*self.state())
+        steps = self.optimizer.steps
+        raise Stopped(f"stopped after step {steps:,} of {self.steps:,} (epoch {-(-steps // self.steps_an_epoch)} of "
+                      f"{self.settings.epochs})")
+
+    # ---- epochs ----
+
+    def _begin_epoch(self) -> None:
         self._totals[...] = 0
         self._totals[2] = -1
+        self.epoch_clock.set(0.0)
+
+    def _end_epoch(self, listeners: Sequence[Listener]) -> None:
+        train_cost = self._score(self.steps_an_epoch)
+        self.schedule.observe(train_cost)
+        rate = self.steps_an_epoch * self.settings.batch_size / max(self.epoch_clock.read(), 1e-9)
+        steps = self.optimizer.steps
+        with self.evaluated():
+            test = None
+            if self.test_images.count:
+                self._sample_statistics()
+                test = self._test_score()
+                if not math.isfinite(test.total):
+                    raise self._diverged(steps - 1)
+            result = Epoch(steps // self.steps_an_epoch, steps, train_cost, test, rate, self.clock.read())
+            if self.journal:
+                self.journal.epoch(result.row(), test.total if test else train_cost, self._best)
+        self.history.append(result)
+        for listener in listeners:
+            listener.epoch(result)
+
+    def _best(self) -> tuple[dict[str, np.ndarray], dict]:
+        if not self.test_images.count:
+            self._sample_statistics()       # which the test cost would have left
+        return state.model_alone(self)
 
     def _score(self, steps: int) -> float:
         """The mean cost of the epoch's first `steps` steps; waits for the device."""
-        reconstruction, kl, bad = self.device.to_host(self._totals).tolist()
+        reconstruction, kl, bad = self.running_score()
         if bad >= 0:
             raise self._diverged(int(bad))
         return (reconstruction + kl) / steps
 
-    def _sampled_test_cost(self) -> Score | None:
-        if not self.test_images.count:
-            return None
-        evaluate.fix_statistics(self.model, self.train_images, seed=self.settings.seed, limit=SAMPLED,
-                                most=SAMPLED_PASSES)
-        return self._test_score()
+    def _sample_statistics(self) -> None:
+        evaluate.fix_statistics(self.model, self.train_images, seed=self.settings.seed, limit=SAMPLED, most=SAMPLED_PASSES)
 
     def _test_score(self) -> Score | None:
         if not self.test_images.count:
             return None
         return evaluate.score(self.model, self.test_images, self.settings.seed, self.test_labels)
 
+    def _check_parameters(self) -> None:
+        if not np.isfinite(self.device.to_host(self.flat.values)).all():
+            raise self._diverged(self.optimizer.steps - 1)
+
     def _diverged(self, step: int) -> Diverged:
         rate = self.settings.learning_rate
         kept = "no checkpoint had been written yet"
-        if self.run and self.run.checkpoint.exists():
-            kept = f"the last good checkpoint stays in {self.run.checkpoint}"
+        if self.journal and self.journal.saved_step:
+            kept = f"the last good checkpoint stays in {self.journal.run.checkpoint}"
         return Diverged(f"the cost was not finite at step {step + 1} (epoch {step // self.steps_an_epoch + 1}): a learning "
                         f"rate of {rate:g} is probably too large, try --learning-rate {rate / 10:g}; {kept}")
 
-    def _record(self, epoch: Epoch) -> None:
-        if self.run is None:
-            return
-        total, reconstruction, kl, error = epoch.test or ("", "", "", None)
-        more = {} if error is None else {"test_error": error}
-        self.run.append_metrics(epoch=epoch.number, step=epoch.step, train_cost=epoch.train_cost, test_cost=total,
-                                test_reconstruction=reconstruction, test_kl=kl,
-                                images_per_second=epoch.images_per_second, seconds=epoch.seconds, **more)
-        if epoch.seconds - self._saved > SAVE_EVERY:
-            self._saved = epoch.seconds
-            self._save(epoch.number, epoch.test)
 
-    def _save(self, epoch: int, test: Score | None) -> None:
-        """To be called where the model has the parameters that are kept; see evaluated()."""
-        state = {**self.optimizer.state, **({TRAINED: self.average.values} if self.average else {})}
-        arrays = {**self.model.state_dict(), **{f"{OPTIMIZER}{k}": v for k, v in state.items()}}
-        facts = {"minivae": __version__, "settings": asdict(self.settings), "image_shape": self.dataset.image_shape,
-                 "classes": self.classes,
-                 "epoch": epoch, "step": self.optimizer.steps, "optimizer": self.optimizer.facts(),
-                 "schedule": self.schedule.facts(), "test_cost": test and test._asdict()}
-        checkpoint.save(self.run.checkpoint, {k: self.device.to_host(v) for k, v in arrays.items()}, facts)
-        self.saved_epoch = epoch
+class _Asked(Exception):
+    """Raised where finish() is asked to stop, to leave its loops."""

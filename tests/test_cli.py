@@ -31,7 +31,8 @@ def test_train(run):
     assert total == pytest.approx(reconstruction + kl, abs=0.011)
     pictures = {name: Image.open(folder / "runs/digits-ff-1" / f"{name}.png") for name in ("source", "reconstructions", "samples")}
     assert all(np.asarray(p).std() > 20 for p in pictures.values())
-    assert (folder / "runs/digits-ff-1/checkpoint.safetensors").exists()
+    assert {path.name for path in (folder / "runs/digits-ff-1/checkpoints").iterdir()} == {"step-00000040.safetensors",
+                                                                                         "best.safetensors"}
 
 
 def test_sample_and_reconstruct_make_the_same_pictures_again(run):
@@ -100,7 +101,7 @@ def test_pictures_go_where_pictures_belong(run, tmp_path):
     """Neither a device nor a checkpoint is overwritten; a link is followed."""
     folder, _ = run
     path = folder / "runs/digits-ff-1"
-    for out, words in ((path / "checkpoint.safetensors", "ends in .png"), ("/dev/null", "ends in .png"), ("x.jpg", "ends in .png")):
+    for out, words in ((path / "checkpoints/best.safetensors", "ends in .png"), ("/dev/null", "ends in .png"), ("x.jpg", "ends in .png")):
         code, _, err = minivae("sample", path, "--count", 1, "--out", out, "--device", "cpu", cwd=tmp_path)
         assert code == 2 and words in err and len(err.splitlines()) == 1
     os.mkfifo(tmp_path / "pipe.png")
@@ -133,9 +134,10 @@ def test_a_corrupt_checkpoint(run, tmp_path):
     folder, _ = run
     copy = tmp_path / "copy"
     shutil.copytree(folder / "runs/digits-ff-1", copy)
-    content = bytearray((copy / "checkpoint.safetensors").read_bytes())
+    path = copy / "checkpoints/step-00000040.safetensors"
+    content = bytearray(path.read_bytes())
     content[-5] ^= 1
-    (copy / "checkpoint.safetensors").write_bytes(content)
+    path.write_bytes(content)
     code, _, err = minivae("sample", copy, "--device", "cpu", cwd=tmp_path)
     assert code == 1 and "checksum" in err and "Traceback" not in err
 

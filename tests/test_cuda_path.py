@@ -82,7 +82,7 @@ def test_each_step_is_the_cpus(simt, cpu, images, arch, likelihood):
     for number in range(STEPS):
         results = []
         for trainer in trainers:
-            trainer._begin_score()
+            trainer._begin_epoch()
             before = trainer.device.to_host(trainer.flat.values)
             trainer.step(number)
             values = trainer.device.to_host(trainer.flat.values)

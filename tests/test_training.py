@@ -47,8 +47,10 @@ def test_a_run_learns_and_leaves_everything(device, digits, tmp_path):
     drawing.all_of(run, trainer.model, digits, settings.seed)
     assert epochs[-1].train_cost < 0.6 * epochs[0].train_cost and score.total < epochs[0].test.total
     assert score.total == pytest.approx(score.reconstruction + score.kl) and passes.count >= 2
-    names = {path.name for path in run.folder.iterdir()}
-    assert names == {"settings.toml", "metrics.csv", "checkpoint.safetensors", "source.png", "reconstructions.png", "samples.png"}
+    run.release()
+    names = {path.relative_to(run.folder).as_posix() for path in run.folder.rglob("*")}
+    assert names == {"settings.toml", "metrics.csv", "source.png", "reconstructions.png", "samples.png", "checkpoints",
+                     "checkpoints/step-00000008.safetensors", "checkpoints/step-00000064.safetensors", "checkpoints/best.safetensors"}
     with run.metrics.open() as file:
         rows = list(csv.DictReader(file))
     assert [int(row["epoch"]) for row in rows] == list(range(1, 9))
@@ -139,20 +141,18 @@ def test_goes_on_where_it_was_saved(device, digits, tmp_path, other):
     """A training that is restored from the first epoch's checkpoint makes the second as the one that was not stopped:
     the same parameters, state, average and test cost, bit for bit."""
     settings, saved = Settings(**{**SMALL, **other}), []
-    run = Run.create(settings, tmp_path / "run")
-    trainer = Trainer(settings, digits, device, run)
+    trainer = Trainer(settings, digits, device)
     for epoch in range(2):
-        trainer._begin_score()
+        trainer._begin_epoch()
         for number in range(8 * epoch, 8 * epoch + 8):
             trainer.step(number)
         trainer.schedule.observe(trainer._score(8))
         if epoch == 0:
-            with trainer.evaluated():
-                trainer._save(1, trainer._sampled_test_cost())
-            saved = checkpoint.load(run.checkpoint)
+            checkpoint.save(tmp_path / "saved.safetensors", *trainer.state())
+            saved = checkpoint.load(tmp_path / "saved.safetensors")
     again = Trainer(settings, digits, device)
     assert again.restore(*saved) == 8
-    again._begin_score()
+    again._begin_epoch()
     for number in range(8, 16):
         again.step(number)
     again.schedule.observe(again._score(8))

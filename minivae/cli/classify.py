@@ -6,15 +6,16 @@ from contextlib import nullcontext
 
 import click
 
-from minivae.cli.options import Name, device_option
+from minivae.cli.options import Name, checkpoint_option, device_option
 
 
 @click.command()
 @click.argument("run", type=Name())
 @click.argument("images", nargs=-1, required=True, type=Name())
 @click.option("--json", "file", type=Name(), metavar="FILE", help="Leave the probabilities of all classes there.")
+@checkpoint_option
 @device_option
-def classify(run: str, images: tuple[str, ...], file: str | None, device: str) -> None:
+def classify(run: str, images: tuple[str, ...], file: str | None, which: str, device: str) -> None:
     """Tell the classes of images by the model of RUN.
 
     RUN was trained with --labels. IMAGES are pictures (PNG and the like) of the size that the model takes, grey values as
@@ -32,7 +33,7 @@ def classify(run: str, images: tuple[str, ...], file: str | None, device: str) -
     from minivae.files import replacing
     from minivae.images import read
 
-    trained = VAE.load(run, device)
+    trained = VAE.load(run, device, which)
     if not trained.model.classes:
         raise UsageError(f"the model of {run} knows of no classes, since it was trained without --labels: take another run")
     names, found = read(images, trained.model.image_shape)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import warnings
 from importlib import import_module
 from typing import NoReturn
 
 import click
 
 from minivae import __version__
-from minivae.errors import MinivaeError
+from minivae.errors import MinivaeError, MinivaeWarning
 
 # Every command: the module of minivae.cli that has it, and the first line of its help. A command's module is loaded when
 # the command is used, so that what the others need costs it nothing.
 COMMANDS = {
     "train": ("train", "Train a VAE."),
+    "runs": ("runs", "List the runs in a folder, with their figures."),
     "sample": ("pictures", "Draw samples from the model of RUN, a folder that training wrote."),
     "reconstruct": ("pictures", "Draw test images over their reconstructions by the model of RUN."),
     "eval": ("evaluate", "Measure the model of RUN, a folder that training wrote."),
@@ -29,6 +31,7 @@ COMMANDS = {
 }
 
 
+STOPPED = (129, 130, 143)   # exit codes of what SIGHUP, SIGINT (Ctrl-C) and SIGTERM have ended
 SIZES = ("--batch-size", "--hidden", "--channels", "--code", "--count")      # options that memory goes by
 
 
@@ -74,6 +77,8 @@ def cli(ctx: click.Context) -> None:
 
 def main() -> None:
     """The entry point: errors that the user can mend are one line, without a trace; what is kept of the work is another."""
+    warnings.simplefilter("always", MinivaeWarning)
+    warnings.showwarning = _show
     try:
         code = cli(prog_name="minivae", standalone_mode=False)
     except MinivaeError as error:
@@ -85,7 +90,7 @@ def main() -> None:
         sys.stdout = None           # or Python would try to flush it once more, and complain
         _stop(f"{error.strerror or error} ({error.filename or 'the output'}): choose another place", error, 1)
     except (click.Abort, KeyboardInterrupt) as error:
-        _stop("stopped", error.__cause__ or error, 130)
+        _stop("stopped", error.__cause__ or error, getattr(error.__cause__ or error, "exit_code", 130))
     except Exception as error:      # CUDA's own errors come at any launch, product or copy; ours would be bugs
         from minivae.device import gpu_failure
 
@@ -97,11 +102,18 @@ def main() -> None:
         sys.exit(code)
 
 
+def _show(message, category, filename, lineno, file=None, line=None) -> None:
+    """Print a warning: ours as a line, others as Python does."""
+    text = f"minivae: {message}\n" if issubclass(category, MinivaeWarning) else warnings.formatwarning(
+        message, category, filename, lineno, line)
+    (file or sys.stderr).write(text)
+
+
 def _stop(words: str, error: BaseException, code: int) -> NoReturn:
     """Say what went wrong and what the error's notes say, and leave."""
     for line in (words, *getattr(error, "__notes__", ())):
         click.echo(f"minivae: {line}", err=True)
-    if code == 130 and any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+    if code in STOPPED and any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
         if sys.stdout:
             sys.stdout.flush()
         os._exit(code)      # Python would wait for threads that cannot be stopped within a compiler

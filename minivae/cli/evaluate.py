@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from minivae.cli.options import Name, device_option, images_for, printed
+from minivae.cli.options import Name, checkpoint_option, device_option, images_for, printed
 
 SAMPLES = 100       # an image, where nothing is said
 
@@ -19,9 +19,10 @@ SAMPLES = 100       # an image, where nothing is said
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="The first N images only.")
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Same seed, same numbers.")
 @click.option("--json", "file", type=Name(), metavar="FILE", help="Leave all numbers there.  [default: RUN/eval.json]")
+@checkpoint_option
 @device_option
 def eval(run: str, importance: int | None, data: str | None, split: str, limit: int | None, seed: int, file: str | None,
-         device: str) -> None:
+         which: str, device: str) -> None:
     """Measure the model of RUN, a folder that training wrote.
 
     The evidence lower bound and its parts, the importance-sampled negative log-likelihood, the reconstruction error and
@@ -50,7 +51,7 @@ def eval(run: str, importance: int | None, data: str | None, split: str, limit: 
     with replacing(file if file is not None else trained.evaluation) as out:
         where = announced(device, click.echo)
         kernels.prepare(where)
-        model, settings = trained.load(where)
+        model, settings = trained.load(where, which)
         name = data or settings.data
         dataset = images_for(model, run, name)
         if importance and model.classes:
@@ -64,7 +65,7 @@ def eval(run: str, importance: int | None, data: str | None, split: str, limit: 
         console = Console(highlight=False)
         with eval_report.progress(console, len(chosen) * samples) as progress:
             numbers = measure(Subject(model, images, samples, seed, labels=labels, progress=progress))
-        report = {"minivae": __version__, "run": str(trained.folder), "device": where.describe(), "data": name, "split": split,
+        report = {"minivae": __version__, "run": str(trained.folder), "checkpoint": which, "device": where.describe(), "data": name, "split": split,
                   "likelihood": settings.likelihood, "binarize": settings.binarize, **numbers}
         printed(eval_report.show, report)
         out.write(json.dumps(report, indent=1, allow_nan=False).encode())

@@ -26,6 +26,11 @@ device_option = click.option("--device", default="auto", show_default=True, meta
                              help="Where to compute; auto takes a working GPU, else the CPU.")
 
 
+checkpoint_option = click.option("--checkpoint", "which", default="last", show_default=True, metavar="last|best|STEP",
+                                 help="Which of the run's checkpoints: the newest, that of the epoch with the lowest test "
+                                 "cost, or the one after so many steps.")
+
+
 def images_for(model, run: str, name: str):
     """The data set of that name, whose images the model of a run can take.
 

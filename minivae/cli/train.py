@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULES, SEMI, Name, Sizes, device_option
 
@@ -71,10 +73,22 @@ from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULE
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same run; of the labels' choice, too.")
 @device_option
 @click.option("--out", type=Name(), metavar="FOLDER", help="The run folder.  [default: runs/<data>-<arch>-<number>]")
-def train(device: str, out: str | None, fit_batch: bool, **options) -> None:
+@click.option("--config", type=Name(), metavar="FILE", help="Settings as TOML, such as the settings.toml of a run, which this "
+              "repeats exactly; options that are given win.")
+@click.option("--resume", type=Name(), metavar="RUN", help="Go on with a run where it stopped, as if it never had; only --epochs "
+              "and --device can change.")
+@click.option("--save-every", type=click.FloatRange(0), default=60.0, show_default=True, metavar="SECONDS",
+              help="How often a checkpoint is written.")
+@click.option("--keep", type=click.IntRange(1), default=2, show_default=True, metavar="COUNT",
+              help="How many checkpoints are kept beside that of the best epoch.")
+@click.option("--tensorboard", is_flag=True, help="Also leave the metrics as event files, in RUN/events.")
+@click.pass_context
+def train(context: click.Context, device: str, out: str | None, config: str | None, resume: str | None, save_every: float,
+          keep: int, tensorboard: bool, fit_batch: bool, **options) -> None:
     """Train a VAE.
 
-    Leaves a run folder with the checkpoint, the settings, the metrics of every epoch and pictures.
+    Leaves a run folder with the checkpoints, the settings, the metrics of every epoch and pictures. Ctrl-C finishes the step
+    and writes a checkpoint, from which --resume goes on; docs/runs.md says more.
 
     \b
     Examples:
@@ -82,25 +96,119 @@ def train(device: str, out: str | None, fit_batch: bool, **options) -> None:
       minivae train --arch ff --data fashion-mnist --epochs 20 --device cuda
       minivae train --labels 100 --semi m2
       minivae train --hidden 300,300 --code 40 --likelihood bernoulli --binarize
+      minivae train --resume runs/digits-ff-1
+      minivae train --config runs/digits-ff-1/settings.toml --seed 1
     """
-    from minivae import data, drawing, fitting
-    from minivae.report import last_line
-    from minivae.runs import Run
+    from minivae import events
+    from minivae.errors import UsageError
+    from minivae.runs import Run, settings
+    from minivae.runs.journal import Journal
+    from minivae.stopping import Signals
 
-    dataset = data.load(options["data"])
-    if Path(options["data"]).is_dir() and options["data"] not in data.NAMES:
-        options["data"] = str(Path(options["data"]).resolve())      # the run can then be used from anywhere
-    trainer = fitting.prepare(options, dataset, device, say=click.echo, smaller_batch=fit_batch)
-    trainer.run = run = Run.create(trainer.settings, out)
+    given = {name: value for name, value in options.items()
+             if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    if resume and (out or config or fit_batch):
+        raise UsageError(f"--resume goes on in {resume} with the settings there: leave out "
+                         f"{'--out' if out else '--config' if config else '--fit-batch'}")
+    if tensorboard:
+        events.require()
+    with Signals() as signals:
+        if resume:
+            trainer = _prepared_to_go_on(Journal(Run(resume), save_every, keep), given, device)
+        else:
+            told = {**options, **(settings.read(config) if config else {}), **given}
+            trainer = _prepared(told, out, device, fit_batch, lambda run: Journal(run, save_every, keep))
+        if trainer:
+            run = trainer.journal.run
+            _train(trainer, signals, [events.Events(run)] if tensorboard or run.events.is_dir() else [])
+
+
+def _prepared(told: dict, out: str | None, device: str, fit_batch: bool, journal_of):
+    """The trainer of a new run, in a folder of its own."""
+    from minivae import data, fitting
+    from minivae.runs import Run, versions
+
+    dataset = data.load(told["data"])
+    if Path(told["data"]).is_dir() and told["data"] not in data.NAMES:
+        told["data"] = str(Path(told["data"]).resolve())      # the run can then be used from anywhere
+    trainer = fitting.prepare(told, dataset, device, say=click.echo, smaller_batch=fit_batch)
+    trainer.journal = journal_of(run := Run.create(trainer.settings, out))
+    versions.add(run.versions, versions.versions(trainer.device, 0))
     click.echo(f"{fitting.describe(trainer)}; into {run.folder}")
+    return trainer
+
+
+def _prepared_to_go_on(journal, given: dict, device: str):
+    """The trainer of a run that goes on; None where it is finished, which is said."""
+    from dataclasses import asdict
+
+    from minivae import data, drawing, fitting, resuming
+    from minivae.device import announced
+    from minivae.errors import UsageError
+    from minivae.fit_batch import OutOfMemory
+    from minivae.runs import versions
+
+    run = journal.run
+    settings = resuming.settings_of(run, given)
+    run.lock()
+    saved = run.state() if run.checkpoints.all() else None
+    finished = saved and resuming.is_finished(saved, settings)
+    if finished:
+        click.echo(f"{run.folder} is finished: {settings.epochs} of {settings.epochs} epochs; take a larger --epochs for more")
+        if drawing.are_there(run):
+            return None
+    if settings.data == data.ARRAYS:
+        raise UsageError(f"the run in {run.folder} was trained on arrays, from Python: it cannot go on here")
+    dataset = data.load(settings.data)
+    if finished:
+        drawing.all_of(run, run.load(announced(device, click.echo))[0], dataset, settings.seed)
+        click.echo(f"pictures in {run.folder}")
+        return None
     try:
-        fitted = fitting.train(trainer)
-        drawing.all_of(run, trainer.model, dataset, trainer.settings.seed)
-    except BaseException as error:
-        if run.discard_unless_saved():
-            error.add_note(f"{run.folder} keeps the model after {trainer.saved_epoch} of {trainer.settings.epochs} epochs: "
-                           f"`minivae sample {run.folder}` and `minivae reconstruct {run.folder}` draw with it")
+        trainer = fitting.prepare(asdict(settings), dataset, device, say=click.echo)
+    except OutOfMemory as error:
+        error.add_note("a run that goes on keeps its batch size: end what else uses the memory, or train anew with another")
         raise
+    trainer.journal = journal
+    resuming.go_on(trainer, saved)
+    run.write(settings)
+    step = trainer.optimizer.steps
+    if changed := versions.add(run.versions, versions.versions(trainer.device, step)):
+        click.echo(f"the run was begun with another version of {', '.join(changed)} (see {run.versions}): it goes on, but the bits "
+                   "can be others")
+    click.echo(f"{fitting.describe(trainer)}; goes on in {run.folder} after step {step:,} of {trainer.steps:,}")
+    return trainer
+
+
+def _train(trainer, signals, listeners) -> None:
+    """Train to the end, and draw; what stops it says what is kept and how to go on."""
+    from minivae import drawing, fitting
+    from minivae.report import last_line
+    from minivae.stopping import exit_code
+    from minivae.training import Stopped
+
+    run = trainer.journal.run
+    trainer.stop = signals.asked
+    try:
+        with signals.held():
+            fitted = fitting.train(trainer, listeners=listeners)
+        drawing.all_of(run, trainer.model, trainer.dataset, trainer.settings.seed)
+    except BaseException as error:
+        if isinstance(error, Stopped):
+            error.exit_code = exit_code(signals.number)
+        if run.discard_unless_saved():
+            error.add_note(_kept(trainer))
+        raise
+    finally:
+        run.release()
     click.echo(f"fixed-point statistics after {fitted.passes.count} passes over the training images; "
                f"pictures and checkpoint in {run.folder}")
     click.echo(last_line(fitted.score, fitted.seconds))
+
+
+def _kept(trainer) -> str:
+    """What a training that stopped has left, and what can be done with it."""
+    settings, name = trainer.settings, shlex.quote(str(trainer.journal.run.folder))
+    epochs = round(trainer.journal.saved_step / trainer.steps_an_epoch, 2)
+    return (f"{name} keeps the model after {epochs:g} of {settings.epochs} epochs: `minivae sample {name}` and "
+            f"`minivae reconstruct {name}` draw with it, `minivae train --resume {name}` goes on")
