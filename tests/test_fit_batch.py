@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,10 +11,11 @@ import strict_cupy
 from command_line import ROOT
 from data_sets import some_digits
 
-from minivae import VAE, data, fit_batch, fitting
+from minivae import VAE, data, evaluate, fit_batch, fitting
 from minivae.fit_batch import OutOfMemory, largest, plan, rounded
 from minivae.report import Silence
 from minivae.runs import Settings
+from minivae.snapshot import Snapshot
 from minivae.training import Trainer
 
 SMALL = {"hidden": (24, 12), "code": 6, "epochs": 2, "batch_size": 16}
@@ -73,9 +73,9 @@ def test_rounded(size):
 
 @pytest.mark.parametrize("more", [{}, {"ema": 0.9, "schedule": "plateau", "optimizer": "nadam"}, {"labels": 20},
                                   {"labels": 20, "semi": "m2"}, {"kl_warm_up": 1.0, "samples": 3}], ids=str)
-def test_measuring_changes_nothing(device, tiny, more):
+def test_measuring_changes_nothing(fast_device, tiny, more):
     """A training after it makes the bits of one without: parameters, optimizer's state, costs, statistics."""
-    trained = []
+    trained, device = [], fast_device
     for measured in (False, True):
         trainer = Trainer(Settings(**{**SMALL, **more, "epochs": 1}), tiny, device)
         if measured:
@@ -93,6 +93,13 @@ def test_measuring_changes_nothing(device, tiny, more):
 
 
 @pytest.fixture
+def few_at_once(monkeypatch):
+    """Evaluations of eight images at a time, which take less than the steps here."""
+    monkeypatch.setattr(evaluate, "BATCH", 8)
+    monkeypatch.setattr(evaluate, "FEWEST", 1)
+
+
+@pytest.fixture
 def room(simt):
     """Leaves so many bytes of the stand-in's memory, beside what is held, until the test ends."""
     pool = strict_cupy.get_default_memory_pool()
@@ -106,79 +113,74 @@ def room(simt):
     pool.set_limit()
 
 
-def _bytes_to_build(settings, tiny, device):
-    device.release()
-    held = device.bytes_held
-    trainer = Trainer(settings, tiny, device)
-    built, found = device.bytes_held - held, plan(trainer)
-    return built, found
+WIDE = {**SMALL, "hidden": (8,), "code": 2, "batch_size": 64}      # a step of all images takes more than the model
 
 
-def test_it_fits_where_it_is_tight(simt, room, tiny):
+@pytest.fixture
+def measured(simt, few_at_once, tiny):
+    """(bytes to build a trainer with WIDE and a copy of its state, the plan for it), where there is room for all."""
+    simt.release()
+    held = simt.bytes_held
+    trainer = Trainer(Settings(**WIDE), tiny, simt)
+    copies = Snapshot(trainer.model, trainer.flat, trainer.optimizer, trainer.schedule, trainer.average)
+    built = simt.bytes_held - held
+    del copies
+    return built, plan(trainer)
+
+
+def test_it_fits_where_it_is_tight(simt, measured, room, tiny):
     """A GPU with memory for a part of the batch: the size that is found trains to the end, in that memory, as one that was
     asked for."""
-    settings = Settings(**{**SMALL, "batch_size": 64})
-    built, found = _bytes_to_build(settings, tiny, simt)
-    room(int(built + 0.6 * found.batch.bytes / fit_batch.SHARE))
-    told = {name: getattr(settings, name) for name in SMALL}
-    with pytest.raises(OutOfMemory, match="a step of 64 images does not fit the .* take --batch-size (16|20|22|24|26|28|30), or --fit-batch"):
-        fitting.prepare(told, tiny, simt, _say_nothing)
+    built, found = measured
+    room(int(built + 0.7 * found.batch.bytes / fit_batch.SHARE))
+    with pytest.raises(OutOfMemory, match=r"a step of 64 images does not fit the .* take --batch-size \d\d, or --fit-batch"):
+        fitting.prepare(WIDE, tiny, simt, _say_nothing)
     said = []
-    trainer = fitting.prepare(told, tiny, simt, said.append, smaller_batch=True)
+    trainer = fitting.prepare(WIDE, tiny, simt, said.append, smaller_batch=True)
     size = trainer.settings.batch_size
-    assert said[1] == f"a step of 64 images does not fit the memory: {size} a step" and 16 <= size < 40
-    assert trainer.settings == replace(settings, data="tiny", batch_size=size, learning_rate=3e-3, kl_warm_up=2 / 6)
+    assert said[1] == f"a step of 64 images does not fit the memory: {size} a step" and 20 <= size < 50
     fitted = fitting.train(trainer, progress=False)
     strict_cupy.get_default_memory_pool().set_limit()
-    again = fitting.prepare({**told, "batch_size": size}, tiny, simt, _say_nothing)
-    assert fitting.train(again, progress=False).score == fitted.score
+    again = fitting.prepare({**WIDE, "batch_size": size}, tiny, simt, _say_nothing)
+    assert again.settings == trainer.settings and fitting.train(again, progress=False).score == fitted.score
 
 
-def test_nothing_fits(simt, room, tiny):
+def test_nothing_fits():
     """Neither two images a step nor an evaluation: other sizes are named."""
-    settings = Settings(**SMALL)
-    built, found = _bytes_to_build(settings, tiny, simt)
-    trainer = Trainer(settings, tiny, simt)
-    room(int(0.5 * found.evaluated.bytes) + 100_000)
-    short = plan(trainer)
-    with pytest.raises(OutOfMemory, match="(an evaluation of 64 images at a time|not even 2 images a step).*smaller --hidden"):
-        short._replace(evaluated=short.evaluated._replace(images=3)).batch_size(take=True)
-    with pytest.raises(OutOfMemory, match="not even 2 images a step fit .* smaller --hidden"):
-        short._replace(at_once=short.evaluated.images, batch=fit_batch.Fit(0, 0.0)).batch_size(take=True)
+    enough = fit_batch.Plan(1e9, 100, fit_batch.Fit(100, 1e6), 250, fit_batch.Fit(250, 1e6))
+    assert enough.batch_size(take=False) == 100 and not enough.tight
+    for words, short in (("an evaluation of 250 images at a time does not fit the 1.0 GB", {"evaluated": fit_batch.Fit(60, 1e9)}),
+                         ("not even 2 images a step fit the 1.0 GB", {"batch": fit_batch.Fit(0, 0.0)})):
+        with pytest.raises(OutOfMemory, match=f"{words} .*: take a smaller --hidden"):
+            enough._replace(**short).batch_size(take=True)
 
 
-def test_memory_that_runs_out_in_the_middle(simt, room, tiny, monkeypatch):
+def test_memory_that_runs_out_in_the_middle(simt, measured, room, tiny, monkeypatch):
     """Somebody else takes it: the size that fits what is left is named; where there is enough again, that is said."""
-    trainer, real = Trainer(Settings(**{**SMALL, "batch_size": 64}), tiny, simt), Trainer.step
-    found = plan(trainer)
-    left = int(0.5 * found.batch.bytes / fit_batch.SHARE)
+    (_, found), real = measured, Trainer.step
+    trainer = Trainer(Settings(**WIDE), tiny, simt)
     copies = sum(a.nbytes for a in (trainer.flat.values, *trainer.optimizer.state.values()))
+    trouble = [lambda: room(copies + int(0.5 * found.batch.bytes))]
 
     def step(self, number):
-        if number == 1 and not limited:
-            limited.append(True)
-            room(left + copies + 4096)
+        if number == 0 and trouble:
+            trouble.pop()()
         real(self, number)
 
-    limited = []
     monkeypatch.setattr(Trainer, "step", step)
     with pytest.raises(OutOfMemory, match=r"out of memory \(Out of memory allocating .* take --batch-size \d+, or --fit-batch"):
         fitting.train(trainer, progress=False)
     strict_cupy.get_default_memory_pool().set_limit()
 
-    def fails(self, number):
-        if number == 1 and not failed:
-            failed.append(True)
-            raise MemoryError
-        real(self, number)
+    def fails():
+        raise MemoryError
 
-    failed = []
-    monkeypatch.setattr(Trainer, "step", fails)
+    trouble.append(fails)
     with pytest.raises(OutOfMemory, match=r"out of memory \(no more\), though now there is enough: .* start again"):
-        fitting.train(Trainer(Settings(**SMALL), tiny, simt), progress=False)
+        fitting.train(trainer, progress=False)
 
 
-def test_from_python(cpu, tiny, monkeypatch):
+def test_from_python(cpu, few_at_once, tiny, monkeypatch):
     """The error names the argument; with it, the size is taken, and kept with what is saved."""
     monkeypatch.setattr(type(cpu), "bytes_free", property(lambda self: 40_000 / fit_batch.SHARE))
     vae = VAE(hidden=(24, 12), code=6, epochs=1, batch_size=64, device="cpu")
@@ -201,10 +203,10 @@ cli.main()
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit of a process's memory is Linux's")
 def test_in_the_memory_of_a_real_process(tmp_path):
-    """200 MB on a CPU, and a step that takes 440: one line names a size, --fit-batch trains with it, and the run's settings
+    """100 MB on a CPU, and a step that takes more: one line names a size, --fit-batch trains with it, and the run's settings
     have it."""
     def train(*more):
-        return subprocess.run([sys.executable, "-c", PROGRAM.format(room=200_000_000), "train", "--hidden", "1024,512", "--code",
+        return subprocess.run([sys.executable, "-c", PROGRAM.format(room=100_000_000), "train", "--hidden", "512", "--code",
                                "16", "--batch-size", "4000", "--epochs", "1", "--device", "cpu", "--out", "run", *more],
                               cwd=tmp_path, capture_output=True, text=True, timeout=120,
                               env={**os.environ, "PYTHONPATH": str(ROOT)})
