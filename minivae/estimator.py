@@ -17,7 +17,7 @@ from minivae.epochs import Epoch
 from minivae.errors import MinivaeError, UsageError
 from minivae.evaluate import Score
 from minivae.ops.reparameterize import SAMPLE, Noise, standard_normal
-from minivae.report import last_line
+from minivae.report import in_use, last_line
 from minivae.runs import Run, Settings, checked
 
 OWN = ("device", "image_shape", "fit_batch")     # arguments that are no settings of a training
@@ -127,6 +127,7 @@ class VAE:
                                       smaller_batch=self.fit_batch)
             say(fitting.describe(trainer))
             fitted = fitting.train(trainer, progress)
+            say(in_use(fitted.active, trainer.settings.code))
             say(last_line(fitted.score, fitted.seconds))
         self._model, self._settings, self.history = trainer.model, trainer.settings, trainer.history
         return self

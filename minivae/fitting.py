@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from minivae import fit_batch, kernels
 from minivae.checks import check
+from minivae.collapse import active_units
 from minivae.data import Dataset
 from minivae.device import Device, announced, out_of_memory
 from minivae.epochs import Listener
@@ -39,11 +40,13 @@ class Fitted(NamedTuple):
         score: the mean cost of the test images; None where there are none.
         passes: over the training images, for the fixed-point statistics.
         seconds: of training.
+        active: how many numbers of the code differ from image to image, see collapse.active_units.
     """
 
     score: Score | None
     passes: Passes
     seconds: float
+    active: int
 
 
 def settings_for(told: Mapping[str, object], count: int) -> Settings:
@@ -120,7 +123,8 @@ def train(trainer: Trainer, progress: bool = True, listeners: Sequence[Listener]
     with TerminalReport(settings.epochs, trainer.steps * settings.batch_size, done) if progress else Silence() as report:
         try:
             seconds = trainer.train(report, *listeners)
-            return Fitted(*trainer.finish(), seconds)
+            score, passes = trainer.finish()
+            return Fitted(score, passes, seconds, active_units(trainer.model, trainer.train_images, settings.seed))
         except Exception as error:
             if out_of_memory(error):
                 raise fit_batch.ran_out(trainer, error) from None

@@ -14,7 +14,7 @@ import numpy as np
 
 from minivae import evaluate, importance
 from minivae.errors import MinivaeError, UsageError
-from minivae.latent import ACTIVE
+from minivae.latent import is_active
 from minivae.models import VAE
 from minivae.ops.batch import DeviceImages
 from minivae.ops.batch_norm import merge_moments
@@ -98,7 +98,7 @@ def reconstruction(subject: Subject) -> dict:
 
 
 def active_units(subject: Subject) -> dict:
-    """How many numbers of the code are in use: the variance of E[z | x] over the images is above ACTIVE."""
+    """How many numbers of the code are in use: the variance of E[z | x] over the images is above latent.ACTIVE."""
     model, device, seen = subject.model, subject.model.device, 0
     model.eval()
     moments = device.zeros((2, 2 * model.code), model.dtype)
@@ -107,7 +107,7 @@ def active_units(subject: Subject) -> dict:
             merge_moments(moments, seen, model.encode(x).data)
             seen += len(x)
     variance = device.to_host(moments)[1, :model.code]
-    return {"active_units": int((variance > ACTIVE).sum()), "code": model.code}
+    return {"active_units": int(is_active(variance).sum()), "code": model.code}
 
 
 def classification(subject: Subject) -> dict:

@@ -124,6 +124,11 @@ def counting(what: str, total: int) -> Iterator[Callable[[], None]]:
         yield lambda: bar.advance(task)
 
 
+def in_use(active: int, code: int) -> str:
+    """How much of the code a model uses."""
+    return f"{active} of the {code} numbers of the code are in use"
+
+
 def last_line(score: Score | None, seconds: float) -> str:
     """How a training ends; without test images there is no score."""
     if score is None:

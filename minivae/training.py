@@ -12,6 +12,7 @@ import numpy as np
 from minivae import batches, evaluate, state
 from minivae.checks import check
 from minivae.clock import Every, Stopwatch
+from minivae.collapse import CollapseWatch, active_units
 from minivae.data import Dataset
 from minivae.device import Device
 from minivae.epochs import Epoch, Listener
@@ -89,7 +90,7 @@ class Trainer:
         self.history: list[Epoch] = []
         self.tight = False
         self.clock, self.epoch_clock = Stopwatch(), Stopwatch()
-        self.fingerprint = fingerprint(dataset)
+        self.fingerprint, self._collapse = fingerprint(dataset), CollapseWatch(settings)
         self._begin_epoch()
 
     def step(self, number: int) -> None:
@@ -258,10 +259,12 @@ class Trainer:
                 test = self._test_score()
                 if not math.isfinite(test.total):
                     raise self._diverged(steps - 1)
-            result = Epoch(steps // self.steps_an_epoch, steps, train_cost, test, rate, self.clock.read())
+            active = active_units(self.model, self.train_images, self.settings.seed)
+            result = Epoch(steps // self.steps_an_epoch, steps, train_cost, test, rate, self.clock.read(), active)
             if self.journal:
                 self.journal.epoch(result.row(), test.total if test else train_cost, self._best)
         self.history.append(result)
+        self._collapse.epoch(result)
         for listener in listeners:
             listener.epoch(result)
 

@@ -183,7 +183,7 @@ def _prepared_to_go_on(journal, given: dict, device: str):
 def _train(trainer, signals, listeners) -> None:
     """Train to the end, and draw; what stops it says what is kept and how to go on."""
     from minivae import drawing, fitting
-    from minivae.report import last_line
+    from minivae.report import in_use, last_line
     from minivae.stopping import exit_code
     from minivae.training import Stopped
 
@@ -203,6 +203,7 @@ def _train(trainer, signals, listeners) -> None:
         run.release()
     click.echo(f"fixed-point statistics after {fitted.passes.count} passes over the training images; "
                f"pictures and checkpoint in {run.folder}")
+    click.echo(in_use(fitted.active, trainer.settings.code))
     click.echo(last_line(fitted.score, fitted.seconds))
 
 
