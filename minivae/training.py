@@ -19,25 +19,22 @@ from minivae.epochs import Epoch, Listener
 from minivae.errors import MinivaeError
 from minivae.evaluate import Score
 from minivae.fixed_point import Passes
-from minivae.kernels import launch
 from minivae.labels import classes_of
 from minivae.models import VAE, Weights
 from minivae.nn import Flat
 from minivae.ops.batch import DeviceImages
 from minivae.ops.reparameterize import TRAIN, Noise
 from minivae.optim import SCHEDULES, Average, make
+from minivae.recovery import Diverged, Recovery
+from minivae.running_score import RunningScore
 from minivae.runs import Run, Settings, build
 from minivae.runs.fingerprint import fingerprint
 from minivae.runs.journal import Journal
-from minivae.work import blocks
+from minivae.snapshot import Snapshot
 
 SAMPLED = evaluate.BATCH    # training images for the statistics behind an epoch's test cost: in one batch, whose own moments
 SAMPLED_PASSES = 1          # are its fixed point after a single pass (nearly so in several smaller ones)
 LOOK_EVERY = 0.25           # seconds between looks at the cost so far
-
-
-class Diverged(MinivaeError):
-    """The cost or a parameter became NaN or infinite."""
 
 
 class Stopped(MinivaeError):
@@ -86,12 +83,12 @@ class Trainer:
         self.steps_an_epoch = len(dataset.train_images) // settings.batch_size
         self.steps = self.steps_an_epoch * settings.epochs
         self.schedule = SCHEDULES[settings.schedule](self.steps, round(settings.warm_up * self.steps_an_epoch))
-        self._totals = device.zeros((3,), self.model.dtype)
+        self.score = RunningScore(device, self.model.dtype)
+        self.recovery = Recovery(lambda: Snapshot(self.model, self.flat, self.optimizer, self.schedule, self.average))
         self.history: list[Epoch] = []
         self.tight = False
         self.clock, self.epoch_clock = Stopwatch(), Stopwatch()
         self.fingerprint, self._collapse = fingerprint(dataset), CollapseWatch(settings)
-        self._begin_epoch()
 
     def step(self, number: int) -> None:
         """Training step `number`, counted from 0: nothing is copied to the device and nothing read back."""
@@ -101,11 +98,11 @@ class Trainer:
         self.model.train()
         cost = self.model.cost(x, example, noise, self.weights(number), *labels)
         cost.total.backward()
-        self.optimizer.lr = s.learning_rate * self.schedule.factor(number)
+        self.optimizer.lr = s.learning_rate * self.schedule.factor(number) * self.recovery.factor
         self.optimizer.step()
         if self.average:
             self.average.step()
-        launch("keep_score", blocks(1), cost.reconstruction, cost.kl, self._totals, len(x), number)
+        self.score.add(cost, len(x), number)
 
     def weights(self, number: int) -> Weights:
         """What of the cost step `number` minimizes."""
@@ -120,25 +117,36 @@ class Trainer:
         """All steps that are still to be made. Returns the seconds of all, also of those before a restore.
 
         Raises:
-            Diverged: the cost became NaN or infinite; the last good checkpoint stays.
+            Diverged: the cost exploded, again and again; the last good checkpoint stays.
             Stopped: as `stop` asked; a checkpoint was written.
         """
         self.clock.go_on()
         self.epoch_clock.go_on()
         look = Every(LOOK_EVERY)
-        for number in range(self.optimizer.steps, self.steps):
-            done = number % self.steps_an_epoch
-            if not done:
-                self._begin_epoch()
-            self.step(number)
-            if look.due():
-                cost = self._score(done + 1)
-                for listener in listeners:
-                    listener.progress((number + 1) * self.settings.batch_size, cost)
-            if done + 1 == self.steps_an_epoch:
-                self._end_epoch(listeners)
-            self._between_steps()
+        self.recovery.begin()
+        while self.optimizer.steps < self.steps:
+            try:
+                self._go_on(look, listeners)
+            except Diverged as error:
+                self.recovery.go_back(error)
         return self.clock.read()
+
+    def _go_on(self, look: Every, listeners: Sequence[Listener]) -> None:
+        """The next step, and what is due after it."""
+        number = self.optimizer.steps
+        done = number % self.steps_an_epoch
+        if not done:
+            self._begin_epoch()
+        self.step(number)
+        if number == 0:
+            self.recovery.observe(self._minimized(1))
+        if look.due():
+            cost = self._score(done + 1)
+            for listener in listeners:
+                listener.progress((number + 1) * self.settings.batch_size, cost)
+        if done + 1 == self.steps_an_epoch:
+            self._end_epoch(listeners)
+        self._between_steps()
 
     def finish(self) -> tuple[Score | None, Passes]:
         """The fixed-point statistics over all training images; returns (test score, passes) and saves. The average of
@@ -207,14 +215,6 @@ class Trainer:
             self.journal.restore(facts)
         return self.optimizer.steps
 
-    def running_score(self) -> list[float]:
-        """The sums of the epoch's costs so far and the first step that was not finite; waits for the device."""
-        return self.device.to_host(self._totals).tolist()
-
-    def set_running_score(self, score: list[float]) -> None:
-        """Go on from a running_score()."""
-        self._totals[...] = self.device.from_host(np.array(score, self.model.dtype))
-
     @property
     def _done(self) -> int:
         """Steps of the epoch that is under way, or of the one that has just ended."""
@@ -243,12 +243,14 @@ class Trainer:
     # ---- epochs ----
 
     def _begin_epoch(self) -> None:
-        self._totals[...] = 0
-        self._totals[2] = -1
+        self.score.begin()
         self.epoch_clock.set(0.0)
 
     def _end_epoch(self, listeners: Sequence[Listener]) -> None:
-        train_cost = self._score(self.steps_an_epoch)
+        train_cost, minimized = self._score(self.steps_an_epoch), self._minimized(self.steps_an_epoch)
+        if self.recovery.exploded(minimized):
+            raise self._diverged(self.optimizer.steps - 1, f"the cost was {minimized:.3g} on average")
+        self._check_parameters()
         self.schedule.observe(train_cost)
         rate = self.steps_an_epoch * self.settings.batch_size / max(self.epoch_clock.read(), 1e-9)
         steps = self.optimizer.steps
@@ -263,6 +265,8 @@ class Trainer:
             result = Epoch(steps // self.steps_an_epoch, steps, train_cost, test, rate, self.clock.read(), active)
             if self.journal:
                 self.journal.epoch(result.row(), test.total if test else train_cost, self._best)
+        self.recovery.observe(minimized)
+        self.recovery.keep()
         self.history.append(result)
         self._collapse.epoch(result)
         for listener in listeners:
@@ -275,10 +279,18 @@ class Trainer:
 
     def _score(self, steps: int) -> float:
         """The mean cost of the epoch's first `steps` steps; waits for the device."""
-        reconstruction, kl, bad = self.running_score()
+        return sum(self._costs(steps))
+
+    def _minimized(self, steps: int) -> float:
+        """Likewise, with the KL times the factor that it has now."""
+        reconstruction, kl = self._costs(steps)
+        return reconstruction + self.weights(self.optimizer.steps - 1).beta * kl
+
+    def _costs(self, steps: int) -> tuple[float, float]:
+        reconstruction, kl, bad = self.score.read()
         if bad >= 0:
             raise self._diverged(int(bad))
-        return (reconstruction + kl) / steps
+        return reconstruction / steps, kl / steps
 
     def _sample_statistics(self) -> None:
         evaluate.fix_statistics(self.model, self.train_images, seed=self.settings.seed, limit=SAMPLED, most=SAMPLED_PASSES)
@@ -292,13 +304,12 @@ class Trainer:
         if not np.isfinite(self.device.to_host(self.flat.values)).all():
             raise self._diverged(self.optimizer.steps - 1)
 
-    def _diverged(self, step: int) -> Diverged:
-        rate = self.settings.learning_rate
+    def _diverged(self, step: int, what: str = "the cost was not finite") -> Diverged:
         kept = "no checkpoint had been written yet"
         if self.journal and self.journal.saved_step:
             kept = f"the last good checkpoint stays in {self.journal.run.checkpoint}"
-        return Diverged(f"the cost was not finite at step {step + 1} (epoch {step // self.steps_an_epoch + 1}): a learning "
-                        f"rate of {rate:g} is probably too large, try --learning-rate {rate / 10:g}; {kept}")
+        return self.recovery.error(f"{what} at step {step + 1} (epoch {step // self.steps_an_epoch + 1})",
+                                   self.settings.learning_rate, kept)
 
 
 class _Asked(Exception):
