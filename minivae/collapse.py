@@ -13,7 +13,7 @@ from minivae.ops.reparameterize import EVALUATE, Noise
 from minivae.runs import Settings
 from minivae.tensor import no_grad
 
-LOOKED_AT = 256     # training images by which the numbers of the code are judged
+LOOKED_AT = 100     # training images by which the numbers of the code are judged
 PATIENCE = 2        # epochs in a row without an active number are a collapse; one may be a bad moment
 
 

@@ -115,6 +115,24 @@ def room(simt):
     pool.set_limit()
 
 
+def test_steps_and_evaluations_in_turn(cpu, tiny):
+    """Where both do not fit together, what the one has left for reuse goes before the other: less memory, the same bits."""
+    settings, most, trained = Settings(**{**SMALL, "batch_size": 64, "hidden": (512,)}), [], []
+    for tight in (False, True):
+        trainer = Trainer(settings, tiny, cpu)
+        cpu.release()
+        held = cpu.bytes_held
+        trainer.tight = tight
+        seen = []
+        trainer.stop = lambda seen=seen: bool(seen.append(cpu.bytes_held))
+        trainer.train(Silence())
+        most.append(max(seen) - held)
+        trained.append(cpu.to_host(trainer.flat.values))
+        del trainer
+    assert most[1] < most[0]
+    np.testing.assert_array_equal(*trained)
+
+
 WIDE = {**SMALL, "hidden": (8,), "code": 2, "batch_size": 64}      # a step of all images takes more than the model
 
 

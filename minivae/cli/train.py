@@ -88,7 +88,8 @@ def train(context: click.Context, device: str, out: str | None, config: str | No
     """Train a VAE.
 
     Leaves a run folder with the checkpoints, the settings, the metrics of every epoch and pictures. Ctrl-C finishes the step
-    and writes a checkpoint, from which --resume goes on; docs/runs.md says more.
+    and writes a checkpoint, from which --resume goes on; docs/runs.md says more. Where the cost explodes, training goes back to
+    its last good state and on with 0.3 of its learning rate, up to three times.
 
     \b
     Examples:
