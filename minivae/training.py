@@ -129,6 +129,9 @@ class Trainer:
                 self._go_on(look, listeners)
             except Diverged as error:
                 self.recovery.go_back(error)
+                self._begin_epoch()
+                if self.journal:
+                    self.journal.go_back(self.optimizer.steps, self.state)
         return self.clock.read()
 
     def _go_on(self, look: Every, listeners: Sequence[Listener]) -> None:

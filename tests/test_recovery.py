@@ -13,6 +13,7 @@ from minivae.errors import MinivaeWarning
 from minivae.recovery import FAR, LESS, TIMES, Diverged, Recovery
 from minivae.report import Silence
 from minivae.runs import Run, Settings
+from minivae.runs.journal import Journal
 from minivae.runs.metrics import Metrics
 from minivae.training import Stopped, Trainer
 
@@ -82,6 +83,20 @@ def test_watching_changes_nothing(device, digits, more):
             alone.schedule.observe(watched.history[number // 8].train_cost)
     for one, two in zip(_state(watched), _state(alone), strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+def test_no_checkpoint_is_left_of_an_explosion(device, digits, tmp_path):
+    """With one after every step, those of steps that came to nothing go: what is there is always a good state, or on the way
+    from one with the rate that holds now."""
+    run = Run.create(Settings(**WILD), tmp_path / "run")
+    trainer, there = Trainer(Settings(**WILD), digits, device), []
+    trainer.journal = Journal(run, save_every=0)
+    trainer.stop = lambda: bool(there.append((trainer.optimizer.steps, run.checkpoints.steps())))
+    assert _trained(trainer)
+    assert sum(later[0] < earlier[0] for earlier, later in zip(there, there[1:])) == trainer.recovery.times
+    for made, steps in there:
+        assert max(steps, default=0) < made or not steps
+    assert Run(run.folder).state()[1]["recovery"]["times"] == trainer.recovery.times
 
 
 @pytest.mark.parametrize("more", [{}, {"ema": 0.9, "schedule": "plateau"}], ids=str)
