@@ -142,6 +142,7 @@ def ran_out(trainer: Trainer, error: Exception) -> OutOfMemory:
     """What to raise for an error in the middle of a training which means that the memory was full."""
     said = " ".join(str(error).split()) or "no more"
     traceback.clear_frames(error.__traceback__)     # the arrays of the step that failed
+    trainer.recovery.restore({}, None)              # its copy of the state, which the measurement makes anew
     gc.collect()
     try:
         found = plan(trainer)
