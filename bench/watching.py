@@ -18,6 +18,7 @@ import click  # noqa: E402
 
 from minivae import data, device, fit_batch, fitting, snapshot  # noqa: E402
 from minivae.collapse import active_units  # noqa: E402
+from minivae.training import SAMPLED  # noqa: E402
 
 STEPS = 10      # are timed, of an epoch's
 
@@ -43,7 +44,7 @@ def main(arch: str, repeat: int) -> None:
 
     def evaluation():
         with trainer.evaluated():
-            trainer._sample_statistics()
+            trainer._sample_statistics(SAMPLED)
             trainer._test_score()
 
     parts = {"steps": steps, "evaluation": evaluation, "copy": kept.take, "parameters": trainer._check_parameters,

@@ -50,9 +50,9 @@ def sweep(folder: str | os.PathLike, suffixes: Iterable[str]) -> None:
     process writes to.
 
     Args:
-        suffixes: with their points.
+        suffixes: ends of their names.
     """
-    left = re.compile(rf"\..+({'|'.join(map(re.escape, suffixes))})\.[a-z0-9_]{{8}}")     # as tempfile names them
+    left = re.compile(rf"\..*({'|'.join(map(re.escape, suffixes))})\.[a-z0-9_]{{8}}")     # as tempfile names them
     for path in list(Path(folder).glob(".*")):
         if left.fullmatch(path.name):
             path.unlink(missing_ok=True)

@@ -26,8 +26,8 @@ def settings_of(run: Run, given: Mapping[str, object]) -> Settings:
     settings = run.settings()
     for name, value in given.items():
         if name != "epochs" and value != getattr(settings, name):
-            raise UsageError(f"--{name.replace('_', '-')} is {value}, but the run in {run.folder} has {getattr(settings, name)}: a "
-                             "run that goes on can change only --epochs and --device; leave it out, or train anew")
+            raise UsageError(f"--{name.replace('_', '-')} is {value}, but the run in {run.folder} has {getattr(settings, name)}: "
+                             "a run that goes on can change only --epochs and --device; leave it out, or train anew")
     return replace(settings, epochs=given.get("epochs", settings.epochs))
 
 

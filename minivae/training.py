@@ -33,6 +33,7 @@ from minivae.runs.journal import Journal
 from minivae.snapshot import Snapshot
 
 SAMPLED = evaluate.BATCH    # training images for the statistics behind an epoch's test cost: in one batch, whose own moments
+SAMPLED_BETWEEN = 250       # where a checkpoint is written within an epoch: less exact, but soon done
 SAMPLED_PASSES = 1          # are its fixed point after a single pass (nearly so in several smaller ones)
 LOOK_EVERY = 0.25           # seconds between looks at the cost so far
 
@@ -89,6 +90,7 @@ class Trainer:
         self.tight = False
         self.clock, self.epoch_clock = Stopwatch(), Stopwatch()
         self.fingerprint, self._collapse = fingerprint(dataset), CollapseWatch(settings)
+        self._sampled_at = -1       # the step at which the model's statistics were taken
 
     def step(self, number: int) -> None:
         """Training step `number`, counted from 0: nothing is copied to the device and nothing read back."""
@@ -129,6 +131,7 @@ class Trainer:
                 self._go_on(look, listeners)
             except Diverged as error:
                 self.recovery.go_back(error)
+                self._sampled_at = -1
                 self._begin_epoch()
                 if self.journal:
                     self.journal.go_back(self.optimizer.steps, self.state)
@@ -159,6 +162,7 @@ class Trainer:
             Stopped: as `stop` asked; a checkpoint was written, from which finish() can be called again.
             MinivaeError: the checkpoint cannot be written.
         """
+        self._sampled_at = -1
         try:
             with self.evaluated():
                 passes = evaluate.fix_statistics(self.model, self.train_images, seed=self.settings.seed, between=self._asked)
@@ -198,7 +202,8 @@ class Trainer:
         self._score(self._done)
         self._check_parameters()
         with self.evaluated():
-            self._sample_statistics()
+            if self._sampled_at != self.optimizer.steps:
+                self._sample_statistics(SAMPLED_BETWEEN)
             return self._state(None)
 
     def restore(self, arrays: dict[str, np.ndarray], facts: dict) -> int:
@@ -214,6 +219,8 @@ class Trainer:
             MinivaeError: it is of another model, optimizer or data set, or of a model alone.
         """
         state.restore(self, arrays, facts)
+        self._sampled_at = -1
+        self.history = [epoch for epoch in self.history if epoch.step <= self.optimizer.steps]
         if self.journal:
             self.journal.restore(facts)
         return self.optimizer.steps
@@ -260,7 +267,7 @@ class Trainer:
         with self.evaluated():
             test = None
             if self.test_images.count:
-                self._sample_statistics()
+                self._sample_statistics(SAMPLED)
                 test = self._test_score()
                 if not math.isfinite(test.total):
                     raise self._diverged(steps - 1)
@@ -277,7 +284,7 @@ class Trainer:
 
     def _best(self) -> tuple[dict[str, np.ndarray], dict]:
         if not self.test_images.count:
-            self._sample_statistics()       # which the test cost would have left
+            self._sample_statistics(SAMPLED)        # which the test cost would have left
         return state.model_alone(self)
 
     def _score(self, steps: int) -> float:
@@ -295,8 +302,9 @@ class Trainer:
             raise self._diverged(int(bad))
         return reconstruction / steps, kl / steps
 
-    def _sample_statistics(self) -> None:
-        evaluate.fix_statistics(self.model, self.train_images, seed=self.settings.seed, limit=SAMPLED, most=SAMPLED_PASSES)
+    def _sample_statistics(self, images: int) -> None:
+        evaluate.fix_statistics(self.model, self.train_images, seed=self.settings.seed, limit=images, most=SAMPLED_PASSES)
+        self._sampled_at = self.optimizer.steps
 
     def _test_score(self) -> Score | None:
         if not self.test_images.count:

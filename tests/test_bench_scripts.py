@@ -9,7 +9,7 @@ import pytest
 BENCH = Path(__file__).parent.parent / "bench"
 SCRIPTS = {"gpu_cost.py": "numpy", "versus.py": "threadpoolctl", "torch_launches.py": "torch", "adam_step.py": "torch",
            "tape.py": "numpy", "engines.py": "numpy", "optimizers.py": "numpy",
-           "importance.py": "numpy", "likelihood.py": "numpy", "watching.py": "numpy"}
+           "importance.py": "numpy", "likelihood.py": "numpy", "watching.py": "numpy", "checkpoint_cost.py": "numpy"}
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

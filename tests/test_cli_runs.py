@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import tomllib
@@ -150,6 +151,7 @@ def test_the_list_of_runs(folder, tmp_path):
     for name in ("finished", "interrupted", "cut", "settings", "facts", "older", "metrics"):
         shutil.copytree(folder / "runs/a", tmp_path / "runs" / name)
     (tmp_path / "runs/empty").mkdir()
+    VAE.load(folder / "runs/a", "cpu").save(tmp_path / "runs/saved")
     (tmp_path / "runs/interrupted/checkpoints/step-00000012.safetensors").unlink()
     for path in (tmp_path / "runs/cut/checkpoints").iterdir():
         path.write_bytes(path.read_bytes()[:90])
@@ -160,13 +162,18 @@ def test_the_list_of_runs(folder, tmp_path):
     arrays, facts = run.checkpoints.load()
     checkpoint.save(run.checkpoints.single, arrays, {k: v for k, v in facts.items() if k not in ("finished", "best")})
     run.checkpoints.forget_training()
-    (tmp_path / "runs/metrics/metrics.csv").write_bytes(b"epoch,step\nnan,inf,1,2,3,4,5,6\n1e999,4,,,,,,\n\0\xff,,,,,,,\n3,9,1e999,nan,2,3,inf,1\n")
-    code, out, err = minivae("runs", "--json", "runs.json", cwd=tmp_path)
-    assert (code, err) == (0, "") and len(out.splitlines()) == 11 + 3
+    (tmp_path / "runs/metrics/metrics.csv").write_bytes(
+        b"epoch,step\nnan,inf,1,2,3,4,5,6\n1e999,4,,,,,,\n\0\xff,,,,,,,\n3,9,1e999,nan,2,3,inf,1\n")
+    for width in (80, 200):
+        code, out, err = minivae("runs", "--json", "runs.json", cwd=tmp_path, COLUMNS=str(width))
+        table = out.splitlines()[:12]
+        assert (code, err) == (0, "") and len(out.splitlines()) == 3 + 8 + 1 + 3 and max(map(len, table)) <= width
+        assert re.search(r"runs/finished .*finished +3/3 +\d+\.\d\d = \d+\.\d\d \+ \d+\.\d\d", out)
+        assert ("images/s" in out) == (width == 200)
     found = {os.path.basename(run["folder"]): run for run in json.loads((tmp_path / "runs.json").read_text())}
     states = {name: run["state"] for name, run in found.items()}
     assert states == {"finished": "finished", "interrupted": "interrupted", "cut": "damaged", "settings": "damaged",
-                      "facts": "damaged", "older": "finished", "metrics": "finished"}
+                      "facts": "damaged", "older": "finished", "metrics": "finished", "saved": "model"}
     good, lines = found["finished"], (tmp_path / "runs/finished/metrics.csv").read_text().splitlines()
     assert (good["epochs"], good["epochs_done"], good["arch"], good["problem"]) == (3, 3, "ff", None)
     _, facts = Run(tmp_path / "runs/finished").checkpoints.load()

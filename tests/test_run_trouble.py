@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from data_sets import some_digits
 
-from minivae import checkpoint, data, device, resuming
+from minivae import checkpoint, data, device, resuming, training
 from minivae.errors import MinivaeError, MinivaeWarning, UsageError
 from minivae.nn import Flat
 from minivae.report import Silence
@@ -217,6 +217,23 @@ def test_metrics_that_are_damaged(tmp_path, digits, whole):
         file.write("x,y\n9,27,1,1,1,1,1,1\r\n5,15,0.3")
     _gone_on(run, digits)
     _check(run, whole)
+
+
+def test_stopped_within_the_last_passes(tmp_path, digits, monkeypatch):
+    """What is kept has the statistics of every state, not those of passes that were left: the same as a state taken anew."""
+    monkeypatch.setattr(training, "SAMPLED_BETWEEN", 10)
+    run = Run.create(SETTINGS, tmp_path / "run")
+    trainer, asked = _trainer(run, digits), []
+    trainer.train(Silence())
+    trainer.stop = lambda: asked.append(1) or len(asked) > 1
+    with pytest.raises(MinivaeError, match=f"stopped after step {STEPS} of {STEPS}"):
+        trainer.finish()
+    arrays, facts = run.state()
+    assert not facts["finished"] and len(asked) == 2
+    again = Trainer(SETTINGS, digits, _cpu())
+    again.restore(arrays, facts)
+    for name, value in again.state()[0].items():
+        np.testing.assert_array_equal(arrays[name], value)
 
 
 # ---- clocks ----

@@ -73,8 +73,8 @@ from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULE
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same run; of the labels' choice, too.")
 @device_option
 @click.option("--out", type=Name(), metavar="FOLDER", help="The run folder.  [default: runs/<data>-<arch>-<number>]")
-@click.option("--config", type=Name(), metavar="FILE", help="Settings as TOML, such as the settings.toml of a run, which this "
-              "repeats exactly; options that are given win.")
+@click.option("--config", type=Name(), metavar="FILE", help="Settings as TOML, or a run folder, whose run this repeats "
+              "exactly; options that are given win.")
 @click.option("--resume", type=Name(), metavar="RUN", help="Go on with a run where it stopped, as if it never had; only --epochs "
               "and --device can change.")
 @click.option("--save-every", type=click.FloatRange(0), default=60.0, show_default=True, metavar="SECONDS",
@@ -120,22 +120,19 @@ def train(context: click.Context, device: str, out: str | None, config: str | No
             told = {**options, **(settings.read(config) if config else {}), **given}
             trainer = _prepared(told, out, device, fit_batch, lambda run: Journal(run, save_every, keep))
         if trainer:
-            run = trainer.journal.run
-            _train(trainer, signals, [events.Events(run)] if tensorboard or run.events.is_dir() else [])
+            _train(trainer, signals, tensorboard)
 
 
 def _prepared(told: dict, out: str | None, device: str, fit_batch: bool, journal_of):
     """The trainer of a new run, in a folder of its own."""
     from minivae import data, fitting
-    from minivae.runs import Run, versions
+    from minivae.runs import Run
 
     dataset = data.load(told["data"])
     if Path(told["data"]).is_dir() and told["data"] not in data.NAMES:
         told["data"] = str(Path(told["data"]).resolve())      # the run can then be used from anywhere
     trainer = fitting.prepare(told, dataset, device, say=click.echo, smaller_batch=fit_batch)
-    trainer.journal = journal_of(run := Run.create(trainer.settings, out))
-    versions.add(run.versions, versions.versions(trainer.device, 0))
-    click.echo(f"{fitting.describe(trainer)}; into {run.folder}")
+    trainer.journal = journal_of(Run.create(trainer.settings, out))
     return trainer
 
 
@@ -147,7 +144,6 @@ def _prepared_to_go_on(journal, given: dict, device: str):
     from minivae.device import announced
     from minivae.errors import UsageError
     from minivae.fit_batch import OutOfMemory
-    from minivae.runs import versions
 
     run = journal.run
     settings = resuming.settings_of(run, given)
@@ -155,7 +151,8 @@ def _prepared_to_go_on(journal, given: dict, device: str):
     saved = run.state() if run.checkpoints.all() else None
     finished = saved and resuming.is_finished(saved, settings)
     if finished:
-        click.echo(f"{run.folder} is finished: {settings.epochs} of {settings.epochs} epochs; take a larger --epochs for more")
+        click.echo(f"{run.folder} is finished: {settings.epochs} of {settings.epochs} epochs; take a larger --epochs for "
+                   "more")
         if drawing.are_there(run):
             return None
     if settings.data == data.ARRAYS:
@@ -173,17 +170,12 @@ def _prepared_to_go_on(journal, given: dict, device: str):
     trainer.journal = journal
     resuming.go_on(trainer, saved)
     run.write(settings)
-    step = trainer.optimizer.steps
-    if changed := versions.add(run.versions, versions.versions(trainer.device, step)):
-        click.echo(f"the run was begun with another version of {', '.join(changed)} (see {run.versions}): it goes on, but the bits "
-                   "can be others")
-    click.echo(f"{fitting.describe(trainer)}; goes on in {run.folder} after step {step:,} of {trainer.steps:,}")
     return trainer
 
 
-def _train(trainer, signals, listeners) -> None:
+def _train(trainer, signals, tensorboard: bool) -> None:
     """Train to the end, and draw; what stops it says what is kept and how to go on."""
-    from minivae import drawing, fitting
+    from minivae import drawing, events, fitting
     from minivae.report import in_use, last_line
     from minivae.stopping import exit_code
     from minivae.training import Stopped
@@ -191,6 +183,8 @@ def _train(trainer, signals, listeners) -> None:
     run = trainer.journal.run
     trainer.stop = signals.asked
     try:
+        _begin(trainer)
+        listeners = [events.Events(run)] if tensorboard or run.events.is_dir() else []
         with signals.held():
             fitted = fitting.train(trainer, listeners=listeners)
         drawing.all_of(run, trainer.model, trainer.dataset, trainer.settings.seed)
@@ -206,6 +200,19 @@ def _train(trainer, signals, listeners) -> None:
                f"pictures and checkpoint in {run.folder}")
     click.echo(in_use(fitted.active, trainer.settings.code))
     click.echo(last_line(fitted.score, fitted.seconds))
+
+
+def _begin(trainer) -> None:
+    """Say what is trained, and write down with what."""
+    from minivae import fitting
+    from minivae.runs import versions
+
+    run, step = trainer.journal.run, trainer.optimizer.steps
+    if changed := versions.add(run.versions, versions.versions(trainer.device, step)):
+        click.echo(f"the run was begun with another version of {', '.join(changed)} (see {run.versions}): it goes on, but the "
+                   "bits can be others")
+    where = f"goes on in {run.folder} after step {step:,} of {trainer.steps:,}" if step else f"into {run.folder}"
+    click.echo(f"{fitting.describe(trainer)}; {where}")
 
 
 def _kept(trainer) -> str:

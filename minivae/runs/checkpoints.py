@@ -117,7 +117,7 @@ class Checkpoints:
         raise failure or MinivaeError(f"there is no checkpoint in {self.folder.parent} yet; train first, or name another run")
 
     def facts(self) -> dict | None:
-        """The facts of the newest checkpoint whose beginning can be read, unchecked otherwise; None where there is no checkpoint.
+        """The facts of the newest checkpoint whose beginning can be read, otherwise unchecked; None where there is none.
 
         Raises:
             MinivaeError: none of them can be read.

@@ -18,7 +18,7 @@ from minivae.runs.model import build, model_state
 from minivae.runs.settings import Settings, as_toml, checked, with_tuples
 
 PICTURES = ("source.png", "reconstructions.png", "samples.png", "grid.png", "transfer.png")
-WRITTEN = (".safetensors", ".toml", ".json", ".csv", ".png")        # kinds of files that a run writes aside and renames
+WRITTEN = (".safetensors", ".toml", ".csv", "versions.json")        # what only a training writes, aside, to be renamed
 LOCK = ".lock"
 LATER = ("epochs",)     # settings that may change when a run goes on
 

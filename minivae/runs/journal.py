@@ -51,7 +51,8 @@ class Journal:
         try:
             self.metrics.append(values)
         except MinivaeError as error:
-            warnings.warn(f"{error}. Training goes on, and the line is written as soon as it can be", MinivaeWarning, stacklevel=2)
+            warnings.warn(f"{error}. Training goes on, and the line is written as soon as it can be", MinivaeWarning,
+                          stacklevel=2)
 
     def consider(self, cost: float, epoch: int, model: Callable[[], Loaded]) -> None:
         """Keep a model where its cost is the lowest so far; see epoch()."""
@@ -119,5 +120,6 @@ class Journal:
         self.metrics.cut(step)
         self.run.checkpoints.set_aside(step)
         self.best, self._best_model = facts.get("best"), None
-        self.saved_step, self._first = step, False
+        self.saved_step = max(self.run.checkpoints.steps(), default=step if self.run.checkpoints.single.exists() else 0)
+        self._first = False
         self._every.again()

@@ -55,9 +55,9 @@ def figures(run: Run) -> dict[str, object]:
         facts = run.checkpoints.facts()
     except MinivaeError as error:
         return {**found, "problem": str(error)}
-    done = found["epochs_done"] or 0
-    return {**found, **(_of_facts(facts) if facts else {}), "state": _state(run, settings, facts), "epochs_done": max(
-        done, facts.get("epoch", 0) if facts else 0)}
+    state = _state(run, settings, facts)
+    done = None if state == "model" else max(found["epochs_done"] or 0, facts.get("epoch", 0) if facts else 0)
+    return {**found, **(_of_facts(facts) if facts else {}), "state": state, "epochs_done": done}
 
 
 def _of_metrics(run: Run) -> dict[str, object]:

@@ -45,7 +45,8 @@ class Lock:
             raise MinivaeError(f"cannot write {self.path}: {error.strerror or error}; choose a folder that can be "
                                "written") from error
         if descriptor is None:
-            raise MinivaeError(f"{self.path.parent} is in use by {_holder(self.path)}: wait for its end, or take another folder")
+            raise MinivaeError(f"{self.path.parent} is in use by {_holder(self.path)}: wait for its end, or take another "
+                               "folder")
         self._free = weakref.finalize(self, _free, self.path, descriptor, os.getpid())
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
