@@ -18,8 +18,8 @@ PATIENCE = 2        # epochs in a row without an active number are a collapse; o
 
 
 def active_units(model: VAE, images: DeviceImages, seed: int = 0) -> int:
-    """How many numbers of the code tell images apart, by a sample of them: see latent.ACTIVE. Batch norm takes the sample's own
-    moments, so that it needs no statistics; the model is left as it was.
+    """How many numbers of the code tell images apart, by a sample of them: see latent.ACTIVE. Batch norm takes the sample's
+    own moments, so that it needs no statistics; the model is left as it was.
 
     Args:
         images: that it was trained on.
@@ -52,9 +52,9 @@ class CollapseWatch:
         self._without += 1
         if not self._told and (self._without == PATIENCE or epoch.number == self.settings.epochs):
             self._told = True
-            warnings.warn(f"the code has collapsed: after epoch {epoch.number} none of its {self.settings.code} numbers differs from "
-                          f"image to image, so that all are reconstructed alike. Try {remedies(self.settings)}", MinivaeWarning,
-                          stacklevel=2)
+            warnings.warn(f"the code has collapsed: after epoch {epoch.number} none of its {self.settings.code} numbers differs "
+                          f"from image to image, so that all are reconstructed alike. Try {remedies(self.settings)}",
+                          MinivaeWarning, stacklevel=2)
 
 
 def remedies(settings: Settings) -> str:

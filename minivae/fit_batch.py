@@ -63,15 +63,16 @@ class Plan(NamedTuple):
             OutOfMemory: what was asked for does not fit and may not be changed, or nothing fits.
         """
         if self.evaluated.images < self.at_once:
-            raise OutOfMemory(f"an evaluation of {self.at_once} images at a time does not fit the {_amount(self.free)} of memory that "
-                              f"can be had beside data and model: {SMALLER}")
+            raise OutOfMemory(f"an evaluation of {self.at_once} images at a time does not fit {self._room}: {SMALLER}")
         if not self.batch.images:
-            raise OutOfMemory(f"not even {min(FIRST, self.asked)} images a step fit the {_amount(self.free)} of memory that can "
-                              f"be had beside data and model: {SMALLER}")
+            raise OutOfMemory(f"not even {min(FIRST, self.asked)} images a step fit {self._room}: {SMALLER}")
         if self.batch.images == self.asked or take:
             return self.batch.images
-        raise OutOfMemory(f"a step of {self.asked} images does not fit the {_amount(self.free)} of memory that can be had beside data "
-                          f"and model: take {self.advice}")
+        raise OutOfMemory(f"a step of {self.asked} images does not fit {self._room}: take {self.advice}")
+
+    @property
+    def _room(self) -> str:
+        return f"the {_amount(self.free)} of memory that can be had beside data and model"
 
     @property
     def advice(self) -> str:
@@ -152,7 +153,8 @@ def ran_out(trainer: Trainer, error: Exception) -> OutOfMemory:
     except MemoryError:
         return OutOfMemory(f"out of memory ({said}): {SMALLER}")
     if found.batch.images == found.asked:
-        return OutOfMemory(f"out of memory ({said}), though now there is enough: end what else uses the memory, and start again")
+        return OutOfMemory(f"out of memory ({said}), though now there is enough: end what else uses the memory, and start "
+                           "again")
     return OutOfMemory(f"out of memory ({said}): take {found.advice}")
 
 

@@ -31,10 +31,10 @@ class Diverged(MinivaeError):
 class Recovery:
     """Keeps the last good state of a training, goes back to it, and counts.
 
-    A state is good at the end of an epoch whose cost was no explosion and which left parameters that are finite; the first is
-    the one before the first step. What decides are sums over whole epochs and the first step's cost, never a look in between,
-    so that a training goes back at the same steps whenever it is repeated, or stopped and resumed. The steps after it have
-    the noise and the images that they had before; it is the rate that differs.
+    A state is good at the end of an epoch whose cost was no explosion and which left parameters that are finite; the first
+    is the one before the first step. What decides are sums over whole epochs and the first step's cost, never a look in
+    between, so that a training goes back at the same steps whenever it is repeated, or stopped and resumed. The steps after
+    it have the noise and the images that they had before; it is the rate that differs.
 
     Args:
         take: makes a snapshot of the training.
@@ -73,7 +73,8 @@ class Recovery:
             rate: the learning rate that the training was asked for.
             kept: where what was trained so far lies.
         """
-        again = f", also after going back {self.times} times, at last to {self.factor:.2g} of the learning rate" if self.times else ""
+        again = (f", also after going back {self.times} times, at last to {self.factor:.2g} of the learning rate" if self.times
+                 else "")
         return Diverged(what, f"{what}{again}: a learning rate of {rate:g} is probably too large, try --learning-rate "
                               f"{rate * self.factor / 10:.3g}; {kept}")
 
@@ -87,8 +88,8 @@ class Recovery:
             raise error
         self.times, self.factor = self.times + 1, self.factor * LESS
         self._snapshot.put_back()
-        warnings.warn(f"{error.what}: the training goes back to where it was after step {self._snapshot.steps:,} and on with "
-                      f"{self.factor:.2g} of its learning rate, {self.times} of {TIMES} times", MinivaeWarning, stacklevel=2)
+        warnings.warn(f"{error.what}: the training goes back to where it was after step {self._snapshot.steps:,} and on "
+                      f"with {self.factor:.2g} of its learning rate, {self.times} of {TIMES} times", MinivaeWarning, stacklevel=2)
 
     def state(self, apart: bool) -> tuple[dict[str, np.ndarray], dict]:
         """(arrays on the host, facts) that restore() takes.
@@ -109,7 +110,8 @@ class Recovery:
         self._snapshot = None
         if facts is None:
             return
-        self.factor, self.times, self._lowest, self._largest = (facts[name] for name in ("factor", "times", "lowest", "largest"))
+        self.factor, self.times = facts["factor"], facts["times"]
+        self._lowest, self._largest = facts["lowest"], facts["largest"]
         if facts["good"]:
             self._snapshot = self._take()
             self._snapshot.set(arrays, facts["good"])

@@ -59,7 +59,7 @@ class Snapshot:
         return self._facts["optimizer"]["steps"]
 
     def to_host(self) -> tuple[dict[str, np.ndarray], dict]:
-        """(arrays on the host, facts as JSON has them) of what is kept, but for the statistics, which evaluations compute anew."""
+        """(arrays on the host, facts as JSON has them) of what is kept, but for statistics: evaluations compute them anew."""
         return {name: device_of(array).to_host(array) for name, array in self._kept.items()}, self._facts
 
     def set(self, arrays: Mapping[str, np.ndarray], facts: dict) -> None:

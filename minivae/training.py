@@ -20,7 +20,7 @@ from minivae.errors import MinivaeError
 from minivae.evaluate import Score
 from minivae.fixed_point import Passes
 from minivae.labels import classes_of
-from minivae.models import VAE, Weights
+from minivae.models import VAE
 from minivae.nn import Flat
 from minivae.ops.batch import DeviceImages
 from minivae.ops.reparameterize import TRAIN, Noise
@@ -31,6 +31,7 @@ from minivae.runs import Run, Settings, build
 from minivae.runs.fingerprint import fingerprint
 from minivae.runs.journal import Journal
 from minivae.snapshot import Snapshot
+from minivae.weighting import weights_at
 
 SAMPLED = evaluate.BATCH    # training images for the statistics behind an epoch's test cost: in one batch, whose own moments
 SAMPLED_BETWEEN = 250       # where a checkpoint is written within an epoch: less exact, but soon done
@@ -98,22 +99,13 @@ class Trainer:
         noise = Noise(s.seed, number, TRAIN)
         x, example, *labels = self.batches.batch(number, noise)
         self.model.train()
-        cost = self.model.cost(x, example, noise, self.weights(number), *labels)
+        cost = self.model.cost(x, example, noise, weights_at(s, number, self.steps_an_epoch), *labels)
         cost.total.backward()
         self.optimizer.lr = s.learning_rate * self.schedule.factor(number) * self.recovery.factor
         self.optimizer.step()
         if self.average:
             self.average.step()
         self.score.add(cost, len(x), number)
-
-    def weights(self, number: int) -> Weights:
-        """What of the cost step `number` minimizes."""
-        s = self.settings
-        warm_up = s.kl_warm_up * self.steps_an_epoch
-        beta = s.beta * min(1.0, (number + 1) / warm_up) if warm_up else s.beta
-        consistency = s.consistency * min(1.0, (number + 1) / self.steps_an_epoch)
-        return Weights(beta, s.free_bits, s.samples if number >= warm_up else 1, s.label_weight, s.label_kl, consistency,
-                       s.shift, s.mirror)
 
     def train(self, *listeners: Listener) -> float:
         """All steps that are still to be made. Returns the seconds of all, also of those before a restore.
@@ -294,7 +286,7 @@ class Trainer:
     def _minimized(self, steps: int) -> float:
         """Likewise, with the KL times the factor that it has now."""
         reconstruction, kl = self._costs(steps)
-        return reconstruction + self.weights(self.optimizer.steps - 1).beta * kl
+        return reconstruction + weights_at(self.settings, self.optimizer.steps - 1, self.steps_an_epoch).beta * kl
 
     def _costs(self, steps: int) -> tuple[float, float]:
         reconstruction, kl, bad = self.score.read()

@@ -48,7 +48,8 @@ class Convolutional:
         self.image_shape, self.channels, self.hidden = tuple(image_shape), tuple(channels), tuple(hidden)
         self.small, self.width = (*_pooled(image_shape, len(channels)), channels[-1]), hidden[-1]
         pixels = math.prod(image_shape[:2])
-        self.widest = max(*(pixels // 4**level * count for level, count in enumerate(channels)), pixels * image_shape[2], *hidden)
+        self.widest = max(*(pixels // 4**level * count for level, count in enumerate(channels)), pixels * image_shape[2],
+                          *hidden)
 
     def encoder(self, place: Place) -> Encoder:
         """(rows, pixels) -> (rows, width)."""
