@@ -63,7 +63,7 @@ def remedies(settings: Settings) -> str:
     if settings.samples == 1:       # the bound of several knows neither beta nor free bits
         if settings.beta > 1:
             ways.append(f"a smaller beta ({settings.beta:g} now)")
-        longer = f"a longer KL warm-up ({settings.kl_warm_up:g} epochs now)"
+        longer = f"a longer KL warm-up ({settings.kl_warm_up:.3g} epochs now)"
         ways.append(longer if settings.kl_warm_up else f"a KL warm-up ({max(1, round(settings.epochs / 6))} epochs, say)")
         if not settings.free_bits:
             ways.append("free bits (0.05, say)")

@@ -6,7 +6,8 @@ run on our own thread pool; on a GPU arrays are CuPy's and products cuBLAS's.
 What minivae uses of CuPy, all of it here and in kernels.py: empty, zeros, asarray, asnumpy, matmul, add, ndarray,
 RawModule, get_default_memory_pool, cuda.Device, cuda.Event, cuda.get_current_stream, cuda.get_elapsed_time,
 cuda.runtime.getDeviceCount, cuda.runtime.getDeviceProperties, cuda.runtime.memGetInfo, lib.stride_tricks.as_strided. Of
-arrays the rest of minivae uses shape, dtype, size, ndim, views (slices, reshape, transpose, T), and to move data copy, fill, [...] = and sum.
+arrays the rest of minivae uses shape, dtype, size, ndim, views (slices, reshape, transpose, T), and to move data copy, fill,
+[...] = and sum.
 The tests run all of it without a GPU over tests/strict_cupy, which has these names and no others.
 `minivae kernels` looks at what cuda.nvrtc compiles; `minivae doctor` also asks cuda.runtime.runtimeGetVersion and
 cuda.nvrtc.getVersion, through gpu_probe.py.

@@ -251,7 +251,7 @@ class Trainer:
     def _end_epoch(self, listeners: Sequence[Listener]) -> None:
         train_cost, minimized = self._score(self.steps_an_epoch), self._minimized(self.steps_an_epoch)
         if self.recovery.exploded(minimized):
-            raise self._diverged(self.optimizer.steps - 1, f"the cost was {minimized:.3g} on average")
+            raise self._diverged(self.optimizer.steps - 1, f"the epoch's cost was {minimized:.3g}")
         self._check_parameters()
         self.schedule.observe(train_cost)
         rate = self.steps_an_epoch * self.settings.batch_size / max(self.epoch_clock.read(), 1e-9)
