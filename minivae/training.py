@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import NoReturn
 
 import numpy as np
@@ -86,7 +87,7 @@ class Trainer:
         self.steps = self.steps_an_epoch * settings.epochs
         self.schedule = SCHEDULES[settings.schedule](self.steps, round(settings.warm_up * self.steps_an_epoch))
         self.score = RunningScore(device, self.model.dtype)
-        self.recovery = Recovery(lambda: Snapshot(self.model, self.flat, self.optimizer, self.schedule, self.average))
+        self.recovery = Recovery(partial(Snapshot, self.model, self.flat, self.optimizer, self.schedule, self.average))
         self.history: list[Epoch] = []
         self.tight = False
         self.clock, self.epoch_clock = Stopwatch(), Stopwatch()

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import weakref
 
 import numpy as np
 import pytest
@@ -239,3 +240,17 @@ def test_in_the_memory_of_a_real_process(tmp_path):
     size = int(re.search(r"a step of 4000 images does not fit the memory: (\d+) a step", done.stdout)[1])
     assert done.returncode == 0 and 0.7 < size / int(said[1]) < 1.4, done.stderr
     assert f"batch_size = {size}\n" in (tmp_path / "run" / "settings.toml").read_text()
+
+
+def test_a_trainer_goes_at_once(cpu, tiny):
+    """With its arrays, when nobody holds it any more: where memory is short, nothing waits for Python to look for cycles."""
+    trainer = Trainer(Settings(**SMALL), tiny, cpu)
+    plan(trainer)
+    trainer.train(Silence())
+    gone = weakref.ref(trainer)
+    gc.disable()
+    try:
+        del trainer
+        assert gone() is None
+    finally:
+        gc.enable()
