@@ -46,11 +46,14 @@ def compute(model: Module, batches: Callable[[], Iterable[None]], *, tolerance: 
     with no_grad():
         while count < most and change > tolerance:
             gathered = [_begin(bn) for bn in norms]
-            for _ in batches():
-                pass
+            try:
+                for _ in batches():
+                    pass
+            finally:
+                for bn in norms:
+                    bn.gather(None)
             count += 1
             for bn, found in zip(norms, gathered, strict=True):
-                bn.gather(None)
                 bn.moments = found
             model.train(False)
             now = [device_of(found).to_host(found).astype(np.float64) for found in gathered]
