@@ -42,6 +42,7 @@ setup(
         "waitress>=3",          # serves it: a small server in plain Python
         "platformdirs>=4",      # where the system wants caches
         "jinja2>=3.1",          # the page of a run; brings markupsafe
+        "psutil>=5.9",          # free memory
     ],
     extras_require={
         "cuda12": ["cupy-cuda12x[ctk]>=14"],        # arrays on a GPU, by the CUDA version of the driver; [ctk]: from 14 on

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-MINIVAES = ("numpy", "click", "rich", "PIL", "safetensors", "platformdirs", "jinja2")     # what minivae itself imports
+MINIVAES = ("numpy", "click", "rich", "PIL", "safetensors", "platformdirs", "psutil", "jinja2")     # what minivae itself imports
 PACKAGES = {"PIL": "pillow"}    # that are not called as their modules are
 
 

@@ -48,7 +48,8 @@ class Agreement:
         """
         if self._group.size == 1:
             return wishes()
-        if step < self._next:
+        went_back = self._last is not None and step < self._last
+        if step < self._next and not went_back:
             return Wishes()
         told = self._group.exchange((wishes(), self._meeting_after(step)))
         self._next = told[0][1]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from minivae import ops
-from minivae.evaluate import BATCH
+from minivae.evaluate import batch_size
 from minivae.models import VAE, ClassVAE
 from minivae.ops.batch import Images
 from minivae.ops.host_batch import placed
@@ -54,7 +54,7 @@ def transfer(model: ClassVAE, images: np.ndarray) -> tuple[np.ndarray, np.ndarra
     """What the model takes of images, (count, height, width, channels), and that in every class, in the same style: (count,
     classes, height, width, channels), both in [0, 1]."""
     shown, made = zip(*((model.device.to_host(x), model.transfer(x))
-                        for x in _batches(model, images, max(1, BATCH // model.classes))), strict=True)
+                        for x in _batches(model, images, max(1, batch_size(model) // model.classes))), strict=True)
     return np.concatenate(shown).astype(np.float32).reshape(images.shape), np.concatenate(made)
 
 
@@ -70,8 +70,9 @@ def decode(model: VAE, codes: np.ndarray, labels: np.ndarray | None = None) -> n
     """
     model.eval()
     images = []
-    for start in range(0, len(codes), BATCH):
-        part = slice(start, start + BATCH)
+    size = batch_size(model)
+    for start in range(0, len(codes), size):
+        part = slice(start, start + size)
         classes = () if labels is None else (_matrix(model, labels[part]),)
         with no_grad():
             images.append(model.images(model.decode(model.device.from_host(codes[part]), *classes)))
@@ -83,9 +84,9 @@ def _matrix(model: ClassVAE, labels: np.ndarray):
     return model.one_hot(labels) if labels.ndim == 1 else model.device.from_host(labels.astype(model.dtype))
 
 
-def _batches(model: VAE, images: np.ndarray, size: int = BATCH) -> Iterator:
+def _batches(model: VAE, images: np.ndarray, size: int | None = None) -> Iterator:
     """What the model takes of images, device arrays (rows, pixels); it is left in evaluation."""
     model.eval()
     held = on_device(model, images)
-    for start, count in held.ranges(size):
+    for start, count in held.ranges(size or batch_size(model)):
         yield held.batch(start, count, Noise(0, 0, EVALUATE))[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 
 from minivae import ops
@@ -26,6 +28,10 @@ class Shuffled:
 
     def __init__(self, images: Images, batch_size: int, seed: int):
         self.images, self.batch_size, self.seed = images, batch_size, seed
+
+    def of_size(self, batch_size: int) -> Shuffled:
+        """The same with another batch size; the images are shared."""
+        return Shuffled(self.images, batch_size, self.seed)
 
     def batch(self, number: int, noise: Noise, rows: tuple[int, int] | None = None, into=None):
         """(x, example) of training step `number`, counted from 0; see Images.batch.
@@ -63,6 +69,14 @@ class Mixture:
         self._known = Shuffled(known, self.labelled, seed)
         self._unknown = Shuffled(unknown, batch_size - self.labelled, seed)
         self._labels = matrix(labels, images.count, classes, images.device, images.dtype)
+
+    def of_size(self, batch_size: int) -> Mixture:
+        """The same with another batch size; the images are shared."""
+        other = copy(self)
+        other.batch_size = batch_size
+        other.labelled = labelled_rows(self.images.count, self._known.images.count, batch_size)
+        other._known, other._unknown = self._known.of_size(other.labelled), self._unknown.of_size(batch_size - other.labelled)
+        return other
 
     def batch(self, number: int, noise: Noise, rows: tuple[int, int] | None = None):
         """The batch of training step `number`, counted from 0.

@@ -17,6 +17,7 @@ cuda.nvrtc.getVersion, through gpu_probe.py.
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Callable
 from functools import cache, cached_property
@@ -26,11 +27,12 @@ import numpy as np
 from minivae import gpu_probe
 from minivae.collectives import OnHost, ThroughHost
 from minivae.errors import MinivaeError, UsageError
-from minivae.gpu_errors import GpuError, install, install_nccl
+from minivae.free_memory import free_memory
+from minivae.gpu_errors import OUT_OF_MEMORY, GpuError, install, install_nccl
 from minivae.host import Host, address
 from minivae.memory import FEW, MemoryPool
 from minivae.nccl import Nccl
-from minivae.system import available_memory, default_threads, has_nvidia_driver, processor_name
+from minivae.system import default_threads, has_nvidia_driver, processor_name
 from minivae.trace import recorded
 
 ALIGNMENT = 16      # bytes: every pointer that a kernel gets is a multiple of this
@@ -95,10 +97,6 @@ class CpuDevice:
         """Whether to_read takes no memory of this device."""
         return not array.flags.writeable and array.flags.c_contiguous and address(array) % ALIGNMENT == 0
 
-    def has_room(self, nbytes: int) -> bool:
-        """Whether so many bytes are at most half of the memory that is free now."""
-        return nbytes <= available_memory() // 2
-
     def to_host(self, array: np.ndarray) -> np.ndarray:
         """A copy of a device array as a NumPy array; waits until it is computed."""
         return np.array(array)
@@ -126,6 +124,11 @@ class CpuDevice:
     def bytes_held(self) -> int:
         """Bytes of memory taken for arrays so far, in use or kept for reuse."""
         return self.memory.held
+
+    @property
+    def bytes_free(self) -> int:
+        """Bytes that can still be taken, beside those that are held."""
+        return free_memory()
 
     def release(self) -> None:
         """Give memory that is kept for reuse back to the system."""
@@ -214,11 +217,6 @@ class CudaDevice:
         """Whether to_read takes no memory of this device: never."""
         return False
 
-    def has_room(self, nbytes: int) -> bool:
-        """Whether so many bytes are at most half of the memory that is free now."""
-        free, _ = self.cupy.cuda.runtime.memGetInfo()
-        return nbytes <= free // 2
-
     def to_host(self, array) -> np.ndarray:
         """A copy of a device array as a NumPy array; waits until it is computed."""
         return self.cupy.asnumpy(array)
@@ -243,6 +241,13 @@ class CudaDevice:
     def bytes_held(self) -> int:
         """Bytes of memory taken for arrays so far, in use or kept for reuse."""
         return self.cupy.get_default_memory_pool().total_bytes()
+
+    @property
+    def bytes_free(self) -> int:
+        """Bytes that can still be taken, beside those that are held: of the GPU, and of what CuPy was granted of it."""
+        free, _ = self.cupy.cuda.runtime.memGetInfo()
+        granted = self.cupy.get_default_memory_pool().get_limit()       # 0 for no limit
+        return min(free, granted - self.bytes_held) if granted else free
 
     def release(self) -> None:
         """Give memory that is kept for reuse back to the system."""
@@ -362,6 +367,12 @@ def gpu_failure(error: Exception) -> GpuError | None:
     """
     ours = any(kind.__module__.split(".")[0] in ("cupy", "cupy_backends") for kind in type(error).__mro__)
     return GpuError(error) if ours else None
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether an error means that the memory of a device, or the host's, was full."""
+    return isinstance(error, MemoryError) or (gpu_failure(error) is not None
+                                              and re.search(OUT_OF_MEMORY, str(error)) is not None)
 
 
 @cache

@@ -18,6 +18,7 @@ class Epoch:
     test: Score | None      # None where there are no test images
     images_per_second: float
     seconds: float          # since training began
+    active: int             # numbers of the code that differ from image to image, see collapse.active_units
 
     def row(self) -> dict[str, float | None]:
         """By the columns of metrics.csv."""

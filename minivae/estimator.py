@@ -17,10 +17,10 @@ from minivae.epochs import Epoch
 from minivae.errors import MinivaeError, UsageError
 from minivae.evaluate import Score
 from minivae.ops.reparameterize import SAMPLE, Noise, standard_normal
-from minivae.report import last_line
+from minivae.report import in_use, last_line
 from minivae.runs import Run, Settings, build, checked
 
-OWN = ("device", "image_shape")     # arguments that are no settings of a training
+OWN = ("device", "image_shape", "fit_batch")     # arguments that are no settings of a training
 
 
 @dataclass(eq=False)
@@ -43,6 +43,7 @@ class VAE:
         samples: see runs.Settings.
         semi: where fit gets labels, "shared" (classifier and codes share the encoder) or "m2" (the class is latent).
         label_weight, label_kl, consistency, shift, mirror: where fit gets labels, see models.Weights.
+        fit_batch: where the memory does not do for the batch size, take the largest for which it does.
         epochs, batch_size, learning_rate, schedule: None for what `minivae train` takes, by the number of images.
         optimizer: one that `minivae optimizers` lists.
         warm_up, rescale, clip, weight_decay, ema: see runs.Settings.
@@ -90,6 +91,7 @@ class VAE:
     seed: int = Settings.seed
     device: str | Device = "auto"
     image_shape: tuple[int, ...] | None = None
+    fit_batch: bool = False
 
     def __post_init__(self):
         self.history: list[Epoch] = []
@@ -122,9 +124,11 @@ class VAE:
         with _arguments_named():
             dataset = self._dataset(X, y, validation)
             known = {} if y is None else {"labels": int((dataset.train_labels >= 0).sum())}
-            trainer = fitting.prepare({**self._told(), **known}, dataset, self.device, say)
+            trainer = fitting.prepare({**self._told(), **known}, dataset, self.device, say,
+                                      smaller_batch=self.fit_batch)
             say(fitting.describe(trainer))
             fitted = fitting.train(trainer, progress=progress)
+            say(in_use(fitted.active, trainer.settings.code))
             say(last_line(fitted.score, fitted.seconds))
         self._model, self._settings, self.history = trainer.model, trainer.settings, trainer.history
         return self

@@ -14,7 +14,9 @@ from minivae.ops.batch import Images
 from minivae.ops.reparameterize import EVALUATE, Noise
 from minivae.tensor import no_grad
 
-BATCH = 1000            # images at a time where nothing is trained
+BATCH = 1000            # rows at a time where nothing is trained, or a whole part of it that makes at most
+NUMBERS = 1 << 24       # so many numbers in the widest layer, 64 MiB; but at least
+FEWEST = 50             # images, since at first batch norm takes their own moments
 LEAST = 4               # rows for each process of a batch for statistics; of half of one each still has two
 
 
@@ -66,14 +68,16 @@ def mistaken(model: ClassVAE, images: Images, labels: np.ndarray, seed: int = 0,
     score()."""
     model.eval()
     found = [model.classify(images.batch(start, size, Noise(seed, 0, EVALUATE))[0]).argmax(1)
-             for start, size in images.ranges(BATCH, limit, group)]
+             for start, size in images.ranges(batch_size(model), limit, group)]
     labels = labels[:limit]
     return (np.concatenate(sum(group.exchange(found), [])) != labels)[labels >= 0]
 
 
 def batch_size(model: VAE) -> int:
-    """Images at a time: as many as make BATCH rows of the decoder."""
-    return max(1, BATCH // model.draws)
+    """Images at a time where nothing is trained: as many as make BATCH rows of the decoder and are no burden for the memory.
+    The same on every machine, so that costs are."""
+    most = min(BATCH, NUMBERS // model.widest) // model.draws
+    return max(FEWEST, next((size for size in range(most, 0, -1) if BATCH % size == 0), 0))
 
 
 def fix_statistics(model: VAE, images: Images, *, seed: int = 0, limit: int | None = None,

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import NamedTuple
 
 import numpy as np
 
-from minivae import __version__, kernels, mpi
+from minivae import __version__, fit_batch, kernels, mpi
 from minivae.agreement import require_same
 from minivae.checks import check
+from minivae.collapse import active_units
 from minivae.data import Dataset
-from minivae.device import Device, announced
+from minivae.device import Device, announced, out_of_memory
 from minivae.epochs import Listener
 from minivae.errors import UsageError
 from minivae.evaluate import Score
@@ -41,11 +43,13 @@ class Fitted(NamedTuple):
         score: the mean cost of the test images; None where there are none.
         passes: over the training images, for the fixed-point statistics.
         seconds: of training.
+        active: how many numbers of the code differ from image to image, see collapse.active_units.
     """
 
     score: Score | None
     passes: Passes
     seconds: float
+    active: int
 
 
 def settings_for(told: Mapping[str, object], count: int) -> Settings:
@@ -72,32 +76,54 @@ def settings_for(told: Mapping[str, object], count: int) -> Settings:
     return Settings(**{**defaults, **told})
 
 
-def prepare(told: Mapping[str, object], dataset: Dataset, device: str | Device, say: Callable[[str], None],
-            world: mpi.World | None = None) -> Trainer:
-    """A trainer that can start: settings checked, device chosen, kernels compiled.
+def prepare(told: Mapping[str, object], dataset: Dataset, device: str | Device, say: Callable[[str], None], *,
+            smaller_batch: bool = False, world: mpi.World | None = None) -> Trainer:
+    """A trainer that can start: settings checked, device chosen, kernels compiled, memory found to do.
 
     Args:
         told: see settings_for; `data` is the data set's name where it is missing.
         device: one, or its name as device.select takes it.
-        say: is told which device it is.
-        world: the processes that train together; None for this one alone.
+        say: is told which device it is, and of another batch size.
+        smaller_batch: where the memory does not do for the batch size, take the largest for which it does; its trainer's
+            settings have it.
+        world: the processes that train together, whose memory is not looked at; None for this one alone.
 
     Raises:
         UsageError: settings that do not fit each other or the data, or no such device.
+        OutOfMemory: the memory does not do; names the batch size for which it would.
         MinivaeError: the device does not work, or the processes do not have the same settings, data or versions.
     """
     settings = settings_for({"data": dataset.name, **told}, len(dataset.train_images))
     check(settings, dataset)
     where = announced(device, say, mpi.place(world, device) if isinstance(device, str) else 0)
     mpi.in_turn(world, lambda: kernels.prepare(where))
-    group = mpi.group(world, where)
-    trainer = Trainer(settings, dataset, where, group=group)
     if world:
-        say(group.describe())
-        require_same(group, {"minivae": __version__, "NumPy": np.__version__, "set of kernels": versions.kernels(),
-                             "kind of device": "GPU" if where.cuda else "CPU", "setting": asdict(settings),
-                             "data set": f"{settings.data} {trainer.fingerprint[:8]}"},
-                     "start all from the same installation, with the same options and data")
+        return _together(settings, dataset, where, say, smaller_batch, world)
+    trainer = Trainer(settings, dataset, where)
+    found = fit_batch.plan(trainer)
+    size = found.batch_size(smaller_batch)
+    if size != settings.batch_size:
+        say(f"a step of {settings.batch_size} images does not fit the memory: {size} a step")
+        del trainer
+        gc.collect()        # both would not fit
+        where.release()
+        trainer = Trainer(replace(settings, batch_size=size), dataset, where)
+    trainer.tight = found.tight
+    return trainer
+
+
+def _together(settings: Settings, dataset: Dataset, device: Device, say: Callable[[str], None], smaller_batch: bool,
+              world: mpi.World) -> Trainer:
+    """This process's trainer of several, all of which have the same to work on; see prepare()."""
+    if smaller_batch:
+        raise UsageError("--fit-batch looks at the memory of one process: leave it out, and give a --batch-size")
+    group = mpi.group(world, device)
+    trainer = Trainer(settings, dataset, device, group=group)
+    say(group.describe())
+    require_same(group, {"minivae": __version__, "NumPy": np.__version__, "set of kernels": versions.kernels(),
+                         "kind of device": "GPU" if device.cuda else "CPU", "setting": asdict(settings),
+                         "data set": f"{settings.data} {trainer.fingerprint[:8]}"},
+                 "start all from the same installation, with the same options and data")
     return trainer
 
 
@@ -110,13 +136,20 @@ def train(trainer: Trainer, progress: bool = True, listeners: Sequence[Listener]
 
     Raises:
         Diverged: the cost became NaN or infinite.
+        OutOfMemory: as for prepare, in the middle of the training.
         Stopped: see Trainer.train.
     """
     settings = trainer.settings
     done = trainer.optimizer.steps // trainer.steps_an_epoch
     with TerminalReport(settings.epochs, trainer.steps * settings.batch_size, done) if progress else Silence() as report:
-        seconds = trainer.train(report, *listeners)
-    return Fitted(*trainer.finish(), seconds)
+        try:
+            seconds = trainer.train(report, *listeners)
+            score, passes = trainer.finish()
+            return Fitted(score, passes, seconds, active_units(trainer.model, trainer.train_images, settings.seed))
+        except Exception as error:
+            if out_of_memory(error) and trainer.group.size == 1:
+                raise fit_batch.ran_out(trainer, error) from None
+            raise
 
 
 def describe(trainer: Trainer) -> str:

@@ -48,10 +48,12 @@ def compute(model: Module, batches: Callable[[], Iterable[None]], *, tolerance: 
     with no_grad():
         while count < most and change > tolerance:
             gathered = [_begin(bn) for bn in norms]
-            for _ in batches():
-                pass
+            try:
+                for _ in batches():
+                    pass
+            finally:
+                rows = [bn.gather(None) for bn in norms]
             count += 1
-            rows = [bn.gather(None) for bn in norms]
             for bn, found in zip(norms, joined(gathered, rows, group), strict=True):
                 bn.moments = found
             model.train(False)

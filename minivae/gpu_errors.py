@@ -143,6 +143,8 @@ def _driver_broken(said: str) -> Diagnosis:
                      "must show the GPU")
 
 
+OUT_OF_MEMORY = r"cudaErrorMemoryAllocation|_OUT_OF_MEMORY|[Oo]ut of memory|CUBLAS_STATUS_ALLOC_FAILED"
+
 # What is said, and what it means: the first that is found holds. CUDA's names of errors come through CuPy as they are.
 KNOWN = (
     (r"cudaErrorStubLibrary|libcuda\.so|nvcuda\.dll", lambda said: no_driver()),
@@ -156,7 +158,7 @@ KNOWN = (
     (r"No module named 'cupy'", _missing_cupy),
     (r"failed to load \w+|Failure finding|cannot open shared object file|DLL load failed|[Cc]ould not find module|"
      r"nvrtc-builtins", _missing_library),
-    (r"cudaErrorMemoryAllocation|_OUT_OF_MEMORY|[Oo]ut of memory|CUBLAS_STATUS_ALLOC_FAILED", _out_of_memory),
+    (OUT_OF_MEMORY, _out_of_memory),
     (r"cudaErrorDevicesUnavailable|CUDA_ERROR_DEVICE_UNAVAILABLE|cudaErrorDeviceAlreadyInUse", _busy),
     (r"cudaErrorSystem(DriverMismatch|NotReady)|cudaError(InitializationError|Unknown|CompatNotSupportedOnDevice)",
      _driver_broken),

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minivae.device import Device, device_of
-from minivae.evaluate import BATCH
+from minivae.evaluate import batch_size
 from minivae.group import ALONE, Group
 from minivae.models import VAE
 from minivae.models.vae import Proposal
@@ -59,7 +59,7 @@ def estimate(model: VAE, images: Images, samples: int, *, seed: int = 0, first: 
     model.eval()
     row_bytes, found = model.pixels * model.dtype.itemsize, [np.empty((2, 0))]
     with no_grad():
-        for start, size in images.ranges(BATCH, limit, group):
+        for start, size in images.ranges(batch_size(model), limit, group):
             x, example = images.batch(start, size, Noise(seed, 0, EVALUATE))
             states = []
             for number, proposal in enumerate(model.proposals(x)):

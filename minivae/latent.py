@@ -67,10 +67,15 @@ def by_activity(mu: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Returns:
         order: (code,) indices.
-        variance: (code,), of the numbers in the code's own order; from ACTIVE on a number is active.
+        variance: (code,), of the numbers in the code's own order; above ACTIVE a number is active.
     """
     variance = mu.astype(np.float64).var(axis=0)
     return np.argsort(-variance, kind="stable"), variance
+
+
+def is_active(variance: np.ndarray) -> np.ndarray:
+    """Whether numbers of the code are active, by the variance of their means over images."""
+    return variance > ACTIVE
 
 
 class Directions(NamedTuple):

@@ -15,7 +15,7 @@ import numpy as np
 from minivae import evaluate, fixed_point, importance, intervals
 from minivae.errors import MinivaeError
 from minivae.group import ALONE, Group
-from minivae.latent import ACTIVE
+from minivae.latent import is_active
 from minivae.models import VAE
 from minivae.ops.batch import Images
 from minivae.ops.batch_norm import merge_moments
@@ -59,7 +59,7 @@ class Subject:
 
     def batches(self):
         """(images, example) of this process's share of what is measured, in evaluate.score()'s draw of the pixels."""
-        for start, size in self.images.ranges(evaluate.BATCH, self.limit, self.group):
+        for start, size in self.images.ranges(evaluate.batch_size(self.model), self.limit, self.group):
             yield self.images.batch(start, size, Noise(self.seed, 0, EVALUATE))
 
 
@@ -95,7 +95,7 @@ def reconstruction(subject: Subject) -> dict:
 
 
 def active_units(subject: Subject) -> dict:
-    """How many numbers of the code are in use: the variance of E[z | x] over the images is above ACTIVE."""
+    """How many numbers of the code are in use: the variance of E[z | x] over the images is above latent.ACTIVE."""
     model, device, seen = subject.model, subject.model.device, 0
     model.eval()
     moments = device.zeros((2, 2 * model.code), model.dtype)
@@ -105,7 +105,7 @@ def active_units(subject: Subject) -> dict:
             seen += len(x)
     moments, = fixed_point.joined([moments], [seen], subject.group)
     variance = device.to_host(moments)[1, :model.code]
-    return {"active_units": int((variance > ACTIVE).sum()), "code": model.code}
+    return {"active_units": int(is_active(variance).sum()), "code": model.code}
 
 
 def classification(subject: Subject) -> dict:

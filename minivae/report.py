@@ -107,6 +107,11 @@ class Silence:
         """Nothing."""
 
 
+def in_use(active: int, code: int) -> str:
+    """How much of the code a model uses."""
+    return f"{active} of the {code} numbers of the code are in use"
+
+
 def last_line(score: Score | None, seconds: float) -> str:
     """How a training ends; without test images there is no score."""
     if score is None:

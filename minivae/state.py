@@ -2,7 +2,7 @@
 
 Arrays by name: the model's, as they are evaluated and kept; with OPTIMIZER before it, the optimizer's state, and where the
 model is an average of the weights, those themselves. Facts, of which JSON gives back every number exactly: settings, steps
-made, the plain numbers of optimizer and schedule, the running score of the epoch, seconds.
+made, the plain numbers of optimizer, schedule and recovery, the running score of the epoch, seconds.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from minivae.training import Trainer
 
 TRAINED = "parameters"      # with the optimizer's state: the weights themselves where their average is the model
+GOOD = "good."              # with the optimizer's state, in the middle of an epoch: the state that recovery.py goes back to
 
 
 def model_alone(trainer: Trainer, **more) -> tuple[dict[str, np.ndarray], dict]:
@@ -44,8 +45,10 @@ def whole(trainer: Trainer, **more) -> tuple[dict[str, np.ndarray], dict]:
     own = {**trainer.optimizer.state, **({TRAINED: trainer.average.values} if trainer.average else {})}
     arrays, facts = model_alone(trainer, **more)
     arrays |= {f"{OPTIMIZER}{name}": trainer.device.to_host(value) for name, value in own.items()}
+    good, recovery = trainer.recovery.state(apart=trainer.optimizer.steps % trainer.steps_an_epoch > 0)
+    arrays |= {f"{OPTIMIZER}{GOOD}{name}": value for name, value in good.items()}
     return arrays, {**facts, "optimizer": trainer.optimizer.facts(), "schedule": trainer.schedule.facts(),
-                    "score": trainer.running_score(), "seconds": trainer.clock.read(),
+                    "score": trainer.score.read(), "recovery": recovery, "seconds": trainer.clock.read(),
                     "epoch_seconds": trainer.epoch_clock.read(), "data": trainer.fingerprint}
 
 
@@ -57,6 +60,7 @@ def restore(trainer: Trainer, arrays: dict[str, np.ndarray], facts: dict) -> Non
         raise MinivaeError(f"{trainer.settings.data} holds other images or labels than those that the run was trained on: put "
                            "those back, or train anew")
     own = {name.removeprefix(OPTIMIZER): value for name, value in arrays.items() if name.startswith(OPTIMIZER)}
+    good = {name.removeprefix(GOOD): own.pop(name) for name in list(own) if name.startswith(GOOD)}
     trained = own.pop(TRAINED, None)
     average = trainer.average
     if (trained is None) != (average is None):
@@ -69,6 +73,7 @@ def restore(trainer: Trainer, arrays: dict[str, np.ndarray], facts: dict) -> Non
         average.steps = trainer.optimizer.steps
         average.swap()
     if "score" in facts:        # older checkpoints were written at the end of an epoch
-        trainer.set_running_score(facts["score"])
+        trainer.score.set(facts["score"])
+    trainer.recovery.restore(good, facts.get("recovery"))
     trainer.clock.set(facts.get("seconds", 0.0))
     trainer.epoch_clock.set(facts.get("epoch_seconds", 0.0))

@@ -48,19 +48,6 @@ def threads_asked() -> int | None:
     return int(asked or others) if asked or _positive(others) else None
 
 
-def available_memory() -> int:
-    """Bytes of memory that programs may still take, as far as the system tells, within the limit of a container."""
-    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        found += [int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:")]
-        most, used = (Path(f"/sys/fs/cgroup/memory.{name}").read_text().strip() for name in ("max", "current"))
-        found += [max(0, int(most) - int(used))] if _positive(most) else []
-    except (OSError, ValueError):       # another system, or no container
-        pass
-    return min(found)
-
-
 def _positive(number: str) -> bool:
     return number.isascii() and number.isdigit() and int(number) > 0
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import NoReturn
 
 import numpy as np
@@ -13,6 +14,7 @@ from minivae import batches, evaluate, state
 from minivae.agreement import Agreement, Wishes, digest, require_same
 from minivae.checks import check, check_group
 from minivae.clock import Every, Stopwatch
+from minivae.collapse import CollapseWatch, active_units
 from minivae.data import Dataset
 from minivae.device import Device
 from minivae.epochs import Epoch, Listener
@@ -20,26 +22,24 @@ from minivae.errors import MinivaeError
 from minivae.evaluate import Score
 from minivae.fixed_point import Passes
 from minivae.group import ALONE, Group
-from minivae.kernels import launch
 from minivae.labels import classes_of
-from minivae.models import VAE, Weights
+from minivae.models import VAE
 from minivae.nn import Flat, batch_norms, join
 from minivae.ops.host_batch import placed
 from minivae.ops.reparameterize import TRAIN, Noise
 from minivae.optim import SCHEDULES, Average, make
+from minivae.recovery import Diverged, Recovery
+from minivae.running_score import RunningScore
 from minivae.runs import Run, Settings, build
 from minivae.runs.fingerprint import fingerprint
 from minivae.runs.journal import Journal
-from minivae.work import blocks
+from minivae.snapshot import Snapshot
+from minivae.weighting import weights_at
 
-SAMPLED = evaluate.BATCH    # training images for the statistics behind an epoch's test cost: one batch, whose own moments
+SAMPLED = evaluate.BATCH    # training images for the statistics behind an epoch's test cost: in one batch, whose own moments
 SAMPLED_BETWEEN = 250       # where a checkpoint is written within an epoch: less exact, but soon done
-SAMPLED_PASSES = 1          # are its fixed point after a single pass (nearly so for M2, which takes ten smaller ones)
+SAMPLED_PASSES = 1          # are its fixed point after a single pass (nearly so in several smaller ones)
 LOOK_EVERY = 0.25           # seconds between looks at the cost so far
-
-
-class Diverged(MinivaeError):
-    """The cost or a parameter became NaN or infinite."""
 
 
 class Stopped(MinivaeError):
@@ -64,6 +64,7 @@ class Trainer:
         history: the epochs that were made since this was built.
         clock, epoch_clock: seconds of training, and of the epoch, also before it was stopped and went on.
         fingerprint: of the data set.
+        tight: whether what steps and evaluations keep for reuse would not fit into the memory together.
 
     Raises:
         UsageError: settings that do not fit each other or the data.
@@ -94,59 +95,65 @@ class Trainer:
         self.steps_an_epoch = len(dataset.train_images) // settings.batch_size
         self.steps = self.steps_an_epoch * settings.epochs
         self.schedule = SCHEDULES[settings.schedule](self.steps, round(settings.warm_up * self.steps_an_epoch))
-        self._totals = device.zeros((3,), self.model.dtype)
         self._agreement = Agreement(group, LOOK_EVERY)
         # A cost is a mean over a process's rows: with its part of the batch, all of them together are the batch's mean.
         group.take(settings.batch_size)
         self._part = None if group.size == 1 else device.from_host(np.full((), group.part, self.model.dtype))
+        self.score = RunningScore(device, self.model.dtype, group, settings.batch_size)
+        self.recovery = Recovery(partial(Snapshot, self.model, self.flat, self.optimizer, self.schedule, self.average))
         self.history: list[Epoch] = []
+        self.tight = False
         self.clock, self.epoch_clock = Stopwatch(), Stopwatch()
-        self.fingerprint = fingerprint(dataset)
+        self.fingerprint, self._collapse = fingerprint(dataset), CollapseWatch(settings)
         self._sampled_at = -1       # the step at which the model's statistics were taken
-        self._begin_epoch()
 
     def step(self, number: int) -> None:
         """Training step `number`, counted from 0: nothing is copied to the device and nothing read back."""
         s = self.settings
         noise = Noise(s.seed, number, TRAIN)
-        x, example, *labels = self.batches.batch(number, noise, self.group.take(s.batch_size))
+        x, example, *labels = self.batches.batch(number, noise, self.group.take(self.batches.batch_size))
         self.model.train()
-        cost = self.model.cost(x, example, noise, self.weights(number), *labels)
+        cost = self.model.cost(x, example, noise, weights_at(s, number, self.steps_an_epoch), *labels)
         cost.total.backward(self._part)
-        self.optimizer.lr = s.learning_rate * self.schedule.factor(number)
+        self.optimizer.lr = s.learning_rate * self.schedule.factor(number) * self.recovery.factor
         self.optimizer.step()
         if self.average:
             self.average.step()
-        launch("keep_score", blocks(1), cost.reconstruction, cost.kl, self._totals, len(x), number)
-
-    def weights(self, number: int) -> Weights:
-        """What of the cost step `number` minimizes."""
-        s = self.settings
-        warm_up = s.kl_warm_up * self.steps_an_epoch
-        beta = s.beta * min(1.0, (number + 1) / warm_up) if warm_up else s.beta
-        consistency = s.consistency * min(1.0, (number + 1) / self.steps_an_epoch)
-        return Weights(beta, s.free_bits, s.samples if number >= warm_up else 1, s.label_weight, s.label_kl, consistency,
-                       s.shift, s.mirror)
+        self.score.add(cost, len(x), number)
 
     def train(self, *listeners: Listener) -> float:
         """All steps that are still to be made. Returns the seconds of all, also of those before a restore.
 
         Raises:
-            Diverged: the cost became NaN or infinite; the last good checkpoint stays.
+            Diverged: the cost exploded, again and again; the last good checkpoint stays.
             Stopped: as `stop` asked; a checkpoint was written.
         """
         self.clock.go_on()
         self.epoch_clock.go_on()
         look = Every(LOOK_EVERY)
-        for number in range(self.optimizer.steps, self.steps):
-            done = number % self.steps_an_epoch
-            if not done:
+        self.recovery.begin()
+        while self.optimizer.steps < self.steps:
+            try:
+                self._go_on(look, listeners)
+            except Diverged as error:
+                self.recovery.go_back(error)
+                self._sampled_at = -1       # the steps of these numbers are to be made again
                 self._begin_epoch()
-            self.step(number)
-            if done + 1 == self.steps_an_epoch:
-                self._end_epoch(listeners)
-            self._between_steps(look, listeners)
+                self._journal_goes_back()
         return self.clock.read()
+
+    def _go_on(self, look: Every, listeners: Sequence[Listener]) -> None:
+        """The next step, and what is due after it."""
+        number = self.optimizer.steps
+        done = number % self.steps_an_epoch
+        if not done:
+            self._begin_epoch()
+        self.step(number)
+        if number == 0:
+            self.recovery.observe(self._minimized(1))
+        if done + 1 == self.steps_an_epoch:
+            self._end_epoch(listeners)
+        self._between_steps(look, listeners)
 
     def finish(self) -> tuple[Score | None, Passes]:
         """The fixed-point statistics over all training images; returns (test score, passes) and saves. The average of
@@ -178,10 +185,16 @@ class Trainer:
 
     # ---- between steps ----
 
-    def evaluated(self) -> AbstractContextManager:
+    @contextmanager
+    def evaluated(self) -> Iterator[None]:
         """Within this context the model has the parameters that are evaluated and kept: the average, where there is
         one. Batch norm's statistics are then taken under them, too."""
-        return self.average.in_use() if self.average else nullcontext()
+        if self.tight:
+            self.device.release()
+        with self.average.in_use() if self.average else nullcontext():
+            yield
+        if self.tight:
+            self.device.release()
 
     def state(self) -> tuple[dict[str, np.ndarray], dict]:
         """(arrays, facts) of the training as it is between two steps, copies on the host: what restore() takes and
@@ -216,21 +229,6 @@ class Trainer:
             self.journal.restore(facts)
         return self.optimizer.steps
 
-    def running_score(self) -> list[float]:
-        """The sums of the epoch's costs so far and the first step that was not finite; waits for the device, and for all
-        processes."""
-        told = self.group.exchange(self.device.to_host(self._totals).tolist())
-        if len(told) == 1:
-            return told[0]
-        shares = (self.group.share(self.settings.batch_size, rank) for rank in range(len(told)))
-        rows = [end - begin for begin, end in shares]
-        sums = [sum(n * total[i] for n, total in zip(rows, told, strict=True)) / sum(rows) for i in range(2)]
-        return [*sums, min((bad for *_, bad in told if bad >= 0), default=-1.0)]
-
-    def set_running_score(self, score: list[float]) -> None:
-        """Go on from a running_score(); its mean over the processes is itself."""
-        self._totals[...] = self.device.from_host(np.array(score, self.model.dtype))
-
     @property
     def _done(self) -> int:
         """Steps of the epoch that is under way, or of the one that has just ended."""
@@ -261,6 +259,14 @@ class Trainer:
         """Whether a state is to be taken where one is kept: in a group all take it, for the one that keeps it."""
         return self.journal is not None or self.group.size > 1
 
+    def _journal_goes_back(self) -> None:
+        if self.group.size > 1:
+            found = self.state()
+            if self.journal:
+                self.journal.go_back(self.optimizer.steps, lambda: found)
+        elif self.journal:
+            self.journal.go_back(self.optimizer.steps, self.state)
+
     def _asked(self) -> None:
         if any(self.group.exchange(self.stop())):
             raise _Asked
@@ -277,12 +283,14 @@ class Trainer:
     # ---- epochs ----
 
     def _begin_epoch(self) -> None:
-        self._totals[...] = 0
-        self._totals[2] = -1
+        self.score.begin()
         self.epoch_clock.set(0.0)
 
     def _end_epoch(self, listeners: Sequence[Listener]) -> None:
-        train_cost = self._score(self.steps_an_epoch)
+        train_cost, minimized = self._score(self.steps_an_epoch), self._minimized(self.steps_an_epoch)
+        if self.recovery.exploded(minimized):
+            raise self._diverged(self.optimizer.steps - 1, f"the epoch's cost was {minimized:.3g}")
+        self._check_parameters()
         self.schedule.observe(train_cost)
         rate = self.steps_an_epoch * self.settings.batch_size / max(self.epoch_clock.read(), 1e-9)
         steps = self.optimizer.steps
@@ -297,10 +305,14 @@ class Trainer:
                 test = self._test_score()
                 if not math.isfinite(test.total):
                     raise self._diverged(steps - 1)
-            result = Epoch(steps // self.steps_an_epoch, steps, train_cost, test, rate, self.clock.read())
+            active = active_units(self.model, self.train_images, self.settings.seed)
+            result = Epoch(steps // self.steps_an_epoch, steps, train_cost, test, rate, self.clock.read(), active)
             if self.journal:
                 self.journal.epoch(result.row(), test.total if test else train_cost, self._best)
+        self.recovery.observe(minimized)
+        self.recovery.keep()
         self.history.append(result)
+        self._collapse.epoch(result)
         for listener in listeners:
             listener.epoch(result)
 
@@ -311,10 +323,18 @@ class Trainer:
 
     def _score(self, steps: int) -> float:
         """The mean cost of the epoch's first `steps` steps; waits for the device."""
-        reconstruction, kl, bad = self.running_score()
+        return sum(self._costs(steps))
+
+    def _minimized(self, steps: int) -> float:
+        """Likewise, with the KL times the factor that it has now."""
+        reconstruction, kl = self._costs(steps)
+        return reconstruction + weights_at(self.settings, self.optimizer.steps - 1, self.steps_an_epoch).beta * kl
+
+    def _costs(self, steps: int) -> tuple[float, float]:
+        reconstruction, kl, bad = self.score.read()
         if bad >= 0:
             raise self._diverged(int(bad))
-        return (reconstruction + kl) / steps
+        return reconstruction / steps, kl / steps
 
     def _sample_statistics(self, images: int) -> None:
         evaluate.fix_statistics(self.model, self.train_images, seed=self.settings.seed, limit=images, most=SAMPLED_PASSES,
@@ -330,13 +350,12 @@ class Trainer:
         if not np.isfinite(self.device.to_host(self.flat.values)).all():
             raise self._diverged(self.optimizer.steps - 1)
 
-    def _diverged(self, step: int) -> Diverged:
-        rate = self.settings.learning_rate
+    def _diverged(self, step: int, what: str = "the cost was not finite") -> Diverged:
         kept = "no checkpoint had been written yet"
         if self.journal and self.journal.saved_step:
             kept = f"the last good checkpoint stays in {self.journal.run.checkpoint}"
-        return Diverged(f"the cost was not finite at step {step + 1} (epoch {step // self.steps_an_epoch + 1}): a learning "
-                        f"rate of {rate:g} is probably too large, try --learning-rate {rate / 10:g}; {kept}")
+        return self.recovery.error(f"{what} at step {step + 1} (epoch {step // self.steps_an_epoch + 1})",
+                                   self.settings.learning_rate, kept)
 
 
 class _Asked(Exception):

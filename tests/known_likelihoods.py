@@ -20,6 +20,7 @@ class LinearGaussian(Module):
 
     def __init__(self, device, matrix, s, spread=1.0, offset=0.0):
         (self.pixels, self.code), self.device, self.dtype = matrix.shape, device, np.dtype(np.float64)
+        self.widest, self.draws = max(matrix.shape), 1
         self.matrix, self.s, self.b = matrix, s, offset + np.linspace(0.3, 0.6, self.pixels)
         precision = np.eye(self.code) + matrix.T @ matrix / s**2
         sigma = spread / np.sqrt(np.diag(precision))
@@ -47,6 +48,7 @@ class Mixture(Module):
 
     def __init__(self, *parts):
         self.parts, self.pixels, self.device, self.dtype = parts, parts[0].pixels, parts[0].device, parts[0].dtype
+        self.widest, self.draws = parts[0].widest, len(parts)
 
     def proposals(self, x):
         return [proposal for part in self.parts for proposal in part.proposals(x)]

@@ -46,6 +46,18 @@ def test_a_group_meets_at_the_same_steps_and_decides_the_same():
     assert step > 100 and asked[-1] == step and len(asked) < step / 2
 
 
+def test_a_training_that_went_back_is_met_at_once():
+    """Else nobody could stop it until it has come again as far as it was."""
+
+    def work(group):
+        agreement = Agreement(group, 1000.0)
+        for step in (1, 2, 6, 22, 86):
+            agreement.after(step, Wishes)
+        return agreement.after(40, lambda: Wishes(stop=True)).stop, agreement.after(41, lambda: Wishes(stop=True)).stop
+
+    assert together(2, work) == [(True, True)] * 2
+
+
 def test_what_differs_is_named():
     def work(group):
         with pytest.raises(MinivaeError) as error:

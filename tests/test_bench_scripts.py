@@ -9,8 +9,9 @@ import pytest
 BENCH = Path(__file__).parent.parent / "bench"
 SCRIPTS = {"gpu_cost.py": "numpy", "versus.py": "threadpoolctl", "torch_launches.py": "torch", "adam_step.py": "torch",
            "tape.py": "numpy", "engines.py": "numpy", "optimizers.py": "numpy",
-           "importance.py": "numpy", "likelihood.py": "numpy", "checkpoint_cost.py": "numpy", "scale.py": "mpi4py", "decoding.py": "numpy",
-           "serve.py": "flask", "semi.py": "numpy", "page.py": "numpy"}
+           "importance.py": "numpy", "likelihood.py": "numpy", "checkpoint_cost.py": "numpy", "decoding.py": "numpy",
+           "serve.py": "flask", "semi.py": "numpy", "page.py": "numpy", "watching.py": "numpy",
+           "scale.py": "mpi4py"}
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

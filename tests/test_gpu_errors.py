@@ -8,6 +8,7 @@ import pytest
 
 from minivae import device as devices
 from minivae import gpu_errors, gpu_probe, system
+from minivae.device import out_of_memory
 from minivae.doctor import CUPY_TWICE
 from minivae.errors import MinivaeError
 from minivae.gpu_errors import GpuError, diagnose
@@ -174,3 +175,18 @@ def test_cupys_warning_of_two_packages_is_the_one_we_replace(monkeypatch):
         count = len(said)
         _environment._detect_duplicate_installation()
         assert len(said) == count
+
+
+def test_what_means_that_memory_is_full():
+    """Of the host, of CuPy's pool, of the driver; not an error of anybody else who speaks of memory."""
+    from cupy.cuda.memory import OutOfMemoryError
+    from cupy_backends.cuda.api.runtime import CUDARuntimeError
+
+    class Driver(CUDARuntimeError):     # the real one asks the driver for its text
+        def __init__(self, text):
+            RuntimeError.__init__(self, text)
+
+    assert out_of_memory(MemoryError()) and out_of_memory(OutOfMemoryError(10**9, 5 * 10**8))
+    assert out_of_memory(Driver("cudaErrorMemoryAllocation: out of memory"))
+    assert not out_of_memory(Driver("cudaErrorLaunchFailure: unspecified launch failure"))
+    assert not out_of_memory(RuntimeError("out of memory"))

@@ -5,6 +5,7 @@ import pytest
 from data_sets import some_digits
 
 from minivae import batches, data
+from minivae.ops import host_batch
 from minivae.ops.batch import DeviceImages
 from minivae.ops.host_batch import HostImages, placed
 from minivae.ops.reparameterize import Noise
@@ -53,7 +54,7 @@ def test_where_images_go(device, rng, monkeypatch, tmp_path):
     np.save(tmp_path / "x.npy", images)
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r").view(np.ndarray)
     assert type(placed(images, device)) is DeviceImages
-    monkeypatch.setattr(type(device), "has_room", lambda self, nbytes: False)
+    monkeypatch.setattr(host_batch, "has_room", lambda device, nbytes: False)
     assert type(placed(images, device)) is HostImages
     held = placed(mapped, device)
     assert type(held) is (HostImages if device.cuda else DeviceImages)
@@ -64,7 +65,7 @@ def test_where_images_go(device, rng, monkeypatch, tmp_path):
 
 
 def test_how_much_room_there_is(device):
-    assert device.has_room(1 << 20) and not device.has_room(1 << 60)
+    assert host_batch.has_room(device, 1 << 20) and not host_batch.has_room(device, 1 << 60)
 
 
 @pytest.mark.parametrize("labels", [None, 20])
@@ -73,7 +74,7 @@ def test_a_training_is_the_same_bit_for_bit(cpu, monkeypatch, labels):
     dataset, found = some_digits(60, 20), []
     settings = Settings(hidden=(16,), code=4, epochs=2, batch_size=20, labels=labels)
     for room in (True, False):
-        monkeypatch.setattr(type(cpu), "has_room", lambda self, nbytes, room=room: room)
+        monkeypatch.setattr(host_batch, "has_room", lambda device, nbytes, room=room: room)
         trainer = Trainer(settings, dataset, cpu)
         assert type(trainer.train_images) is (DeviceImages if room else HostImages)
         for number in range(trainer.steps):
@@ -87,9 +88,9 @@ def test_a_training_is_the_same_bit_for_bit(cpu, monkeypatch, labels):
 def test_a_mixture_of_mapped_images(device, rng, tmp_path, monkeypatch):
     """Labelled and unlabelled batches out of a map that is never copied as a whole."""
     images, labels = rng.integers(0, 256, (60, 2, 2, 1), np.uint8), np.arange(60) % 3
-    monkeypatch.setattr(type(device), "has_room", lambda self, nbytes: True)
+    monkeypatch.setattr(host_batch, "has_room", lambda device, nbytes: True)
     whole = batches.of(data.Dataset("x", images, labels, images[:5], labels[:5]), 12, 20, 4, device, np.float32)
-    monkeypatch.setattr(type(device), "has_room", lambda self, nbytes: False)
+    monkeypatch.setattr(host_batch, "has_room", lambda device, nbytes: False)
     mapped = batches.of(data.Dataset("x", images, labels, images[:5], labels[:5]), 12, 20, 4, device, np.float32)
     for number in range(6):
         equal(device, whole.batch(number, Noise(4, number)), mapped.batch(number, Noise(4, number)))

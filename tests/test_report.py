@@ -23,10 +23,11 @@ def test_progress(digits, capsys):
     VAE(**SMALL, device="cpu").fit(digits.train_images, validation=digits.test_images)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("device: cpu (") and lines[1].endswith("parameters on 100 images of arrays")
-    assert len(lines) == 6 and re.match(r"test cost \d+\.\d\d = .* nats/image, trained in", lines[5])
+    assert len(lines) == 7 and re.match(r"test cost \d+\.\d\d = .* nats/image, trained in", lines[6])
+    assert re.fullmatch(r"\d of the 6 numbers of the code are in use", lines[5])
     VAE(**SMALL, device="cpu").fit(digits.train_images)
     lines = capsys.readouterr().out.splitlines()
-    assert re.fullmatch(r" +2/2 +\d+\.\d\d +- +[\d,]+", lines[4]) and lines[5].startswith("trained in")
+    assert re.fullmatch(r" +2/2 +\d+\.\d\d +- +[\d,]+", lines[4]) and lines[6].startswith("trained in")
     VAE(**SMALL, device="cpu").fit(digits.train_images, progress=False)
     assert capsys.readouterr() == ("", "")
 
@@ -50,4 +51,4 @@ def test_the_bar_in_a_notebook(digits, monkeypatch, capsys):
     VAE(**SMALL, device="cpu").fit(digits.train_images)
     assert len(seen) == 11 and seen[-1] == {"text/plain": ""}
     assert all("epoch 1/2" in shown and "cost" in shown for shown in seen[:5]) and "epoch 2/2" in seen[9]
-    assert len(capsys.readouterr().out.splitlines()) == 6
+    assert len(capsys.readouterr().out.splitlines()) == 7

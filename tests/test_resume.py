@@ -47,7 +47,7 @@ main()
 """
 # All that has a state: the average, the plateau, an optimizer's three arrays, warm-ups, an epoch of seven steps with a rest.
 ARGUMENTS = ["--epochs", 12, "--batch-size", 8, "--hidden", 8, "--code", 3, "--ema", 0.9, "--schedule", "plateau",
-             "--warm-up", 0.5, "--kl-warm-up", 3, "--device", "cpu"]
+             "--warm-up", 0.5, "--kl-warm-up", 3, "--free-bits", 0.2, "--device", "cpu"]
 STEPS = 84
 
 

@@ -94,11 +94,11 @@ class At:
 
 @pytest.fixture
 def disk(tmp_path):
-    """A file system of 300 kB of its own."""
+    """A file system of 600 kB of its own."""
     folder = tmp_path / "disk"
     folder.mkdir()
     try:
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", folder], capture_output=True, text=True)
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", folder], capture_output=True, text=True)
     except OSError as error:
         pytest.skip(f"no mount: {error}")
     if done.returncode:

@@ -14,6 +14,7 @@ from minivae.ops.reparameterize import Noise
 from minivae.report import Silence
 from minivae.runs import Run, Settings
 from minivae.training import Trainer
+from minivae.weighting import weights_at
 
 SMALL = {"hidden": (64, 32), "code": 8, "epochs": 4, "batch_size": 50, "likelihood": "bernoulli", "labels": 100,
          "label_weight": 30.0}
@@ -118,8 +119,8 @@ def test_consistency_rises_over_the_first_epoch(cpu, digits):
     """From a step's share to the whole, and stays; it makes predictions that moved images keep more often."""
     settings = Settings(**SMALL, consistency=100.0, shift=2)
     trainer = Trainer(settings, digits, cpu)
-    assert [trainer.weights(n).consistency for n in (0, 7, 15, 16, 60)] == [6.25, 50, 100, 100, 100]
-    assert trainer.weights(0)[-2:] == (2, False)
+    weights = [weights_at(trainer.settings, n, trainer.steps_an_epoch) for n in (0, 7, 15, 16, 60)]
+    assert [each.consistency for each in weights] == [6.25, 50, 100, 100, 100] and weights[0][-2:] == (2, False)
     kept = []
     for one in (trainer, Trainer(Settings(**SMALL), digits, cpu)):
         one.train(Silence())

@@ -9,7 +9,7 @@ from data_sets import some_digits
 
 from minivae import checkpoint, data, drawing, evaluate, runs, training
 from minivae.cli.options import RATES
-from minivae.errors import MinivaeError, UsageError
+from minivae.errors import MinivaeError, MinivaeWarning, UsageError
 from minivae.nn import Flat
 from minivae.optim import OPTIMIZERS
 from minivae.report import Silence
@@ -246,8 +246,9 @@ def test_a_cost_that_is_not_finite_stops_the_run(device, digits, tmp_path):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Trainer, "step", step)
-        with pytest.raises(Diverged, match=r"not finite at step 12 \(epoch 2\).*0.001 is probably too large, try "
-                                           r"--learning-rate 0.0001; the last good checkpoint stays in .*run") as caught:
+        with pytest.warns(MinivaeWarning, match="goes back to where it was after step 8"), pytest.raises(
+                Diverged, match=r"not finite at step 12 \(epoch 2\), also after going back 3 times.*0.001 is probably too large, try "
+                                r"--learning-rate 2.7e-06; the last good checkpoint stays in .*run") as caught:
             fresh.train(Silence())
     assert caught.value.exit_code == 1
     assert checkpoint.load(run.checkpoint)[1]["epoch"] == 1

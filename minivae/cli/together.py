@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,14 @@ def say_last(lines: Sequence[str], code: int) -> None:
         click.echo(f"minivae: {number}{line}", err=True)
     if world and told is None:
         world.end_all(code)
+
+
+def only_one_warns(world: World | None) -> None:
+    """Let the processes that print nothing keep back minivae's warnings, which all of them would have."""
+    from minivae.errors import MinivaeWarning
+
+    if world and world.rank:
+        warnings.simplefilter("ignore", MinivaeWarning)
 
 
 def end_others(error: BaseException) -> None:

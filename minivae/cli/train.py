@@ -19,6 +19,8 @@ from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULE
 @click.option("--epochs", type=int, help="Passes over the training images.  [default: 60 (ff), 30 (conv); 10 for 20,000 "
               "images and more]")
 @click.option("--batch-size", type=int, help="Images a step.  [default: 100; for 20,000 images and more 1000 (ff), 128 (conv)]")
+@click.option("--fit-batch", is_flag=True, help="Where the memory does not do for the batch size, take the largest for which it "
+              "does.")
 @click.option("--optimizer", type=click.Choice(OPTIMIZERS), default="rmsprop", show_default=True, metavar="NAME",
               help="One of those that `minivae optimizers` lists; rmsprop is the rescaled, centred one with Nesterov's "
               "momentum.")
@@ -86,19 +88,20 @@ from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULE
               "to look at while training goes on and after it.")
 @click.pass_context
 def train(context: click.Context, device: str, out: str | None, config: str | None, resume: str | None, save_every: float,
-          keep: int, tensorboard: bool, page: bool, **options) -> None:
+          keep: int, tensorboard: bool, page: bool, fit_batch: bool, **options) -> None:
     """Train a VAE.
 
     PATH is a folder of pictures (also in folders below it), a CSV table of pictures and labels, an .npz or .npy file with
     images (X or x_train, y or y_train, x_test, y_test), an IDX file, a folder of four IDX files, or a name: digits (built in,
     and what is taken where there is no PATH), mnist, fashion-mnist.
 
-    Pictures are PNG, JPEG, WebP, TIFF, BMP, GIF or PPM files of up to 64 million pixels. They are turned as their EXIF tag says,
-    transparent pixels are laid on white, and 16 bits scaled to 8. They are decoded once, into the cache folder, which keeps
-    up to 32 GiB of them.
+    Pictures are PNG, JPEG, WebP, TIFF, BMP, GIF or PPM files of up to 64 million pixels. They are turned as their EXIF tag
+    says, transparent pixels are laid on white, and 16 bits scaled to 8. They are decoded once, into the cache folder, which
+    keeps up to 32 GiB of them.
 
     Leaves a run folder with the checkpoints, the settings, the metrics of every epoch, pictures, and report.html, a page that
-    shows it all. Ctrl-C finishes the step and writes a checkpoint, from which --resume goes on; docs/runs.md says more.
+    shows it all. Ctrl-C finishes the step and writes a checkpoint, from which --resume goes on; docs/runs.md says more. Where
+    the cost explodes, training goes back to its last good state and on with 0.3 of its learning rate, up to three times.
 
     \b
     Examples:
@@ -112,6 +115,7 @@ def train(context: click.Context, device: str, out: str | None, config: str | No
       minivae train --config runs/digits-ff-1/settings.toml --seed 1
     """
     from minivae import events, mpi
+    from minivae.cli import together
     from minivae.errors import UsageError
     from minivae.page.following import Following
     from minivae.runs import Run, settings
@@ -121,29 +125,31 @@ def train(context: click.Context, device: str, out: str | None, config: str | No
     given = {name: value for name, value in options.items()
              if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
     given, options = as_settings(given), as_settings(options)
-    if resume and (out or config):
-        raise UsageError(f"--resume goes on in {resume} with the settings there: leave out {'--out' if out else '--config'}")
+    if resume and (out or config or fit_batch):
+        raise UsageError(f"--resume goes on in {resume} with the settings there: leave out "
+                         f"{'--out' if out else '--config' if config else '--fit-batch'}")
     if tensorboard:
         events.require()
     world = mpi.world()
+    together.only_one_warns(world)
     with Signals(mpi.leads(world)) as signals:
         if resume:
             trainer = _prepared_to_go_on(world, Journal(Run(resume), save_every, keep), given, device)
         else:
             told = {**options, **(settings.read(config) if config else {}), **given}
-            trainer = _prepared(world, told, out, device, lambda run: Journal(run, save_every, keep))
+            trainer = _prepared(world, told, out, device, fit_batch, lambda run: Journal(run, save_every, keep))
         if trainer:
             _train(trainer, signals, tensorboard, Following if page else None)
 
 
-def _prepared(world, told: dict, out: str | None, device: str, journal_of):
+def _prepared(world, told: dict, out: str | None, device: str, fit_batch: bool, journal_of):
     """The trainer of a new run, in a folder of its own."""
     from minivae import data, fitting, mpi
     from minivae.runs import Run
 
     say = say_of(world)
     dataset = mpi.in_turn(world, lambda: data.load(told.get("data", data.DEFAULT), reading_of(told), say=say))
-    trainer = fitting.prepare({**told, **recorded(dataset)}, dataset, device, say, world)
+    trainer = fitting.prepare({**told, **recorded(dataset)}, dataset, device, say, smaller_batch=fit_batch, world=world)
     if mpi.leads(world):        # the others write nothing
         trainer.journal = journal_of(Run.create(trainer.settings, out))
     return trainer
@@ -156,6 +162,7 @@ def _prepared_to_go_on(world, journal, given: dict, device: str):
     from minivae import data, drawing, fitting, mpi, resuming
     from minivae.device import announced
     from minivae.errors import UsageError
+    from minivae.fit_batch import OutOfMemory
 
     run = journal.run
     settings, saved = mpi.by_first(world, lambda: resuming.found(run, given))
@@ -175,7 +182,11 @@ def _prepared_to_go_on(world, journal, given: dict, device: str):
         drawing.all_of(run, run.load(announced(device, click.echo))[0], dataset, settings.seed)
         click.echo(f"pictures in {run.folder}")
         return None
-    trainer = fitting.prepare(asdict(settings), dataset, device, say_of(world), world)
+    try:
+        trainer = fitting.prepare(asdict(settings), dataset, device, say_of(world), world=world)
+    except OutOfMemory as error:
+        error.add_note("a run that goes on keeps its batch size: end what else uses the memory, or train anew with another")
+        raise
     trainer.journal = journal if mpi.leads(world) else None
     resuming.go_on(trainer, saved)
     if mpi.leads(world):
@@ -186,7 +197,7 @@ def _prepared_to_go_on(world, journal, given: dict, device: str):
 def _train(trainer, signals, tensorboard: bool, page_of) -> None:
     """Train to the end, and draw; what stops it says what is kept and how to go on."""
     from minivae import drawing, events, fitting
-    from minivae.report import last_line
+    from minivae.report import in_use, last_line
     from minivae.stopping import exit_code
     from minivae.training import Stopped
 
@@ -220,6 +231,7 @@ def _train(trainer, signals, tensorboard: bool, page_of) -> None:
                f"pictures and checkpoint in {run.folder}")
     for each in pages:
         click.echo(f"look at {each.path}")
+    click.echo(in_use(fitted.active, trainer.settings.code))
     click.echo(last_line(fitted.score, fitted.seconds))
 
 

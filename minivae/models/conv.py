@@ -31,6 +31,7 @@ class Convolutional:
 
     Attributes:
         width: of what the encoder gives.
+        widest: the most numbers that a layer makes of an image.
         small: (height, width, channels) of the smallest image.
 
     Raises:
@@ -46,6 +47,9 @@ class Convolutional:
                                  "and each at least 1")
         self.image_shape, self.channels, self.hidden = tuple(image_shape), tuple(channels), tuple(hidden)
         self.small, self.width = (*_pooled(image_shape, len(channels)), channels[-1]), hidden[-1]
+        pixels = math.prod(image_shape[:2])
+        self.widest = max(*(pixels // 4**level * count for level, count in enumerate(channels)), pixels * image_shape[2],
+                          *hidden)
 
     def encoder(self, place: Place) -> Encoder:
         """(rows, pixels) -> (rows, width)."""

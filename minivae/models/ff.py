@@ -25,6 +25,7 @@ class FeedForward:
 
     Attributes:
         width: of what the encoder gives.
+        widest: the most numbers that a layer makes of an image.
 
     Raises:
         UsageError: a size below 1, or channels.
@@ -39,6 +40,7 @@ class FeedForward:
             raise UsageError(f"--hidden is {','.join(map(str, hidden)) or 'empty'}, but the model needs at least one size "
                              "and each at least 1")
         self.pixels, self.hidden, self.width = math.prod(image_shape), tuple(hidden), hidden[-1]
+        self.widest = max(self.pixels, *self.hidden)
 
     def encoder(self, place: Place) -> Sequential:
         """(rows, pixels) -> (rows, width)."""

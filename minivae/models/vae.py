@@ -32,9 +32,11 @@ class Networks(Protocol):
 
     Attributes:
         width: of what the encoder gives.
+        widest: the most numbers that a layer makes of an image.
     """
 
     width: int
+    widest: int
 
     def encoder(self, place: Place) -> Module: ...
     def decoder(self, inputs: int, activation: str, place: Place) -> Module: ...
@@ -107,6 +109,7 @@ class VAE(Joint):
 
     Attributes:
         draws: how many codes the cost decodes for an image.
+        widest: the most numbers that a layer makes of an image and one code.
         classes: how many classes of images the model knows; see semi.py.
         class_names: what those are called, where the data say it; else empty.
         bound_caveat: why reconstruction + KL is no bound on -log p(x); None where it is one.
@@ -129,6 +132,7 @@ class VAE(Joint):
         self.heads = Dense(networks.width, 2 * code, "identity", *place, heads=2)
         self.decoder = networks.decoder(code + beside, likelihood.activation, place)
         self.likelihood = likelihood
+        self.widest = max(networks.widest, 2 * code)
 
     def encode(self, x) -> Tensor:
         """Heads (rows, 2 * code), mu beside rho with sigma = softplus(rho), of images x (rows, pixels)."""

@@ -72,6 +72,11 @@ class HostImages(Images):
                                for first, size in small.ranges(AT_ONCE)])
 
 
+def has_room(device: Device, nbytes: int) -> bool:
+    """Whether so many bytes are at most half of what a device has free now."""
+    return nbytes <= device.bytes_free // 2
+
+
 def placed(images: np.ndarray, device: Device, dtype=np.float32, *, binarize: bool = False,
            order: np.ndarray | None = None) -> Images:
     """A set of images where it fits: on the device, or where there is no room for it on the host.
@@ -82,6 +87,6 @@ def placed(images: np.ndarray, device: Device, dtype=np.float32, *, binarize: bo
     """
     kept = kept_in(images, dtype)
     in_place = order is None and images.dtype == kept and device.reads_in_place(images)
-    if in_place or device.has_room(images.size * kept.itemsize):
+    if in_place or has_room(device, images.size * kept.itemsize):
         return DeviceImages(images if order is None else images[order], device, dtype, binarize=binarize)
     return HostImages(images, device, dtype, binarize=binarize, order=order)

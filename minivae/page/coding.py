@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minivae import apply, ops
-from minivae.evaluate import BATCH
+from minivae.evaluate import batch_size
 from minivae.models import VAE
 from minivae.ops.reparameterize import EVALUATE, Noise
 from minivae.tensor import no_grad
@@ -54,7 +54,7 @@ def code(model: VAE, images: np.ndarray) -> Coded:
     held = apply.on_device(model, images)
     parts = []
     with no_grad():
-        for start, size in held.ranges(BATCH):
+        for start, size in held.ranges(batch_size(model)):
             x = held.batch(start, size, Noise(0, 0, EVALUATE))[0]
             parts.append(_code(model, x))
     *numbers, classes = zip(*parts, strict=True)

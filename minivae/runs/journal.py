@@ -93,6 +93,23 @@ class Journal:
             warnings.warn(f"{error}. Training goes on and tries again in {self._every.seconds:g} s; {kept}", MinivaeWarning,
                           stacklevel=2)
 
+    def go_back(self, step: int, state: Callable[[], Loaded]) -> None:
+        """The training has gone back from where it exploded: states on the way there are none to go on from, or to be used.
+        They go, once the state that it has gone back to is written in their place; where that fails, warn.
+
+        Args:
+            step: steps made before the state that it has gone back to.
+            state: gives it.
+        """
+        if self.saved_step <= step:
+            return
+        self.try_to_save(*state())
+        if self.saved_step == step:
+            try:
+                self.run.checkpoints.set_aside(step)
+            except MinivaeError as error:
+                warnings.warn(f"{error}. It holds a state of a training that exploded", MinivaeWarning, stacklevel=2)
+
     def restore(self, facts: Mapping[str, object]) -> None:
         """Go on from a checkpoint's facts: what was written of later steps goes.
 

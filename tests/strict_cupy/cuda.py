@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from types import SimpleNamespace
 
+import strict_cupy
 from cupy.cuda import nvrtc
 from cupy.cuda.runtime import CUDARuntimeError, runtimeGetVersion
 
 # What CuPy has too; NVRTC is the real one.
 __all__ = ["Device", "Event", "Graph", "Stream", "get_current_stream", "get_elapsed_time", "nvrtc", "runtime"]
 
+BYTES = 8 << 30         # that each has
 COUNT = 2               # GPUs that there seem to be
 NOT_READY, INVALID_HANDLE, INVALID_DEVICE, CAPTURE_UNSUPPORTED = 600, 400, 101, 900     # cudaError_t
-FREE = 1 << 30          # bytes of memory that a GPU seems to have
 NAME = b"stand-in for a GPU"
 
 _current = 0
@@ -151,7 +152,8 @@ def _get_device_properties(device) -> dict:
 
 
 def _mem_get_info() -> tuple[int, int]:
-    return FREE, FREE
+    """(free, all) bytes of the current device, of which only what the memory pool holds is taken."""
+    return BYTES - strict_cupy.get_default_memory_pool().total_bytes(), BYTES
 
 
 runtime = SimpleNamespace(getDeviceCount=_get_device_count, getDeviceProperties=_get_device_properties,

@@ -117,6 +117,9 @@ class MemoryPool:
     def free_all_blocks(self, stream=None) -> None:
         self._account().release()
 
+    def get_limit(self) -> int:
+        return self._account().limit
+
     def set_limit(self, size=None) -> None:
         self._account().limit = size or 0
 
