@@ -4,10 +4,11 @@
 class MinivaeError(Exception):
     """Something the user can mend; its text is one line that names the fix.
 
-    `exit_code` is what the command line exits with.
+    `exit_code` is what the command line exits with; `everywhere` says that of several processes that work together all have
+    this error, or will soon.
     """
 
-    exit_code = 1
+    exit_code, everywhere = 1, False
 
     def __init__(self, message: str) -> None:
         # A file name may hold a line break; the promise of one line must hold all the same.

@@ -23,6 +23,8 @@ class Diverged(MinivaeError):
         what: the same in short.
     """
 
+    everywhere = True
+
     def __init__(self, what: str, message: str):
         super().__init__(message)
         self.what = what

@@ -45,7 +45,7 @@ LOOK_EVERY = 0.25           # seconds between looks at the cost so far
 class Stopped(MinivaeError):
     """The training stopped between two steps, as it was asked to."""
 
-    exit_code = 130
+    exit_code, everywhere = 130, True
 
 
 class Trainer:

@@ -135,7 +135,7 @@ def _show(message, category, filename, lineno, file=None, line=None) -> None:
 
 def _stop(words: str, error: BaseException, code: int) -> NoReturn:
     """Say what went wrong and what the error's notes say, and leave."""
-    together.say_last((words, *getattr(error, "__notes__", ())), code)
+    together.say_last((words, *getattr(error, "__notes__", ())), code, getattr(error, "everywhere", False))
     if code in STOPPED and any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
         if sys.stdout:
             sys.stdout.flush()

@@ -16,14 +16,20 @@ if TYPE_CHECKING:
     from minivae.mpi import World
 
 COMMANDS = ("train", "eval")        # those that several processes can run together
-PATIENCE = 3.0                      # seconds that a process waits for the others to end, too, before it ends them
+# Seconds that a process waits for the others to end, too, before it ends them; and where they are about to, but may have a
+# last page to draw.
+PATIENCE, MORE_PATIENCE = 3.0, 60.0
 
 
-def say_last(lines: Sequence[str], code: int) -> None:
+def say_last(lines: Sequence[str], code: int, everywhere: bool = False) -> None:
     """Print why this process ends. What all have to say is said by one of them; where the others go on, they are ended with
-    this one: they would wait for it."""
+    this one: they would wait for it.
+
+    Args:
+        everywhere: all have the same reason, or will soon.
+    """
     world = _world()
-    told = world.last_words(lines[0], PATIENCE) if world else None
+    told = world.last_words(lines[0], MORE_PATIENCE if everywhere else PATIENCE) if world else None
     if told and world.rank and told[world.rank] == told[0]:
         return
     number = f"process {world.rank} of {world.size}: " if world and (told is None or world.rank) else ""
