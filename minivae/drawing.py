@@ -56,6 +56,10 @@ def all_of(run: Run, model: VAE, dataset: Dataset, seed: int) -> None:
         pictures.save(picture, run.folder / f"{name}.png")
 
 
-def are_there(run: Run) -> bool:
-    """Whether the run folder has the pictures that every run has."""
-    return all((run.folder / name).exists() for name in PICTURES[:3])
+def are_there(run: Run, labelled: bool) -> bool:
+    """Whether the run folder has the pictures that all_of() writes.
+
+    Args:
+        labelled: into that of a model that knows of classes.
+    """
+    return all((run.folder / name).exists() for name in PICTURES[:None if labelled else 3])

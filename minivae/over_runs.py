@@ -37,6 +37,21 @@ def require_alike(runs: Sequence[Run]) -> list[Settings]:
     return settings
 
 
+def require_as_long(runs: Sequence[Run], reports: Sequence[dict]) -> None:
+    """Refuse runs of which some were stopped earlier than others.
+
+    Args:
+        reports: of those runs, each with the epoch of its checkpoint.
+
+    Raises:
+        UsageError: their models were trained for different numbers of epochs.
+    """
+    for run, report in zip(runs, reports, strict=True):
+        if report["epoch"] != reports[0]["epoch"]:
+            raise UsageError(f"{run.folder} has a model after epoch {report['epoch']}, but {runs[0].folder} after epoch "
+                             f"{reports[0]['epoch']}: go on with the shorter one (minivae train --resume), or leave it out")
+
+
 def combine(reports: Sequence[dict]) -> dict[str, dict]:
     """Every number over runs: its values, one a run, their mean, their standard deviation, and half of the mean's 95% interval.
 

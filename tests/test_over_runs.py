@@ -78,3 +78,11 @@ def test_every_number_of_a_report_is_known_to_the_table():
 def test_damaged_settings(tmp_path):
     with pytest.raises(UsageError, match="there is no run in"):
         over_runs.require_alike([Run(tmp_path)])
+
+
+def test_runs_that_were_stopped_at_different_epochs_are_refused(tmp_path):
+    """A mean over a finished model and one of its first epochs says nothing."""
+    runs = [Run(tmp_path / name) for name in "ab"]
+    over_runs.require_as_long(runs, [{"epoch": 3}, {"epoch": 3}])
+    with pytest.raises(UsageError, match="b has a model after epoch 1, but .*a after epoch 3"):
+        over_runs.require_as_long(runs, [{"epoch": 3}, {"epoch": 1}])

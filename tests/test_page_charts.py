@@ -123,3 +123,14 @@ def test_pictures_keep_to_their_budget(count, height, width, channels, budget, s
     found = tiles.tiles(images, budget)
     assert len(found) == count and sum(map(len, found)) <= budget
     assert len({opened(address).size for address in found}) == 1
+
+
+def test_names_of_classes_in_one_place_are_put_apart():
+    """Also where rounding makes two lines a little less than a line apart: the search for a free one ends."""
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        places = np.repeat(rng.normal(size=(1, 2)) * [1, 1e3], 10, axis=0) + rng.normal(size=(10, 2)) * 1e-3
+        drawn = charts.points("a map", np.concatenate([places, rng.normal(size=(2, 2)) * 5e3]),
+                              np.array([*range(10), 0, 1]), {label: f"class {label}" for label in range(10)},
+                              axes=("x", "y"), alike=False)
+        assert drawn.count('class="name"') == 10

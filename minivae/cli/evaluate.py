@@ -50,6 +50,7 @@ def eval(runs: tuple[str, ...], file: str | None, device: str, **how) -> None:
     from minivae.device import announced
     from minivae.files import replacing
     from minivae.runs import Run
+    from minivae.runs.checkpoints import BEST
 
     trained = [Run(run) for run in runs]
     settings = over_runs.require_alike(trained)      # before anything is written or announced
@@ -60,6 +61,8 @@ def eval(runs: tuple[str, ...], file: str | None, device: str, **how) -> None:
         mpi.in_turn(world, lambda: kernels.prepare(where))
         group = mpi.group(world, where)
         found = [_measured(run, where, group, **how) for run in trained]
+        if how["which"] != BEST:        # whose epochs differ as they like
+            over_runs.require_as_long(trained, found)
         if not mpi.leads(world):
             return
         if several:
@@ -81,7 +84,7 @@ def _measured(run: Run, where: Device, group: Group, importance: int | None, dat
     from minivae.measures import Subject, measure
     from minivae.ops.host_batch import placed
 
-    model, settings = run.load(where, which)
+    model, settings, facts = run.load_with_facts(where, which)
     name = data or settings.data
     dataset = images_for(model, str(run.folder), settings, data)
     samples = max(1, SAMPLES // max(model.classes, 1)) if importance is None else importance
@@ -97,5 +100,5 @@ def _measured(run: Run, where: Device, group: Group, importance: int | None, dat
     begin, end = group.share(len(chosen))
     with eval_report.progress(console, (end - begin) * samples * model.draws, shown=group.rank == 0) as progress:
         numbers = measure(Subject(model, images, samples, seed, labels=labels, progress=progress, group=group))
-    return {"minivae": __version__, "run": str(run.folder), "checkpoint": which, "device": where.describe(), "data": name,
-            "split": split, "likelihood": settings.likelihood, "binarize": settings.binarize, **numbers}
+    return {"minivae": __version__, "run": str(run.folder), "checkpoint": which, "epoch": facts.get("epoch"), "device": where.describe(),
+            "data": name, "split": split, "likelihood": settings.likelihood, "binarize": settings.binarize, **numbers}

@@ -134,7 +134,7 @@ def train(context: click.Context, device: str, out: str | None, config: str | No
     together.only_one_warns(world)
     with Signals(mpi.leads(world)) as signals:
         if resume:
-            trainer = _prepared_to_go_on(world, Journal(Run(resume), save_every, keep), given, device)
+            trainer = _prepared_to_go_on(world, Journal(Run(resume), save_every, keep), given, device, page)
         else:
             told = {**options, **(settings.read(config) if config else {}), **given}
             trainer = _prepared(world, told, out, device, fit_batch, lambda run: Journal(run, save_every, keep))
@@ -155,7 +155,7 @@ def _prepared(world, told: dict, out: str | None, device: str, fit_batch: bool, 
     return trainer
 
 
-def _prepared_to_go_on(world, journal, given: dict, device: str):
+def _prepared_to_go_on(world, journal, given: dict, device: str, page: bool):
     """The trainer of a run that goes on; None where it is finished, which is said."""
     from dataclasses import asdict
 
@@ -163,6 +163,7 @@ def _prepared_to_go_on(world, journal, given: dict, device: str):
     from minivae.device import announced
     from minivae.errors import UsageError
     from minivae.fit_batch import OutOfMemory
+    from minivae.page import of_run
 
     run = journal.run
     settings, saved = mpi.by_first(world, lambda: resuming.found(run, given))
@@ -172,14 +173,17 @@ def _prepared_to_go_on(world, journal, given: dict, device: str):
     if finished:
         click.echo(f"{run.folder} is finished: {settings.epochs} of {settings.epochs} epochs; take a larger --epochs for "
                    "more")
-        if drawing.are_there(run):
+        if drawing.are_there(run, settings.labels is not None) and (run.page.exists() or not page):
             return None
     if settings.data == data.ARRAYS:
         raise UsageError(f"the run in {run.folder} was trained on arrays, from Python: it cannot go on here")
     load = partial(data.load, settings.data, settings.reading, say=say_of(world))
     dataset = load() if finished else mpi.in_turn(world, load)
     if finished:
-        drawing.all_of(run, run.load(announced(device, click.echo))[0], dataset, settings.seed)
+        model, _, facts = run.load_with_facts(announced(device, click.echo))
+        drawing.all_of(run, model, dataset, settings.seed)
+        if page:
+            of_run.write_for(run, model, settings, facts, dataset)
         click.echo(f"pictures in {run.folder}")
         return None
     try:

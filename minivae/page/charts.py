@@ -136,7 +136,8 @@ def _names_among(places: np.ndarray, labels: np.ndarray, names: dict[int, str], 
     for a, b, name in found:
         half = max(TEXT, len(name) * TEXT * 0.6) / 2
         a = min(max(a, half + 4), SIDE - half - 4)
-        while (over := next((t for t in taken if abs(t[1] - b) < TEXT and abs(t[0] - a) < t[2] + half), None)) is not None:
+        # A little less than a line, or a name that was moved by just one would, by rounding, lie on the other still.
+        while (over := next((t for t in taken if abs(t[1] - b) < TEXT - 0.5 and abs(t[0] - a) < t[2] + half), None)) is not None:
             b = over[1] + TEXT
         taken.append((a, b, half))
         parts.append(Markup('<text class="name" x="{:.0f}" y="{:.0f}" text-anchor="middle" dy="0.35em">{}</text>').format(

@@ -13,7 +13,7 @@ from minivae.page import charts, codes, facts
 from minivae.page.charts import Line
 from minivae.page.facts import Facts
 from minivae.page.galleries import LONGEST_NAME, class_name, pictures, shortened
-from minivae.page.history import column, thinned
+from minivae.page.history import LARGEST, column, thinned
 from minivae.page.looks import SMALL, VALUES, Looks
 from minivae.page.scale import in_words
 
@@ -167,7 +167,8 @@ def _space(looks: Looks) -> dict:
     names = {label: class_name(looks, label) for label in present}
     shown = charts.points(f"A map of the codes of {len(places):,} images", places, labels, names, axes=axes,
                           alike=looks.coded.mu.shape[1] > 1)
-    kl, variance = (np.nan_to_num(numbers).tolist() for numbers in (looks.coded.kl, looks.variance))
+    kl, variance = (np.clip(np.nan_to_num(numbers), -LARGEST, LARGEST).tolist()
+                    for numbers in (looks.coded.kl, looks.variance))
     order = sorted(looks.order[:BARS].tolist(), key=lambda unit: -kl[unit])
     words = [f"number {unit}: KL {in_words(kl[unit], 3)} nats, variance {in_words(variance[unit], 3)}" for unit in order]
     units = charts.bars("KL of the numbers of the code", [kl[unit] for unit in order], words,

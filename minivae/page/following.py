@@ -20,6 +20,7 @@ from minivae.runs import Run, versions
 from minivae.training import SAMPLED, SAMPLED_PASSES, Epoch, Trainer
 
 SHARE = 0.02            # of the training's time that its pages take at most, the last one among them
+FAULTS = (MinivaeError, MemoryError, ArithmeticError, ValueError)     # for which no training ends: the page is none of it
 FIRST = 0.2             # seconds that the first page is taken to need, beside those of its images in the model
 
 
@@ -54,7 +55,7 @@ class Following:
             return
         try:
             self._write(facts.TRAINING, epoch.number, None)
-        except (MinivaeError, MemoryError) as error:
+        except FAULTS as error:
             warnings.warn(f"the page: {_in_words(error)}. Training goes on, and it is tried again", MinivaeWarning,
                           stacklevel=2)
 
@@ -84,7 +85,7 @@ class Following:
             rows = history.read(self._run)
             known = replace(self._facts, state=facts.STOPPED, rows=rows, epoch=int(rows[-1]["epoch"]) if rows else 0)
             write(self.path, {**content(known, self._looks), "cost": None})
-        except (MinivaeError, MemoryError) as error:
+        except FAULTS as error:
             warnings.warn(f"the page: {_in_words(error)}; `minivae report` writes it", MinivaeWarning, stacklevel=2)
 
     def _expected(self, epoch: Epoch) -> float:
@@ -142,4 +143,5 @@ class Following:
 
 
 def _in_words(error: Exception) -> str:
-    return str(error) if isinstance(error, MinivaeError) else f"out of memory ({' '.join(str(error).split()) or 'no more'})"
+    what = "out of memory" if isinstance(error, MemoryError) else "numbers that cannot be drawn"
+    return str(error) if isinstance(error, MinivaeError) else f"{what} ({' '.join(str(error).split()) or 'no more'})"

@@ -145,6 +145,19 @@ class Checkpoints:
         except OSError as error:
             raise MinivaeError(f"cannot write {self.folder}: {error.strerror or error}; let it be written") from error
 
+    def remove(self, after: int) -> None:
+        """Remove the states after more than so many steps.
+
+        Raises:
+            MinivaeError: the folder cannot be written.
+        """
+        try:
+            for step in self.steps():
+                if step > after:
+                    self.path(step).unlink(missing_ok=True)
+        except OSError as error:
+            raise MinivaeError(f"cannot write {self.folder}: {error.strerror or error}; let it be written") from error
+
     def forget_training(self) -> None:
         """Remove all but the single one, and the folder where nothing else is in it."""
         for path in (*map(self.path, self.steps()), self.best, *self.folder.glob("step-*.old")):

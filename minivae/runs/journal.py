@@ -106,7 +106,7 @@ class Journal:
         self.try_to_save(*state())
         if self.saved_step == step:
             try:
-                self.run.checkpoints.set_aside(step)
+                self.run.checkpoints.remove(step)
             except MinivaeError as error:
                 warnings.warn(f"{error}. It holds a state of a training that exploded", MinivaeWarning, stacklevel=2)
 
