@@ -97,6 +97,7 @@ def test_no_checkpoint_is_left_of_an_explosion(device, digits, tmp_path):
     for made, steps in there:
         assert max(steps, default=0) < made or not steps
     assert Run(run.folder).state()[1]["recovery"]["times"] == trainer.recovery.times
+    assert not list(run.checkpoints.folder.glob("*.old"))
 
 
 @pytest.mark.parametrize("more", [{}, {"ema": 0.9, "schedule": "plateau"}], ids=str)
