@@ -122,6 +122,11 @@ class VAE(Joint):
     class_names: tuple[str, ...] = ()
     bound_caveat: str | None = None
 
+    @property
+    def names_of_classes(self) -> tuple[str, ...]:
+        """What each class is called: its name, or its number where they have none."""
+        return self.class_names or tuple(map(str, range(self.classes)))
+
     def __init__(self, networks: Networks, image_shape: tuple[int, int, int], code: int, likelihood: Likelihood, place: Place,
                  beside: int = 0):
         if code < 1:
