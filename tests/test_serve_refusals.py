@@ -89,7 +89,8 @@ def test_other_refusals(plain):
                          (plain.get("/page/../app.py"), 404), (plain.get("/page/%2e%2e/app.py"), 404),
                          (plain.get("/api/images/30.png"), 400), (plain.get(f"/api/images/{10**19}.png"), 400),
                          (plain.get(f"/api/images/{'9' * 400}.png"), 404), (plain.get(f"/api/images/{'9' * 5000}.png"), 404),
-                         (plain.get(f"/api/samples/{2**64}"), 400), (plain.get(f"/api/samples/{'9' * 5000}"), 404), (plain.get("/api/samples/-1"), 404),
+                         (plain.get(f"/api/samples/{2**64}"), 400), (plain.get(f"/api/samples/{'9' * 5000}"), 404),
+                         (plain.get("/api/samples/-1"), 404),
                          (plain.post("/api/decode", data=b" " * 2**21, content_type="application/json"), 413),
                          (plain.post("/api/encode", data=bytes(UPLOAD + 1), content_type="image/png"), 413)):
         assert answer.status_code == code and isinstance(answer.json["error"], str)

@@ -85,8 +85,8 @@ def decode(run: str, codes: str, label: int | None, out: str | None, which: str,
     check_label(trained, run, label)
     found, probabilities = files.read(codes, trained.model.code)
     if len(found) > (most := MOST.get(kind, len(found))):
-        raise UsageError(f"{codes} holds {len(found)} codes, but a {kind} file can show {most}: take --out with a name that ends "
-                         "in .npz, or a folder's")
+        raise UsageError(f"{codes} holds {len(found)} codes, but a {kind} file can show {most}: take --out with a name that "
+                         "ends in .npz, or a folder's")
     if label is None and trained.model.classes:
         if probabilities is None:
             raise UsageError(f"{codes} holds no probabilities of classes, and the model of {run} decodes a code under a "

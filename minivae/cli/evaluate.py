@@ -91,9 +91,10 @@ def _measured(run: Run, where: Device, group: Group, importance: int | None, dat
         raise UsageError(f"--limit is {limit}, but {name} has {there} {split} images; take at most {there}")
     chosen, labels = getattr(dataset, f"{split}_images")[:limit], getattr(dataset, f"{split}_labels")
     labels = None if labels is None else labels[:limit]
+    images = apply.on_device(model, chosen)
     console = Console(highlight=False)
     begin, end = group.share(len(chosen))
     with eval_report.progress(console, (end - begin) * samples * model.draws, shown=group.rank == 0) as progress:
-        numbers = measure(Subject(model, apply.on_device(model, chosen), samples, seed, labels=labels, progress=progress, group=group))
+        numbers = measure(Subject(model, images, samples, seed, labels=labels, progress=progress, group=group))
     return {"minivae": __version__, "run": str(run.folder), "checkpoint": which, "device": where.describe(), "data": name,
             "split": split, "likelihood": settings.likelihood, "binarize": settings.binarize, **numbers}

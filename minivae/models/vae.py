@@ -122,11 +122,6 @@ class VAE(Joint):
     class_names: tuple[str, ...] = ()
     bound_caveat: str | None = None
 
-    @property
-    def names_of_classes(self) -> tuple[str, ...]:
-        """What each class is called: its name, or its number where they have none."""
-        return self.class_names or tuple(map(str, range(self.classes)))
-
     def __init__(self, networks: Networks, image_shape: tuple[int, int, int], code: int, likelihood: Likelihood, place: Place,
                  beside: int = 0):
         if code < 1:
@@ -138,6 +133,11 @@ class VAE(Joint):
         self.decoder = networks.decoder(code + beside, likelihood.activation, place)
         self.likelihood = likelihood
         self.widest = max(networks.widest, 2 * code)
+
+    @property
+    def names_of_classes(self) -> tuple[str, ...]:
+        """What each class is called: its name, or its number where they have none."""
+        return self.class_names or tuple(map(str, range(self.classes)))
 
     def encode(self, x) -> Tensor:
         """Heads (rows, 2 * code), mu beside rho with sigma = softplus(rho), of images x (rows, pixels)."""
