@@ -33,10 +33,14 @@ def encode(model: VAE, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mu, sigma
 
 
+def prior(model: VAE, count: int, seed: int) -> np.ndarray:
+    """Draws of the prior: codes (count, code). The first ones of more are the same."""
+    return model.device.to_host(standard_normal(model.device, count, model.code, Noise(seed, 0, SAMPLE), model.dtype))
+
+
 def draw(model: VAE, mu: np.ndarray, sigma: np.ndarray, seed: int) -> np.ndarray:
     """A draw of the code of each image, (count, code), from the means and standard deviations that encode() gives."""
-    eps = standard_normal(model.device, *mu.shape, Noise(seed, 0, SAMPLE), model.dtype)
-    return mu + sigma * model.device.to_host(eps)
+    return mu + sigma * prior(model, len(mu), seed)
 
 
 def reconstruct(model: VAE, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

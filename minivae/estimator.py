@@ -16,7 +16,7 @@ from minivae.device import Device, select
 from minivae.epochs import Epoch
 from minivae.errors import MinivaeError, UsageError
 from minivae.evaluate import Score
-from minivae.ops.reparameterize import SAMPLE, Noise, standard_normal
+from minivae.labels import a_class
 from minivae.report import in_use, last_line
 from minivae.runs import Run, Settings, build, checked
 
@@ -189,6 +189,7 @@ class VAE:
         """
         if label is not None:
             self._check_classes("label")
+            label = a_class(label, self.model.classes)
         ends = (self._images(np.asarray(image)[np.newaxis])[0] for image in (a, b))
         return walks.interpolation(self.model, *ends, _whole(steps, "steps", 2), spherical=spherical, label=label)
 
@@ -199,11 +200,9 @@ class VAE:
             label: of a model that knows of classes, the class of all of them or of each (n,); None for the classes in turn.
         """
         n = _whole(n, "n", 1)
-        model, noise = self.model, Noise(_seed(seed), 0, SAMPLE)
-        z = model.device.to_host(standard_normal(model.device, n, model.code, noise, model.dtype))
-        if label is None and model.classes:
-            label = np.arange(n) % model.classes
-        return self.decode(z, label)
+        if label is None and self.model.classes:
+            label = np.arange(n) % self.model.classes
+        return self.decode(apply.prior(self.model, n, _seed(seed)), label)
 
     def score(self, X, y=None, *, each: bool = False, seed: int = 0) -> Score:
         """What images cost, in nats per image: lower is better, and -total is the evidence lower bound.
@@ -293,14 +292,15 @@ class VAE:
         model, kept = self._model, self.__dict__ | {"device": self.device if isinstance(self.device, str) else self.device.name}
         if model is not None:
             state = {name: model.device.to_host(value) for name, value in model.state_dict().items()}
-            kept["_model"] = (model.image_shape, model.classes, state)
+            kept["_model"] = (model.image_shape, model.classes, model.class_names, state)
         return kept
 
     def __setstate__(self, kept: dict) -> None:
         self.__dict__.update(kept)
         if kept["_model"] is not None:
-            image_shape, classes, state = kept["_model"]
+            image_shape, classes, class_names, state = kept["_model"]
             self._model = build(self.settings, image_shape, _chosen(self.device), classes)
+            self._model.class_names = class_names
             self._model.load_state_dict(state)
             self._model.eval()
 
@@ -334,7 +334,9 @@ class VAE:
         if label is None:
             raise UsageError("label is not given, but this model decodes a code under a class: take one from 0 to "
                              f"{self.model.classes - 1}, or one for each code, such as classify(X)")
-        return arrays.labels(np.full(count, label) if np.ndim(label) == 0 else label, count, "label")
+        if np.ndim(label) == 0:
+            return np.full(count, a_class(label, self.model.classes))
+        return arrays.labels(label, count, "label")
 
     def _check_classes(self, what: str) -> None:
         if not self.model.classes:

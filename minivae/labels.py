@@ -13,6 +13,18 @@ def classes_of(labels: np.ndarray) -> int:
     return int(labels.max()) + 1
 
 
+def a_class(label, classes: int) -> int:
+    """The label of one of a model's classes, as Python's own number.
+
+    Raises:
+        UsageError: it is none.
+    """
+    label = label.item() if isinstance(label, (np.generic, np.ndarray)) else label
+    if isinstance(label, bool) or not isinstance(label, int) or not 0 <= label < classes:
+        raise UsageError(f"label {label!r} is none of the model's classes 0 to {classes - 1}")
+    return label
+
+
 def choose(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     """Which `count` images keep their labels: the same number of each class, drawn by the seed.
 

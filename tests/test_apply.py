@@ -21,3 +21,15 @@ def test_classes_as_numbers_and_as_shares(rng, cpu):
     assert all(np.abs(mixed - other).max() > 1e-3 for other in (whole, apply.decode(model, codes, np.zeros(3, int))))
     with pytest.raises(UsageError, match="label 3 is none of the model's classes"):
         apply.decode(model, codes, np.array([0, 1, 3]))
+
+
+def test_draws_of_the_prior(device):
+    """The same for the same seed, whatever their number; and the noise that encode --sample adds is one."""
+    model = models.build("ff", (5, 6, 1), device, hidden=(8,), code=3)
+    draws = apply.prior(model, 6, seed=4)
+    assert draws.shape == (6, 3) and draws.dtype == np.float32 and len(np.unique(draws)) == 18
+    np.testing.assert_array_equal(apply.prior(model, 2, seed=4), draws[:2])
+    assert (apply.prior(model, 6, seed=5) != draws).all()
+    zeros, ones = np.zeros((6, 3), np.float32), np.ones((6, 3), np.float32)
+    np.testing.assert_array_equal(apply.draw(model, ones, zeros, 4), ones)
+    np.testing.assert_array_equal(apply.draw(model, zeros, ones, 4), draws)

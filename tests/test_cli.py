@@ -11,6 +11,8 @@ from command_line import LAST, minivae
 from data_sets import idx
 from PIL import Image
 
+from minivae.cli.entry import COMMANDS, cli
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
@@ -33,6 +35,14 @@ def test_train(run):
     assert all(np.asarray(p).std() > 20 for p in pictures.values())
     assert {path.name for path in (folder / "runs/digits-ff-1/checkpoints").iterdir()} == {"step-00000040.safetensors",
                                                                                          "best.safetensors"}
+
+
+def test_whatever_uses_a_model_takes_any_of_its_checkpoints():
+    """Every command with a RUN has --checkpoint, as docs/runs.md says."""
+    found = {name: {option for parameter in cli.get_command(None, name).params for option in (parameter.name, *parameter.opts)}
+             for name in COMMANDS}
+    using = {name for name, names in found.items() if names & {"run", "runs"}}
+    assert {"sample", "eval", "report", "serve"} < using and using == {name for name in using if "--checkpoint" in found[name]}
 
 
 def test_sample_and_reconstruct_make_the_same_pictures_again(run):

@@ -136,7 +136,7 @@ def test_traverse_under_a_class_as_an_animation(folder, few, digits, tmp_path):
 
 def test_the_most_active_are_as_many_as_there_are(folder, plain, digits, tmp_path):
     """Without --count, those that are active."""
-    active = int((latent.by_activity(plain.encode(digits))[1] >= latent.ACTIVE).sum())
+    active = int(latent.is_active(latent.by_activity(plain.encode(digits))[1]).sum())
     out = run("traverse", folder / "plain", "--out", "x.png", cwd=tmp_path)
     assert 0 < active <= 6 and out.count(",") == active + 1
 
@@ -255,6 +255,10 @@ REFUSED = [
     (["decode", "plain", "good.npz", "--out", "x.jpg"], 2, "or end it in / for a folder"),
     (["decode", "plain", "good.npz", "--out", "plain"], 2, "already holds other files"),
     (["decode", "plain", "good.npz", "--label", 1], 2, "knows of no classes"),
+    (["decode", "few", "good.npz", "--label", 10**20], 2, f"label {10**20} is none of the model's classes 0 to 9"),
+    (["sample", "few", "--label", 10**20], 2, f"label {10**20} is none of the model's classes 0 to 9"),
+    (["decode", "plain", "many.npz", "--out", "x.gif"], 2, "many.npz holds 1001 codes, but a .gif file can show 1000"),
+    (["decode", "plain", "many.npz", "--out", "x.webp"], 2, "but a .webp file can show 1000: take --out with a name"),
     (["reconstruct", "plain", "#1", "--count", 2], 2, "leave one out"),
     (["reconstruct", "plain", "narrow"], 2, "narrow holds images of 28 x 20 x 1"),
 ]
@@ -265,7 +269,8 @@ REFUSED = [
 def test_what_is_refused(folder, tmp_path, arguments, code, words):
     """One line, its exit code, nothing written."""
     if not (folder / "good.npz").exists():
-        for name, mu in (("good", np.zeros((2, 6))), ("wide", np.zeros((2, 9))), ("nan", np.full((2, 6), np.nan))):
+        for name, mu in (("good", np.zeros((2, 6))), ("wide", np.zeros((2, 9))), ("nan", np.full((2, 6), np.nan)),
+                         ("many", np.zeros((1001, 6)))):
             np.savez(folder / f"{name}.npz", mu=mu)
         (folder / "narrow").write_bytes(idx(np.zeros((3, 28, 20), np.uint8)))
     before = sorted(folder.rglob("*"))

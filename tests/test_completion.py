@@ -11,14 +11,17 @@ from command_line import ROOT, minivae
 from minivae.cli import entry, options
 
 WORDS = [
-    ("minivae ", [*entry.COMMANDS]), ("minivae tra", ["train", "traverse"]), ("minivae train --sched", ["--schedule"]),
+    ("minivae ", [*entry.COMMANDS]), ("minivae tra", ["train", "transfer", "traverse"]),
+    ("minivae train --sched", ["--schedule"]),
     ("minivae train --schedule ", list(options.SCHEDULES)), ("minivae train --optimizer adam", ["adam", "adamax", "adamw"]),
     ("minivae completion ", ["bash", "zsh", "fish"]), ("minivae sample runs/a --device cu", ["cuda"]),
     ("minivae sample ", ["mine", "runs/a", "runs/b"]), ("minivae interpolate runs/", ["runs/a", "runs/b"]),
     ("minivae encode mi", ["mine"]), ("minivae encode mino", ["dir:mino"]), ("minivae encode mine ", ["file:"]),
     ("minivae decode mine co", ["file:co"]), ("minivae sample mine --out x", ["file:x"]),
     ("minivae train --data ", [*options.DATA_SETS]), ("minivae train --data mn", ["mnist"]),
-    ("minivae train --data mi", ["dir:mi"]), ("minivae sample [", ["dir:["]),
+    ("minivae train --data mi", ["file:mi"]), ("minivae train ", [*options.DATA_SETS]),
+    ("minivae train fas", ["fashion-mnist"]),
+    ("minivae train mi", ["file:mi"]), ("minivae sample [", ["dir:["]),
 ]
 
 

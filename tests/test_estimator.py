@@ -190,6 +190,9 @@ def test_copies(labelled, digits, copied):
     other. An untrained one is copied, too."""
     images = digits.test_images
     twin, before = copied(labelled), labelled.encode(images)
+    assert twin.model.class_names == ()
+    twin.model.class_names = tuple("abcdefghij")
+    assert copied(twin).model.class_names == tuple("abcdefghij") and labelled.model.class_names == ()
     assert twin.settings == labelled.settings and twin.history == labelled.history and twin.device == "cpu"
     _same(twin.encode(images), before)
     _same(twin.classify(images, probabilities=True), labelled.classify(images, probabilities=True))
@@ -278,6 +281,10 @@ def test_samples_and_codes_of_a_class(labelled, digits):
         labelled.decode(Z)
     with pytest.raises(UsageError, match="label 10 is none of the model's classes 0 to 9"):
         labelled.sample(3, 10)
+    for label in (10**20, -1, 0.5, True, "x"):
+        with pytest.raises(UsageError, match=f"label {label!r} is none of the model's classes 0 to 9"):
+            labelled.sample(3, label)
+    _same(labelled.sample(3, np.array(7)), labelled.sample(3, 7))
     with pytest.raises(UsageError, match=r"label is of shape \(2,\)"):
         labelled.sample(3, [1, 2])
 
@@ -294,6 +301,8 @@ def test_interpolate(vae, labelled, digits):
     np.testing.assert_allclose(labelled.interpolate(a, b)[[0, -1]], labelled.reconstruct(pair), atol=1e-6)
     held = labelled.interpolate(a, b, 4, label=3)
     np.testing.assert_allclose(held[[0, -1]], labelled.decode(labelled.encode(pair), 3), atol=1e-6)
+    with pytest.raises(UsageError, match="label 0.5 is none of the model's classes 0 to 9"):
+        labelled.interpolate(a, b, label=0.5)
     with pytest.raises(UsageError, match="label 10 is none of the model's classes"):
         labelled.interpolate(a, b, label=10)
 

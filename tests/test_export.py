@@ -108,6 +108,15 @@ def test_what_a_file_says_of_itself(cpu):
     assert facts["data"] == "clothes" and json.loads(facts["image_shape"]) == [6, 7, 1] and facts["classes"] == "3"
 
 
+def test_bounds_are_numbers(exported):
+    """Clip takes its least and most as numbers, without any axis, as the operator's definition wants them."""
+    for made in exported[1:]:
+        held = {constant.name: constant for constant in made.graph.initializer}
+        clips = [node for node in made.graph.node if node.op_type == "Clip"]
+        assert all(len(node.input) == 3 and not held[bound].dims for node in clips for bound in node.input[1:])
+    assert any(node.op_type in ("Clip", "Sigmoid") for node in exported[2].graph.node)
+
+
 def test_no_images_at_all(cpu):
     """The first axis may be 0."""
     model = model_of(*MODELS["conv"], cpu)

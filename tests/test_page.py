@@ -94,6 +94,15 @@ def test_names_are_words_and_never_code(rng, cpu, tmp_path):
     assert f"no images: {HOSTILE}" in page_of(run).words
 
 
+def test_classes_are_called_as_the_model_calls_them(rng, cpu, tmp_path):
+    """Also beside images of other data, whose own names stand at the map of their codes alone."""
+    run = trained(tmp_path / "run", data_set(rng, classes=2, train=8, class_names=("cat", "dog")), cpu, labels=4)
+    assert page_of(run).words.count("cat dog") == 3     # over two tables of pictures, and the map's legend
+    of_run.write_for(run, *run.load_with_facts(cpu), data_set(rng, classes=3, class_names=("ant", "bee", "cow")))
+    words = page_of(run).words
+    assert words.count("cat") == words.count("cat dog") == 2 and words.count("ant bee cow") == 1
+
+
 def test_the_largest_page_is_bounded(rng, cpu, tmp_path):
     """Images of noise, which no compression makes smaller, in colour, with every section there is."""
     dataset = data_set(rng, train=60, test=60, shape=(128, 128, 3), classes=15)
@@ -160,7 +169,7 @@ def test_the_page_takes_a_bounded_share_of_the_time(rng, cpu, tmp_path, monkeypa
     monkeypatch.setattr(following, "write", lambda *_, **__: None)
     for number in range(1, 2000):
         now[0] += rng.uniform(0, 2)
-        page.epoch(following.Epoch(number, number, 1.0, None, 5000.0, now[0]))
+        page.epoch(following.Epoch(number, number, 1.0, None, 5000.0, now[0], active=1))
         assert page.spent == pytest.approx(spent) and spent <= 0.0201 * now[0] + 0.4
     assert spent <= following.SHARE * now[0] and written == page.written and 0.015 * now[0] < spent
 
@@ -275,6 +284,10 @@ def test_report_writes_the_page_of_any_run(tmp_path, rng):
     assert code == 0 and "report.html" not in out and not (tmp_path / "run/report.html").exists(), err
     code, out, err = minivae("train", *short, "--out", "other", cwd=tmp_path)
     assert code == 0 and "look at other/report.html" in out.splitlines(), err
+    code, out, err = minivae("report", "run", "--checkpoint", 99, "--device", "cpu", cwd=tmp_path)
+    assert code == 2 and "99" in err and err.count("\n") == 1, err
+    code, out, err = minivae("report", "run", "--checkpoint", "best", "--device", "cpu", cwd=tmp_path)
+    assert code == 0 and "not of the newest" in Page((tmp_path / "run/report.html").read_text()).words, err
     code, out, err = minivae("report", "run", "--device", "cpu", cwd=tmp_path)
     assert (code, err) == (0, "") and out.splitlines()[-1] == "look at run/report.html"
     pages = [Page((tmp_path / name / "report.html").read_text()) for name in ("other", "run")]

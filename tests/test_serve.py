@@ -63,12 +63,12 @@ def test_shares_of_classes(labelled, vaes):
     assert np.abs(found[:, :28] - 255 * expected).max() <= 1 and np.array_equal(found[:, 28:56], found[:, 56:])
 
 
-def test_names_of_classes(vaes, thread):
-    """Where the data has them; else the numbers."""
+def test_names_of_classes(labelled, vaes, monkeypatch):
+    """The model's own, where it knows them; else the numbers."""
     names = [f"kind {i}" for i in range(10)]
-    for given, known in ((names, names), (names[:3], list("0123456789"))):
-        client = client_of(Served(vaes["labelled"], None, thread, given))
-        assert client.get("/api/model").json["class_names"] == known
+    for given, known in (((), list("0123456789")), (tuple(names), names)):
+        monkeypatch.setattr(vaes["labelled"].model, "class_names", given)
+        assert labelled.get("/api/model").json["class_names"] == known
 
 
 def test_an_image_is_encoded_as_the_library_does(labelled, vaes, digits):
@@ -163,13 +163,18 @@ def test_the_page_and_its_parts(plain):
 
 
 def test_films_of_large_images(thread):
-    """Are smaller by a whole number, the picture itself is not; in colour and in any proportions."""
-    images = np.random.default_rng(0).integers(0, 256, (20, 130, 70, 3), np.uint8)
+    """Are smaller by a whole number, the picture itself is not; in colour and in any proportions. Sides that the number does
+    not divide are rounded up, and no frame takes anything from its neighbours."""
+    images = np.random.default_rng(0).integers(0, 256, (20, 131, 71, 3), np.uint8)
     vae = thread(lambda: VAE(hidden=(4,), code=2, epochs=1, batch_size=10, device="cpu").fit(images, progress=False))
     client = client_of(Served(vae, images, thread))
     asked = {"code": [0, 0], "axes": "numbers", "which": [1, 0], "values": [-1, 0, 1]}
-    assert pixels(client.post("/api/traverse", json=asked)).shape == (2 * 65, 3 * 35, 3)
-    assert pixels(client.post("/api/decode", json={"codes": [[0, 0]]})).shape == (130, 70, 3)
+    film = pixels(client.post("/api/traverse", json=asked))
+    assert film.shape == (2 * 66, 3 * 36, 3)
+    whole = client.post("/api/decode", json={"codes": [[0, -1]]})
+    assert pixels(whole).shape == (131, 71, 3)
+    alone = np.asarray(Image.open(io.BytesIO(whole.data)).reduce(2))
+    assert np.abs(film[:66, :36].astype(int) - alone).max() <= 1
     assert encoded(client, client.get("/api/images/3.png").data)["code"] == pytest.approx(vae.encode(images[3:4])[0])
 
 

@@ -37,6 +37,8 @@ def test_serve_says_what_it_cannot(run, tmp_path):
                                  ([run, "--port", port], f"port {port} of 127.0.0.1 is in use"),
                                  ([run, "--port", 0, "--host", "203.0.113.7"], "no address of this machine"),
                                  ([run, "--port", 0, "--host", "no.such.name.invalid"], "no address of this machine"),
+                                 ([run, "--port", 0, "--host", "a..b"], "--host is 'a..b', which no host can be called"),
+                                 ([run, "--port", 0, "--host", "a" * 70], "which no host can be called"),
                                  ([run, "--port", 70000], "--port"),
                                  ([run, "--port", 0, "--allow-host", "http://x"], "--allow-host is"),
                                  ([run, "--port", 0, "--data", "nowhere", "--device", "cpu"], "no data set 'nowhere'")):

@@ -87,8 +87,10 @@ def test_other_refusals(plain):
                          (plain.post("/api/encode", data=b"x", content_type="text/html"), 415),
                          (plain.get("/api/decode"), 405), (plain.delete("/"), 405), (plain.get("/api/none"), 404),
                          (plain.get("/page/../app.py"), 404), (plain.get("/page/%2e%2e/app.py"), 404),
-                         (plain.get("/api/images/30.png"), 400), (plain.get(f"/api/images/{10**50}.png"), 400),
-                         (plain.get(f"/api/samples/{2**64}"), 400), (plain.get("/api/samples/-1"), 404),
+                         (plain.get("/api/images/30.png"), 400), (plain.get(f"/api/images/{10**19}.png"), 400),
+                         (plain.get(f"/api/images/{'9' * 400}.png"), 404), (plain.get(f"/api/images/{'9' * 5000}.png"), 404),
+                         (plain.get(f"/api/samples/{2**64}"), 400), (plain.get(f"/api/samples/{'9' * 5000}"), 404),
+                         (plain.get("/api/samples/-1"), 404),
                          (plain.post("/api/decode", data=b" " * 2**21, content_type="application/json"), 413),
                          (plain.post("/api/encode", data=bytes(UPLOAD + 1), content_type="image/png"), 413)):
         assert answer.status_code == code and isinstance(answer.json["error"], str)

@@ -39,7 +39,7 @@ def classify(run: str, images: tuple[str, ...], file: str | None, which: str, de
     if not trained.model.classes:
         raise UsageError(f"the model of {run} knows of no classes, since it was trained without --labels: take another run")
     names, found = read(images, trained.model.image_shape, trained.settings.fit)
-    classes = trained.model.class_names or tuple(map(str, range(trained.model.classes)))
+    classes = trained.model.names_of_classes
     with replacing(file) if file is not None else nullcontext() as out:
         probabilities = trained.classify(found, probabilities=True)
         for name, p in zip(names, probabilities, strict=True):

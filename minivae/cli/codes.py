@@ -9,6 +9,7 @@ import click
 from minivae.cli.options import Name, check_label, checkpoint_option, device_option
 
 FOLDER = "folder"       # in place of a file's ending
+MOST = {".png": 10_000, ".gif": 1000, ".webp": 1000}    # images in one file, where all of them are shown
 
 
 @click.command()
@@ -83,6 +84,9 @@ def decode(run: str, codes: str, label: int | None, out: str | None, which: str,
     trained = VAE.load(run, device, which)
     check_label(trained, run, label)
     found, probabilities = files.read(codes, trained.model.code)
+    if len(found) > (most := MOST.get(kind, len(found))):
+        raise UsageError(f"{codes} holds {len(found)} codes, but a {kind} file can show {most}: take --out with a name that "
+                         "ends in .npz, or a folder's")
     if label is None and trained.model.classes:
         if probabilities is None:
             raise UsageError(f"{codes} holds no probabilities of classes, and the model of {run} decodes a code under a "

@@ -79,10 +79,9 @@ def _measured(run: Run, where: Device, group: Group, importance: int | None, dat
     """All numbers of a run, and what they are of."""
     from rich.console import Console
 
-    from minivae import __version__, eval_report
+    from minivae import __version__, apply, eval_report
     from minivae.errors import UsageError
     from minivae.measures import Subject, measure
-    from minivae.ops.host_batch import placed
 
     model, settings, facts = run.load_with_facts(where, which)
     name = data or settings.data
@@ -95,7 +94,7 @@ def _measured(run: Run, where: Device, group: Group, importance: int | None, dat
         raise UsageError(f"--limit is {limit}, but {name} has {there} {split} images; take at most {there}")
     chosen, labels = getattr(dataset, f"{split}_images")[:limit], getattr(dataset, f"{split}_labels")
     labels = None if labels is None else labels[:limit]
-    images = placed(chosen, where, model.dtype, binarize=model.likelihood.discrete)
+    images = apply.on_device(model, chosen)
     console = Console(highlight=False)
     begin, end = group.share(len(chosen))
     with eval_report.progress(console, (end - begin) * samples * model.draws, shown=group.rank == 0) as progress:

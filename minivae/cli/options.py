@@ -66,12 +66,16 @@ def images_for(model, run: str, settings, name: str | None = None):
 
 def check_label(trained: VAE, run: str, label: int | None) -> None:
     """Raises:
-        UsageError: a label of a run that knows of no classes."""
+        UsageError: a label that is no class, or one of a run that knows of none."""
     from minivae.errors import UsageError
+    from minivae.labels import a_class
 
-    if label is not None and not trained.model.classes:
+    if label is None:
+        return
+    if not trained.model.classes:
         raise UsageError(f"--label is {label}, but the model of {run} knows of no classes, since it was trained without "
                          "--labels: leave it out")
+    a_class(label, trained.model.classes)
 
 
 class Sizes(click.ParamType):
@@ -104,10 +108,10 @@ class Name(click.ParamType):
         return value if value.strip() else self.fail("the name is empty; give one or leave the option out", param, ctx)
 
     def shell_complete(self, ctx, param, incomplete):
-        """Run folders for RUN, else folders; data sets for --data, else folders; files for everything else."""
+        """Run folders for RUN, else folders; data sets for --data and its PATH, else files; files for everything else."""
         if param.name == "run":
             return completed(incomplete, _runs(incomplete), "dir")
-        return completed(incomplete, DATA_SETS, "dir") if param.name == "data" else completed(incomplete, (), "file")
+        return completed(incomplete, DATA_SETS if param.name in ("data", "path") else (), "file")
 
 
 def completed(incomplete: str, words: Iterable[str], others: str | None = None) -> list[CompletionItem]:

@@ -51,8 +51,7 @@ def serve(run: str, host: str, port: int, others: tuple[str, ...], data: str | N
         thread(kernels.prepare, where)
         vae = thread(VAE.load, run, where, which)
         dataset = _dataset(vae, run, data)
-        names = dataset.class_names if dataset is not None and data is None else ()
-        served = Served(vae, dataset.test_images if dataset is not None else None, thread, names)
+        served = Served(vae, dataset.test_images if dataset is not None else None, thread)
         address = f"http://{bracketed('localhost' if hosts.anybody else host)}:{port}/"
         if not hosts.local:
             click.echo(f"minivae: warning: whoever reaches this machine at {host} can use the page, without a password; it "

@@ -142,7 +142,7 @@ def _most_active(trained: VAE, run: str, data: str | None, count: int | None) ->
         raise UsageError(f"{data or trained.settings.data} has no test images: name others with --data, or the numbers with "
                          "--units")
     order, variance = latent.by_activity(trained.encode(shown))
-    active = int((variance >= latent.ACTIVE).sum())
+    active = int(latent.is_active(variance).sum())
     if count is None and not active:
         raise MinivaeError(f"no number of the codes of {run} is active: they say nothing of the images (train with a "
                            "smaller --beta or a --kl-warm-up); to look at some all the same, name them with --units")

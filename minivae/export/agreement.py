@@ -8,7 +8,6 @@ import onnx
 from minivae import apply
 from minivae.errors import MinivaeError
 from minivae.models import VAE
-from minivae.ops.reparameterize import SAMPLE, Noise, standard_normal
 from minivae.system import default_threads
 
 MOST = 1e-4         # difference of an output, of its size where that is above 1
@@ -48,7 +47,7 @@ def compare(model: VAE, graphs: dict[str, onnx.ModelProto]) -> tuple[str, dict[s
 def _examples(model: VAE) -> dict[str, tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
     """For the decoder and the encoder: what goes in, by name, and what the model makes of it."""
     count = sum(BATCHES)
-    codes = model.device.to_host(standard_normal(model.device, count, model.code, Noise(0, 0, SAMPLE), model.dtype))
+    codes = apply.prior(model, count, seed=0)
     shares = np.eye(model.classes, dtype=np.float32)[np.arange(count) % model.classes] if model.classes else None
     images = apply.decode(model, codes, shares)
     taken = np.rint(images) if model.likelihood.discrete else images

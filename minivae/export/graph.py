@@ -48,7 +48,7 @@ class Graph:
     def constant(self, values, dtype=np.float32) -> str:
         """A value that the graph holds."""
         name = f"constant_{len(self._constants)}"
-        self._constants[name] = np.ascontiguousarray(values, dtype)
+        self._constants[name] = np.asarray(values, dtype, order="C")     # ascontiguousarray gives numbers an axis
         return name
 
     def reshape(self, value: str, shape: Shape) -> str:

@@ -134,6 +134,11 @@ class VAE(Joint):
         self.likelihood = likelihood
         self.widest = max(networks.widest, 2 * code)
 
+    @property
+    def names_of_classes(self) -> tuple[str, ...]:
+        """What each class is called: its name, or its number where they have none."""
+        return self.class_names or tuple(map(str, range(self.classes)))
+
     def encode(self, x) -> Tensor:
         """Heads (rows, 2 * code), mu beside rho with sigma = softplus(rho), of images x (rows, pixels)."""
         return self.heads(self.encoder(x))

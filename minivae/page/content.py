@@ -8,7 +8,7 @@ from pathlib import PurePath
 import numpy as np
 from markupsafe import Markup
 
-from minivae.latent import ACTIVE
+from minivae.latent import ACTIVE, is_active
 from minivae.page import charts, codes, facts
 from minivae.page.charts import Line
 from minivae.page.facts import Facts
@@ -164,7 +164,7 @@ def _space(looks: Looks) -> dict:
     places, axes, share = codes.flat(looks.coded, looks.order)
     labels = looks.labels
     present = [] if labels is None else [label for label in np.unique(labels).tolist() if label >= 0]
-    names = {label: class_name(looks, label) for label in present}
+    names = {label: class_name(looks.names, label) for label in present}
     shown = charts.points(f"A map of the codes of {len(places):,} images", places, labels, names, axes=axes,
                           alike=looks.coded.mu.shape[1] > 1)
     kl, variance = (np.clip(np.nan_to_num(numbers), -LARGEST, LARGEST).tolist()
@@ -172,7 +172,7 @@ def _space(looks: Looks) -> dict:
     order = sorted(looks.order[:BARS].tolist(), key=lambda unit: -kl[unit])
     words = [f"number {unit}: KL {in_words(kl[unit], 3)} nats, variance {in_words(variance[unit], 3)}" for unit in order]
     units = charts.bars("KL of the numbers of the code", [kl[unit] for unit in order], words,
-                        [variance[unit] > ACTIVE for unit in order], unit="nats",
+                        is_active(looks.variance[order]).tolist(), unit="nats",
                         along="numbers of the code, largest first")
     rest = sum(kl) - sum(kl[unit] for unit in order)
     return {"map": shown, "map_share": share, "map_count": len(places), "map_of": codes.MOST if len(kl) > codes.MOST else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,12 +93,12 @@ def _by_class(looks: Looks, images: np.ndarray | None, budget: int) -> dict | No
     classes = min(looks.styles.shape[1], images.shape[1])
     before = images.shape[1] - classes
     return {"rows": _rows(list(images), budget, [("", "", "one style in every class")] * len(images), tuple(range(before))),
-            "names": [""] * before + [class_name(looks, label) for label in range(classes)]}
+            "names": [""] * before + [class_name(looks.class_names, label) for label in range(classes)]}
 
 
-def class_name(looks: Looks, label: int) -> str:
+def class_name(names: Sequence[str], label: int) -> str:
     """The name of a class, or its number where it has none."""
-    return shortened(looks.names[label] if label < len(looks.names) else str(label), LONGEST_NAME)
+    return shortened(names[label] if label < len(names) else str(label), LONGEST_NAME)
 
 
 def shortened(text: str, longest: int) -> str:

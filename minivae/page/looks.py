@@ -9,7 +9,6 @@ import numpy as np
 from minivae import apply, latent
 from minivae.data import Dataset
 from minivae.models import VAE
-from minivae.ops.reparameterize import SAMPLE, Noise, standard_normal
 from minivae.page import coding
 from minivae.page.coding import Coded
 from minivae.page.tiles import shrunk
@@ -57,7 +56,8 @@ class Looks:
         held_out: whether the images were not trained on.
         coded: images through the model; None where there are no images, and then nothing of what follows.
         labels: (count,), the images' own classes, -1 where unknown; None where none are known.
-        names: of the classes, by label.
+        names: of the images' classes, by label; of some or none.
+        class_names: of the model's classes; none of a model without.
         order, variance: the numbers of the code, see latent.by_activity.
         styles: (STYLES, classes, ...), draws of the prior in every class; None of a model without classes.
         transfer: (rows, 1 + classes, ...), images, then their style in every class; likewise.
@@ -68,6 +68,7 @@ class Looks:
     coded: Coded | None = None
     labels: np.ndarray | None = None
     names: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
     order: np.ndarray | None = None
     variance: np.ndarray | None = None
     walks: list[Walk] = field(default_factory=list)
@@ -78,7 +79,7 @@ class Looks:
     @property
     def active(self) -> int:
         """How many numbers of the code are in use (Burda et al. 2016)."""
-        return int((self.variance > latent.ACTIVE).sum())
+        return int(latent.is_active(self.variance).sum())
 
 
 def look(model: VAE, dataset: Dataset | None, seed: int) -> Looks:
@@ -90,12 +91,11 @@ def look(model: VAE, dataset: Dataset | None, seed: int) -> Looks:
         seed: of the draws of the prior.
     """
     model.eval()
-    noise = Noise(seed, 0, SAMPLE)
     count = FEW_SAMPLES if max(model.image_shape[:2]) > SMALL else SAMPLES
     classes = np.arange(count) % model.classes if model.classes else None
-    found = {"samples": _decoded(model, _prior(model, count, noise), classes)}
+    found = {"samples": _decoded(model, apply.prior(model, count, seed), classes), "class_names": model.names_of_classes}
     if model.classes:
-        found["styles"] = _in_classes(model, _prior(model, STYLES, noise))
+        found["styles"] = _in_classes(model, apply.prior(model, STYLES, seed))
     if dataset is None:
         return Looks(**found)
     held_out = len(dataset.test_images) > 0
@@ -110,10 +110,6 @@ def look(model: VAE, dataset: Dataset | None, seed: int) -> Looks:
     return Looks(**found, held_out=held_out, coded=coded, labels=labels, names=getattr(dataset, "class_names", ()),
                  order=order, variance=variance, walks=_walks(model, coded, labels),
                  traverses=_traverses(model, coded, order, variance))
-
-
-def _prior(model: VAE, count: int, noise: Noise) -> np.ndarray:
-    return model.device.to_host(standard_normal(model.device, count, model.code, noise, model.dtype))
 
 
 def _decoded(model: VAE, codes: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
@@ -157,7 +153,7 @@ def _ends(count: int, labels: np.ndarray | None) -> list[tuple[int, int]]:
 
 def _traverses(model: VAE, coded: Coded, order: np.ndarray, variance: np.ndarray) -> list[Traverse]:
     """Of the first image's code, the most active numbers."""
-    shown = min(TRAVERSES, max(FEWEST, int((variance > latent.ACTIVE).sum())))
+    shown = min(TRAVERSES, max(FEWEST, int(latent.is_active(variance).sum())))
     units, values = order[:shown].tolist(), np.array(VALUES)
     codes = np.concatenate([latent.along(coded.mu[0], unit, values) for unit in units])
     classes = np.full(len(codes), coded.classes[0]) if model.classes else None

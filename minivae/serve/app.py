@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException, UnsupportedMediaType
+from werkzeug.routing import IntegerConverter
 
 from minivae import __version__, latent, pictures
 from minivae.device import gpu_failure
@@ -28,6 +29,12 @@ WORDS = {
 }
 
 
+class Whole(IntegerConverter):
+    """A whole number in a path, of no more digits than a seed has: of thousands Python makes none."""
+
+    regex = r"\d{1,20}"
+
+
 def create(served: Served, hosts: guard.Guard, name: str) -> Flask:
     """The application.
 
@@ -39,6 +46,7 @@ def create(served: Served, hosts: guard.Guard, name: str) -> Flask:
     app = Flask("minivae.serve", static_folder="page", static_url_path="/page")
     app.config["MAX_CONTENT_LENGTH"] = UPLOAD
     app.json.compact, app.json.sort_keys = True, False
+    app.url_map.converters["whole"] = Whole
     _watch(app, hosts)
     _errors(app)
     _reading(app, served, name)
@@ -90,9 +98,9 @@ def _reading(app: Flask, served: Served, name: str) -> None:
         return jsonify(
             minivae=__version__, run=name, data=Path(settings.data).name, arch=settings.arch, likelihood=settings.likelihood,
             image_shape=served.image_shape, code=served.code, classes=served.classes,
-            class_names=served.class_names, images=0 if served.images is None else len(served.images),
+            class_names=served.vae.model.names_of_classes, images=0 if served.images is None else len(served.images),
             order=served.order.tolist(), variance=[float(f"{v:.4g}") for v in served.variance],
-            active=int((served.variance >= latent.ACTIVE).sum()), judged_by=served.judged_by, most=served.most,
+            active=int(latent.is_active(served.variance).sum()), judged_by=served.judged_by, most=served.most,
             upload=UPLOAD)
 
     @app.get("/api/directions")
@@ -100,7 +108,7 @@ def _reading(app: Flask, served: Served, name: str) -> None:
         found = served.directions
         return jsonify(**{name: _numbers(part) for name, part in found._asdict().items()})
 
-    @app.get("/api/images/<int:index>.png")
+    @app.get("/api/images/<whole:index>.png")
     def image(index):
         count = 0 if served.images is None else len(served.images)
         if index >= count:
@@ -108,7 +116,7 @@ def _reading(app: Flask, served: Served, name: str) -> None:
             raise UsageError(f"there is no image {index:.6g}: {there}")
         return _png(served.images[index][np.newaxis], 1)
 
-    @app.get("/api/samples/<int:seed>")
+    @app.get("/api/samples/<whole:seed>")
     def sample(seed):
         if seed >= 2**64:
             raise UsageError("the seed is too large: take one from 0 to 2^64 - 1")
@@ -169,15 +177,21 @@ def _failure(words: str, code: int) -> tuple[Response, int]:
 
 def _png(images: np.ndarray, columns: int, side: int | None = None) -> Response:
     """The picture of images (count, height, width, channels) beside each other: pixel for pixel, or, where they are larger
-    than `side`, smaller by a whole number."""
+    than `side`, each smaller by a whole number."""
     return Response(_bytes(images, columns, side), mimetype="image/png")
 
 
 def _bytes(images: np.ndarray, columns: int, side: int | None = None) -> bytes:
-    picture, out = pictures.grid(images, columns, gap=0, scale=1), io.BytesIO()
-    factor = max(images.shape[1:3]) // side if side else 1
-    (picture.reduce(factor) if factor > 1 else picture).save(out, "PNG", compress_level=1)
+    factor, out = max(images.shape[1:3]) // side if side else 1, io.BytesIO()
+    shown = _reduced(images, factor) if factor > 1 else images
+    pictures.grid(shown, columns, gap=0, scale=1).save(out, "PNG", compress_level=1)
     return out.getvalue()
+
+
+def _reduced(images: np.ndarray, factor: int) -> np.ndarray:
+    """The images, each side divided and rounded up, as uint8; one by one, so that none takes from its neighbours."""
+    found = np.stack([np.asarray(pictures.grid(image[np.newaxis], 1, scale=1).reduce(factor)) for image in images])
+    return found.reshape(*found.shape[:3], images.shape[3])
 
 
 def _address(image: np.ndarray) -> str:

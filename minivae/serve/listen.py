@@ -26,11 +26,13 @@ def bound(host: str, port: int) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address, family=family)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:       # the latter of a name with an empty or too long part
         raise UsageError(_why(error, host, port)) from error
 
 
-def _why(error: OSError, host: str, port: int) -> str:
+def _why(error: OSError | UnicodeError, host: str, port: int) -> str:
+    if isinstance(error, UnicodeError):
+        return f"--host is {host!r}, which no host can be called: leave it out, or give one such as 0.0.0.0"
     if error.errno == errno.EADDRINUSE:
         return f"port {port} of {host} is in use: end what uses it, or name another with --port; 0 is any that is free"
     if error.errno == errno.EACCES:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -13,7 +13,6 @@ from minivae import apply, latent
 from minivae.data import picture
 from minivae.errors import MinivaeError, UsageError
 from minivae.estimator import VAE
-from minivae.ops.reparameterize import SAMPLE, Noise, standard_normal
 
 JUDGED = 1000       # images by whose codes the numbers are put in order
 DRAWN = 256         # draws of the prior that stand in for them where there are none
@@ -62,10 +61,8 @@ class Served:
         vae: loaded in `thread`.
         images: (count, height, width, channels), to start from; None where there are none.
         thread: where all calls are made.
-        class_names: of the model's classes, where they have names.
 
     Attributes:
-        class_names: of all classes; their numbers where they have no names.
         order: (code,), the numbers of the code, the most active first.
         variance: (code,), in the code's own order; see latent.by_activity.
         directions: see latent.principal.
@@ -76,10 +73,8 @@ class Served:
         MinivaeError: the model gives codes that are no numbers.
     """
 
-    def __init__(self, vae: VAE, images: np.ndarray | None, thread: Thread, class_names: Sequence[str] = ()):
+    def __init__(self, vae: VAE, images: np.ndarray | None, thread: Thread):
         self.vae, self.images, self._thread = vae, images, thread
-        named = len(class_names) == vae.model.classes
-        self.class_names = list(class_names) if named else list(map(str, range(vae.model.classes)))
         self.most = max(1, min(PICTURES, VALUES // vae.model.pixels))
         self.judged_by = (f"{DRAWN} samples of its own, encoded again" if images is None
                           else f"{min(JUDGED, len(images)):,} test images")
@@ -156,9 +151,4 @@ class Served:
 
     def draw(self, seed: int) -> np.ndarray:
         """The code, (code,), of what vae.sample(1, seed=seed) decodes."""
-        return self._thread(self._draw, seed)
-
-    def _draw(self, seed: int) -> np.ndarray:
-        model = self.vae.model
-        z = standard_normal(model.device, 1, model.code, Noise(seed, 0, SAMPLE), model.dtype)
-        return model.device.to_host(z)[0]
+        return self._thread(apply.prior, self.vae.model, 1, seed)[0]
