@@ -18,6 +18,7 @@ import numpy as np
 
 from minivae import device as devices
 
+FREE = 1 << 33          # bytes of memory that the GPU seems to have
 MEMORY = np.empty(1 << 30, np.uint8)        # more than any array takes; the system gives none of it before it is touched
 
 
@@ -118,12 +119,12 @@ class RawModule:
 @contextmanager
 def in_cupys_place() -> Iterator[tuple[devices.CudaDevice, list[OwnLaunch]]]:
     """Within this context minivae's GPU 0 is this recorder: the device, and what CuPy would have launched of its own."""
-    pool = SimpleNamespace(total_bytes=lambda: 0, free_all_blocks=lambda: None)
+    pool = SimpleNamespace(total_bytes=lambda: 0, get_limit=lambda: 0, free_all_blocks=lambda: None)
     cupy = SimpleNamespace(
         ndarray=Array, empty=empty, zeros=zeros, asarray=asarray, matmul=matmul, add=add,
         RawModule=RawModule, get_default_memory_pool=lambda: pool, __version__="none",
         cuda=SimpleNamespace(Device=lambda index: SimpleNamespace(use=lambda: None),
-                             runtime=SimpleNamespace(getDeviceCount=lambda: 1)))
+                             runtime=SimpleNamespace(getDeviceCount=lambda: 1, memGetInfo=lambda: (FREE, FREE))))
     with mock.patch.object(devices, "_import_cupy", lambda: cupy), mock.patch.object(devices, "_gpus", {}):
         device = devices.gpu(0)
         with mock.patch.object(Array, "log", []):
