@@ -9,6 +9,7 @@ import numpy as np
 from minivae.errors import UsageError
 
 
+MOST_CLASSES = 1_000_000    # that labels tell apart
 AT_ONCE = 1 << 12       # images that are checked at a time
 
 
@@ -80,7 +81,7 @@ def labels(values, count: int, name: str = "y") -> np.ndarray:
 
     Raises:
         TypeError: no whole numbers.
-        UsageError: another number of labels, or one below -1.
+        UsageError: another number of labels, one below -1, or MOST_CLASSES and more.
     """
     array = _on_host(values, name)
     if array.dtype.kind not in "iu":
@@ -89,6 +90,9 @@ def labels(values, count: int, name: str = "y") -> np.ndarray:
         raise UsageError(f"{name} is of shape {array.shape}, but must have a label for each of {count} images, -1 for none")
     if count and array.min() < -1:
         raise UsageError(f"{name} holds {array.min()}, but labels are classes from 0 on, or -1 for none")
+    if count and array.max() >= MOST_CLASSES:
+        raise UsageError(f"{name} holds {array.max()}, but labels are classes from 0 to {MOST_CLASSES - 1} at most: number those "
+                         f"that there are, as with numpy.unique({name}, return_inverse=True)[1]")
     return array.astype(np.int64)
 
 

@@ -45,11 +45,11 @@ def load(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict]:
         MinivaeError: it is missing, cannot be read, is damaged, or is none of minivae's.
     """
     with _opened(path) as (file, metadata):
-        arrays = {name: file.get_tensor(name) for name in file.keys()}
-    if metadata.get("sha256") != _digest(arrays, metadata.get("facts", "")):
-        raise MinivaeError(f"the checkpoint {path} is damaged: its checksum does not fit its content; take another "
-                           "copy or train again")
-    return arrays, json.loads(metadata["facts"])
+        arrays, told = {name: file.get_tensor(name) for name in file.keys()}, metadata.get("facts", "")
+        if metadata.get("sha256") != _digest(arrays, told):
+            raise MinivaeError(f"the checkpoint {path} is damaged: its checksum does not fit its content; take another "
+                               "copy or train again")
+        return arrays, json.loads(told)
 
 
 def facts(path: str | os.PathLike):
@@ -76,9 +76,11 @@ def _opened(path: str | os.PathLike) -> Iterator[tuple]:
             yield file, metadata
     except FileNotFoundError:
         raise MinivaeError(f"there is no checkpoint {path}; name a run folder that training has written") from None
-    except (OSError, SafetensorError, ValueError) as error:
-        raise MinivaeError(f"the checkpoint {path} cannot be read ({str(error).splitlines()[0]}): it is damaged or cut "
-                           "short; take another copy or train again") from error
+    except (OSError, SafetensorError, ValueError, RecursionError, AttributeError, TypeError) as error:
+        # The last two are of numbers of a kind that NumPy does not have.
+        why = next(iter(str(error).splitlines()), type(error).__name__)
+        raise MinivaeError(f"the checkpoint {path} cannot be read ({why}): it is damaged or cut short; take another copy or train "
+                           "again") from error
 
 
 def _digest(arrays: dict[str, np.ndarray], facts: str) -> str:

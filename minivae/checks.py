@@ -12,6 +12,7 @@ from minivae.optim import OPTIMIZERS, SCHEDULES
 from minivae.runs import Settings
 
 LEAST_ROWS = 2      # of a batch for each process: batch norm needs them where its statistics are a process's own
+MOST_SAMPLES = 1 << 20      # codes an image; more make arrays that are larger than an array's size can say
 
 
 def check(settings: Settings, dataset: Dataset) -> None:
@@ -74,8 +75,8 @@ def _check_cost(settings: Settings) -> None:
         value = getattr(settings, name)
         if not 0 <= value < math.inf:
             raise UsageError(f"--{name.replace('_', '-')} is {value:g}, but must be 0 ({none}) or a positive number")
-    if settings.samples < 1:
-        raise UsageError(f"--samples is {settings.samples}, but must be at least 1")
+    if not 1 <= settings.samples <= MOST_SAMPLES:
+        raise UsageError(f"--samples is {settings.samples}, but must be from 1 to {MOST_SAMPLES}")
     if settings.samples > 1 and (settings.beta != 1 or settings.free_bits or settings.labels is not None):
         raise UsageError(f"--samples {settings.samples} minimizes the importance-weighted bound, which knows no --beta, "
                          "--free-bits or --labels: leave those out, or --samples")

@@ -13,17 +13,15 @@ from __future__ import annotations
 import math
 import os
 import zipfile
-import zlib
 
 import numpy as np
 
-from minivae import arrays
+from minivae import arrays, npy
 from minivae.errors import MinivaeError, UsageError
 from minivae.files import replacing
 
 CODES = ("z", "mu")         # what is decoded, the first that is there
 MOST = 2**27                # numbers in an array
-FAULTS = (OSError, ValueError, EOFError, KeyError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 def write(path: str | os.PathLike, **values: np.ndarray | None) -> None:
@@ -75,9 +73,9 @@ def _arrays(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray | None]:
         with zipfile.ZipFile(path) as archive:
             found = {name: _member(archive, f"{name}.npy") for name in (*CODES, "probabilities")
                      if f"{name}.npy" in archive.namelist()}
-    except FAULTS as error:
-        why = (error.strerror if isinstance(error, OSError) else None) or error or type(error).__name__
-        raise MinivaeError(f"{path} cannot be read as codes ({' '.join(str(why).split())}): name what minivae encode left, or "
+    except (OSError, *npy.FAULTS) as error:
+        why = (error.strerror if isinstance(error, OSError) else None) or npy.shortly(error)
+        raise MinivaeError(f"{path} cannot be read as codes ({why}): name what minivae encode left, or "
                            "an .npz file with an array mu or z") from error
     codes = next((found[name] for name in CODES if name in found), None)
     if codes is None:
@@ -87,8 +85,9 @@ def _arrays(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    with archive.open(name) as file:
-        return _array(file, archive.getinfo(name).file_size)
+    entry = archive.getinfo(name)
+    with npy.opened(archive, entry) as file:
+        return _array(file, entry.file_size)
 
 
 def _array(file, size: int) -> np.ndarray:
@@ -97,20 +96,9 @@ def _array(file, size: int) -> np.ndarray:
     Raises:
         ValueError: another kind of array, or a header that does not fit.
     """
-    shape, fortran, dtype = _header(file)
-    count = math.prod(shape)
-    if dtype.kind not in "fiu" or not 0 <= count <= MOST:
-        raise ValueError(f"it holds {dtype} of shape {shape}, not at most {MOST} real numbers")
-    if file.tell() + count * dtype.itemsize != size:
-        raise ValueError(f"its header says an array of {dtype} and shape {shape}, which is not what follows")
-    return np.frombuffer(file.read(count * dtype.itemsize), dtype).reshape(shape, order="F" if fortran else "C")
-
-
-def _header(file) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """(shape, whether columns come first, dtype) of an .npy file, which is then at its numbers."""
-    try:
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        return read(file)
-    except Exception as error:      # a damaged header is parsed as Python's literals: there is no list of what that raises
-        raise ValueError("it has no header of an array") from error
+    header = npy.header(file)
+    if header.dtype.kind not in "fiu" or math.prod(header.shape) > MOST:
+        raise ValueError(f"it holds {header.dtype} of shape {header.shape}, not at most {MOST} real numbers")
+    if file.tell() + header.bytes != size:
+        raise ValueError(f"its header says an array of {header.dtype} and shape {header.shape}, which is not what follows")
+    return npy.body(file, header)

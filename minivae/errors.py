@@ -1,5 +1,10 @@
 """The errors that minivae raises on purpose; the command line prints their text and no trace."""
 
+import re
+
+MOST = 2000         # characters of a text
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")     # by which a file's content could steer the terminal
+
 
 class MinivaeError(Exception):
     """Something the user can mend; its text is one line that names the fix.
@@ -11,8 +16,9 @@ class MinivaeError(Exception):
     exit_code, everywhere = 1, False
 
     def __init__(self, message: str) -> None:
-        # A file name may hold a line break; the promise of one line must hold all the same.
-        super().__init__(" ".join(str(message).splitlines()))
+        # What is named may hold line breaks, a terminal's commands, a megabyte; the promise of one line holds all the same.
+        text = UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], " ".join(str(message).splitlines()))
+        super().__init__(text if len(text) <= MOST else f"{text[:MOST // 2]} ... {text[-MOST // 2:]}")
 
 
 class UsageError(MinivaeError, ValueError):

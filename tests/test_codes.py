@@ -67,7 +67,7 @@ def _claiming(shape, data=b"", dtype="<f4"):
 
 BROKEN = {
     "empty": (b"", "no header of an array"), "text": (b"codes", "no header of an array"),
-    "no array": (b"PK\5\6" + bytes(18), "holds no codes"), "pickled": (_pickled(), "it holds object of shape (1,)"),
+    "no array": (b"PK\5\6" + bytes(18), "holds no codes"), "pickled": (_pickled(), "Python's objects"),
     "too large": (_claiming((2**40, 8)), "not at most 134217728 real numbers"),
     "short": (_claiming((1000, 8), bytes(40)), "not what follows"),
     "long": (_claiming((1, 2), bytes(40)), "not what follows"),

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import zipfile
 from collections.abc import Callable
-from math import prod
 
 import numpy as np
-from numpy.lib import format as npy
 
-from minivae import arrays
+from minivae import arrays, npy
 from minivae.data import split
 from minivae.data.dataset import Dataset
 from minivae.data.reading import Reading
@@ -23,7 +21,6 @@ LABELS = ("y", "Y", "labels", "train_labels", "y_train")
 TEST_IMAGES = ("x_test", "X_test", "test_images", "X_val", "x_val", "val_images")
 TEST_LABELS = ("y_test", "test_labels", "y_val", "val_labels")
 LARGE = 1 << 30             # bytes of a file that is used where it lies
-MOST_HEADER = 10_000        # bytes of an array's header, as NumPy has it
 
 
 def load(name: str, path: str, reading: Reading, say: Callable[[str], None]) -> Dataset:
@@ -79,10 +76,10 @@ def held_out(whole: Dataset, reading: Reading, say: Callable[[str], None]) -> Da
 
 def _mapped(path: str) -> np.ndarray:
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+        return npy.mapped(path)
     except OSError as error:
         raise MinivaeError(f"{path} cannot be read ({error.strerror or error}): name a file that you may read") from error
-    except Exception as error:      # NumPy parses a header as Python's text, and a damaged one fails in many ways
+    except npy.FAULTS as error:
         raise _broken(path, error) from error
 
 
@@ -94,42 +91,25 @@ def _members(path: str) -> dict[str, np.ndarray]:
             for entry in archive.infolist():
                 name = entry.filename.removesuffix(".npy")
                 if name in wanted:
-                    with archive.open(entry) as member:
+                    with npy.opened(archive, entry) as member:
                         found[name] = _array(member, entry.file_size, f"{path}[{name}]")
     except OSError as error:
         raise MinivaeError(f"{path} cannot be read ({error.strerror or error}): name a file that you may read") from error
-    except (MinivaeError, MemoryError):
-        raise
-    except Exception as error:      # as above, and so do zip's own parts
+    except npy.FAULTS as error:
         raise _broken(path, error) from error
     return found
 
 
 def _array(member, size: int, name: str) -> np.ndarray:
     """The array of a zip's member, whose header may not promise more than the member has and the machine can hold."""
-    version = npy.read_magic(member)
-    read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}.get(version)
-    if read is None:
-        raise ValueError(f"version {version} of the format")
-    shape, fortran, dtype = read(member, max_header_size=MOST_HEADER)
-    if dtype.hasobject:
-        raise ValueError("Python's objects, which are never unpickled")
-    promised = prod(shape) * dtype.itemsize
-    if promised > size:
-        raise ValueError(f"a header of {shape} {dtype}, {promised} bytes, with {size} bytes behind it")
+    header = npy.header(member)
+    if header.bytes > size:
+        raise ValueError(f"a header of {header.shape} {header.dtype}, {header.bytes} bytes, with {size} bytes behind it")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if promised > memory:
-        raise MinivaeError(f"{name} is of {promised / 1e9:.3g} GB, more than the memory of {memory / 1e9:.3g} GB: save it as an "
-                           ".npy file, which is mapped")
-    body = bytearray(promised)
-    view, at = memoryview(body), 0
-    while at < promised:
-        count = member.readinto(view[at:at + (1 << 24)])
-        if not count:
-            raise ValueError(f"only {at} of {promised} bytes")
-        at += count
-    array = np.frombuffer(body, dtype)
-    return array.reshape(shape[::-1]).transpose() if fortran else array.reshape(shape)
+    if header.bytes > memory:
+        raise MinivaeError(f"{name} is of {header.bytes / 1e9:.3g} GB, more than the memory of {memory / 1e9:.3g} GB: save it as "
+                           "an .npy file, which is mapped")
+    return npy.body(member, header)
 
 
 def _images(path: str, found: dict[str, np.ndarray], names: tuple[str, ...]) -> np.ndarray | None:
@@ -160,5 +140,5 @@ def _check_count(path: str, what: str, labels: np.ndarray | None, images: np.nda
 
 
 def _broken(path: str, error: Exception) -> MinivaeError:
-    return MinivaeError(f"{path} is no file of arrays that can be used ({' '.join(str(error).split()) or type(error).__name__}); "
+    return MinivaeError(f"{path} is no file of arrays that can be used ({npy.shortly(error)}); "
                         f"save one with numpy.savez, arrays called {IMAGES[0]} and {LABELS[0]}")

@@ -90,15 +90,19 @@ def load(path: Path) -> Stored | None:
             if _digest(tail).hex() != facts["tail_digest"]:
                 raise Damaged("its end has changed")
             images = np.memmap(file, np.uint8, "r", HEAD, shape).view(np.ndarray)
+            unread = [(str(name), str(reason)) for name, reason in json.loads(tail)]
+            checksum, content = facts["checksum"], str(facts["content"])
     except FileNotFoundError:
         return None
     except OSError as error:
         raise Damaged(error.strerror or str(error)) from error
-    if facts["checksum"] is not None and zlib.crc32(images) != facts["checksum"]:
+    except (LookupError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise Damaged("its head says what cannot be") from error
+    if checksum is not None and zlib.crc32(images) != checksum:
         raise Damaged("its pixels have changed")
     with suppress(OSError):     # not ours, or read-only: its age stays as it is
         os.utime(path)
-    return Stored(images, [tuple(pair) for pair in json.loads(tail)], facts["content"])
+    return Stored(images, unread, content)
 
 
 def _facts(head: bytes) -> dict:

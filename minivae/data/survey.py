@@ -42,9 +42,8 @@ def look_at(paths: Sequence[str], key: str) -> Survey:
     """Look at every picture's header, or at what an earlier start has written down about them under that key."""
     path = cache.folder() / f"{key}.json"
     try:
-        found = json.loads(path.read_text())
-        return Survey(tuple(found[0]) if found[0] else None, *found[1:])
-    except (OSError, ValueError, TypeError, IndexError):
+        return _noted(json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError, LookupError, RecursionError):
         from minivae.progress import counting   # rich takes a while to load, and only a first start needs it
 
         with counting(f"looking at {len(paths):,} pictures", len(paths)) as advance:
@@ -54,6 +53,20 @@ def look_at(paths: Sequence[str], key: str) -> Survey:
         with replacing(path) as file:
             file.write(json.dumps(survey).encode())
     return survey
+
+
+def _noted(found) -> Survey:
+    """A survey as JSON has it.
+
+    Raises:
+        ValueError, TypeError, LookupError: it is none.
+    """
+    common, median, grey, seen, trouble = found
+    sizes = (*common, median, seen) if common else (median, seen)
+    if (not all(type(size) is int and 0 <= size < 2**32 for size in sizes) or type(grey) is not bool
+            or not isinstance(trouble, str) or (common and (len(common) != 2 or not all(common)))):
+        raise ValueError("no survey")
+    return Survey(tuple(common) if common else None, median, grey, seen, trouble)
 
 
 def _of(paths: Sequence[str], advance: Callable[[int], None]) -> Survey:

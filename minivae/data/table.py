@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from minivae.errors import MinivaeError, UsageError
 FILE = ("file", "filename", "file_name", "path", "filepath", "image", "image_id", "img", "name", "id")
 LABEL = ("label", "labels", "class", "class_name", "category", "target", "y")
 DELIMITERS = ",;\t"
-MOST_LINE = 1 << 16         # characters of a field
+MOST_LINE = 1 << 16         # characters of a line, or of several that quotes make one
+NUMBER = re.compile("-?[0-9]{1,18}")
 
 
 def read(path: str | os.PathLike) -> dict[str, str | None]:
@@ -31,16 +33,41 @@ def read(path: str | os.PathLike) -> dict[str, str | None]:
         with open(path, newline="", encoding="utf-8-sig", errors="strict") as file:
             first = file.readline(MOST_LINE)
             file.seek(0)
-            rows = _limited(csv.reader(file, delimiter=max(DELIMITERS, key=first.count), strict=True), path)
+            lines = _Lines(file)
+            rows = _limited(csv.reader(lines, delimiter=max(DELIMITERS, key=first.count), strict=True), lines, path)
             return _labels(rows, path)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise MinivaeError(f"{path} is no CSV table ({error}): give lines of a file and a label, as UTF-8 text") from error
     except OSError as error:
         raise MinivaeError(f"{path} cannot be read ({error.strerror or error}): name a CSV table of files and labels") from error
+    except (ValueError, csv.Error) as error:        # the former of what is no UTF-8, and of a path with a null byte
+        raise MinivaeError(f"{path} is no CSV table ({error}): give lines of a file and a label, as UTF-8 text") from error
 
 
-def _limited(rows, path: Path):
+class _Lines:
+    """The lines of a file, none of which may be longer than MOST_LINE, nor all together since the last call of row()."""
+
+    def __init__(self, file):
+        self._file, self._left = file, MOST_LINE
+
+    def __iter__(self):
+        return self
+
+    def __next__(self) -> str:
+        line = self._file.readline(self._left + 1)
+        self._left -= len(line)
+        if self._left < 0:
+            raise ValueError(f"a line of more than {MOST_LINE:,} characters")
+        if not line:
+            raise StopIteration
+        return line
+
+    def row(self) -> None:
+        """The next line begins a row."""
+        self._left = MOST_LINE
+
+
+def _limited(rows, lines: _Lines, path: Path):
     for number, row in enumerate(rows, 1):
+        lines.row()
         if number > MOST_FILES:
             raise UsageError(f"{path} has more than {MOST_FILES:,} lines: give fewer")
         if row and any(row):
@@ -111,7 +138,7 @@ def labels_of(names: Sequence[str], listed: dict[str, str | None], path: str) ->
 def numbered(labels: Sequence[str | None]) -> tuple[list[int], tuple[str, ...]]:
     """Labels as numbers, -1 for None, and the names that the numbers stand for: sorted, as numbers where all are."""
     names = {label for label in labels if label is not None}
-    whole = all(name.isascii() and name.lstrip("-").isdigit() and len(name) < 19 for name in names)
+    whole = all(NUMBER.fullmatch(name) for name in names)
     in_order = sorted(names, key=(lambda name: (int(name), name)) if whole else None)
     numbers = {name: number for number, name in enumerate(in_order)}
     return [-1 if label is None else numbers[label] for label in labels], tuple(in_order)

@@ -21,6 +21,7 @@ from minivae.ops.reparameterize import Noise
 
 ARCHITECTURES = {"ff": FeedForward, "conv": Convolutional}     # the names on the command line
 SEMI = {"shared": SemiSupervised, "m2": M2}                     # likewise
+MOST = 1 << 24      # of each of a model's sizes: two such make more numbers than fit in memory, but none that no array can have
 
 __all__ = ["ARCHITECTURES", "LIKELIHOODS", "M2", "SEMI", "VAE", "ClassVAE", "Convolutional", "Cost", "FeedForward", "Place",
            "SemiSupervised", "Weights", "build", "summary"]
@@ -48,6 +49,9 @@ def build(arch: str, image_shape: tuple[int, int, int], device: Device, *, hidde
     networks = ARCHITECTURES[arch]
     told = {"hidden": hidden, "channels": channels, "code": code}
     sizes = {**networks.SIZES, **{name: value for name, value in told.items() if value is not None}}
+    for name, size in ((name, size) for name, value in sizes.items() for size in (value if isinstance(value, tuple) else (value,))):
+        if size > MOST:
+            raise UsageError(f"--{name} is {size}, but must be at most {MOST}")
     code, place = sizes.pop("code"), Place(np.random.default_rng(seed), device, np.dtype(dtype))
     costs = likelihoods.likelihood(likelihood, device, dtype, sigma=sigma, binarize=binarize)
     made = networks(image_shape, **sizes)

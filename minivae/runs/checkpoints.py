@@ -16,6 +16,7 @@ import numpy as np
 
 from minivae import checkpoint
 from minivae.errors import MinivaeError, MinivaeWarning, UsageError
+from minivae.runs.sound import sound
 
 KEEP = 2        # states, where nothing is said: a second one in case that the newest is damaged
 LAST, BEST = "last", "best"
@@ -125,7 +126,7 @@ class Checkpoints:
         failure = None
         for path in self.all():
             try:
-                return _sound(path, checkpoint.facts(path))
+                return sound(path, checkpoint.facts(path))
             except MinivaeError as error:
                 failure = failure or error
         if failure:
@@ -177,15 +178,4 @@ class Checkpoints:
 
 def _whole(path: Path) -> Loaded:
     arrays, facts = checkpoint.load(path)
-    return arrays, _sound(path, facts)
-
-
-def _sound(path: Path, facts) -> dict:
-    """The facts of a checkpoint, if they are a run's."""
-    shape = facts.get("image_shape") if isinstance(facts, dict) else None
-    counts = [facts.get(name, 0) for name in ("classes", "epoch", "step")] if shape else []
-    if (not isinstance(shape, list) or len(shape) != 3 or not all(type(n) is int and n > 0 for n in shape)
-            or not isinstance(facts.get("settings"), dict) or not all(type(n) is int and n >= 0 for n in counts)):
-        raise MinivaeError(f"{path} is no checkpoint of a run: it does not say what model it is of; take another copy or "
-                           "train again")
-    return facts
+    return arrays, sound(path, facts)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +15,8 @@ from minivae.models import VAE
 from minivae.runs.checkpoints import LAST, Checkpoints, Loaded
 from minivae.runs.lock import Lock
 from minivae.runs.model import build, model_state
-from minivae.runs.settings import Settings, as_toml, checked, with_tuples
+from minivae.runs.settings import Settings, as_toml, checked, parsed, with_tuples
+from minivae.runs.sound import require_room
 
 PICTURES = ("source.png", "reconstructions.png", "samples.png", "grid.png", "transfer.png")
 WRITTEN = (".safetensors", ".toml", ".csv", ".txt", ".html", "versions.json")       # what only a training writes, aside, to be renamed
@@ -173,7 +173,7 @@ class Run:
         """
         path = self.folder / "settings.toml"
         try:
-            return checked(tomllib.loads(path.read_text("utf-8")))
+            return checked(parsed(path))
         except (FileNotFoundError, NotADirectoryError):
             raise UsageError(f"there is no run in {self.folder} (it has no settings.toml); name the folder that "
                              "minivae train wrote") from None
@@ -213,6 +213,7 @@ class Run:
         """As load(), with the facts of the checkpoint."""
         settings = self.settings()
         arrays, facts = self.state(which)
+        require_room(self.folder, settings, facts, arrays)
         model = build(settings, tuple(facts["image_shape"]), device, facts.get("classes", 0))
         names = facts.get("class_names")
         if isinstance(names, list) and len(names) == model.classes:

@@ -18,6 +18,7 @@ except ImportError:     # no such locks on Windows
     fcntl = None
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)      # of a file system without any
+NAMED = 300     # bytes of a lock's file that are looked at
 TRIES, PAUSE = 5, 0.1       # since whoever looks whether a folder is in use holds its lock for a moment
 
 
@@ -121,6 +122,7 @@ def _same(descriptor: int, path: Path) -> bool:
 
 def _holder(path: Path) -> str:
     try:
-        return path.read_text("utf-8", "replace").strip() or "another process"
+        with path.open("rb") as file:
+            return file.read(NAMED).decode("utf-8", "replace").strip() or "another process"
     except OSError:
         return "another process"

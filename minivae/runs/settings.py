@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import os
 import tomllib
 from dataclasses import asdict, dataclass, fields
@@ -16,6 +17,10 @@ from minivae.models import ARCHITECTURES
 
 KINDS = {"int": int, "int | None": int, "float": (int, float), "float | None": (int, float), "bool": bool,
          "str": str, "str | None": str, "tuple[int, ...]": tuple}      # of the settings' fields
+
+
+MOST = 1 << 16          # bytes of a file of settings
+LARGEST = 1 << 64       # below which all whole numbers are
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,10 @@ def as_toml(settings: Settings) -> str:
 
 
 def _toml(value) -> str:
-    """As JSON writes it, but for what TOML has otherwise: halves of characters may not be escaped, and DEL must be."""
+    """As JSON writes it, but for what TOML has otherwise: halves of characters may not be escaped, DEL must be, and what is no
+    finite number has a name in small letters."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return repr(value)
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
@@ -110,11 +118,25 @@ def read(path: str | os.PathLike) -> dict[str, object]:
     path = Path(path)
     path = path / "settings.toml" if path.is_dir() else path
     try:
-        return of_right_types(tomllib.loads(path.read_text("utf-8")))
+        return of_right_types(parsed(path))
     except (FileNotFoundError, NotADirectoryError):
         raise UsageError(f"there is no file {path}: name a file of settings, such as the settings.toml of a run") from None
     except (OSError, ValueError, RecursionError) as error:
         raise MinivaeError(f"{path} cannot be used: {error}; mend it, or take the settings.toml of a run") from error
+
+
+def parsed(path: Path) -> dict:
+    """What a TOML file says, if it has no more than MOST bytes.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError, RecursionError: it is no TOML, or too long.
+    """
+    with path.open("rb") as file:
+        text = file.read(MOST + 1)
+    if len(text) > MOST:
+        raise ValueError(f"more than {MOST:,} bytes")
+    return tomllib.loads(text.decode("utf-8"))
 
 
 def of_right_types(found: dict) -> dict[str, object]:
@@ -131,8 +153,10 @@ def of_right_types(found: dict) -> dict[str, object]:
     for name, value in found.items():
         whole = types[name] == "tuple[int, ...]" and isinstance(value, tuple)
         if not isinstance(value, KINDS[types[name]]) or isinstance(value, bool) != (types[name] == "bool") or (
-                whole and not all(isinstance(v, int) for v in value)):
+                whole and not all(type(v) is int for v in value)):
             raise ValueError(f"{name} = {value!r} is no {types[name]}")
+        if any(isinstance(v, int) and abs(v) >= LARGEST for v in (value if whole else (value,))):
+            raise ValueError(f"{name} is a number of more than 64 bits")
     if found.get("arch", "ff") not in ARCHITECTURES:
         raise ValueError(f"arch = {found['arch']!r} is none of {', '.join(ARCHITECTURES)}")
     return found
