@@ -53,6 +53,7 @@ def curve(optimizer: str, epochs: int, seed: int, dataset: Dataset, device: Devi
     settings = Settings(arch=ARCH, data=DATA, epochs=epochs, batch_size=batch_size, optimizer=optimizer, learning_rate=rate,
                         schedule="constant", seed=seed)
     trainer = Trainer(settings, dataset, device)
+    trainer.recovery.most = 0       # the rate is what is compared
     try:
         trainer.train(Silence())
     except Diverged:

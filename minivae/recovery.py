@@ -44,11 +44,12 @@ class Recovery:
     Attributes:
         factor: of the learning rate from now on.
         times: that the training went back.
+        most: that it may.
     """
 
     def __init__(self, take: Callable[[], Snapshot]):
         self._take, self._snapshot = take, None
-        self.factor, self.times = 1.0, 0
+        self.factor, self.times, self.most = 1.0, 0, TIMES
         self._lowest, self._largest = math.inf, 0.0     # cost, and size of a cost, so far
 
     def begin(self) -> None:
@@ -84,14 +85,14 @@ class Recovery:
         """Give the training its last good state, and a smaller rate; says so in a warning.
 
         Raises:
-            Diverged: the error, where it has gone back TIMES times already.
+            Diverged: the error, where it has gone back `most` times already.
         """
-        if self.times == TIMES:
+        if self.times >= self.most:
             raise error
         self.times, self.factor = self.times + 1, self.factor * LESS
         self._snapshot.put_back()
         warnings.warn(f"{error.what}: the training goes back to where it was after step {self._snapshot.steps:,} and on "
-                      f"with {self.factor:.2g} of its learning rate, {self.times} of {TIMES} times", MinivaeWarning, stacklevel=2)
+                      f"with {self.factor:.2g} of its learning rate, {self.times} of {self.most} times", MinivaeWarning, stacklevel=2)
 
     def state(self, apart: bool) -> tuple[dict[str, np.ndarray], dict]:
         """(arrays on the host, facts) that restore() takes.
