@@ -80,15 +80,18 @@ def labels(values, count: int, name: str = "y") -> np.ndarray:
 
     Raises:
         TypeError: no whole numbers.
-        UsageError: another number of labels, or one below -1.
+        UsageError: another number of labels, or one below -1 or above 2^63 - 1.
     """
     array = _on_host(values, name)
-    if array.dtype.kind not in "iu":
+    huge = array.dtype.kind == "O" and array.size and all(isinstance(value, int) for value in array.flat)
+    if array.dtype.kind not in "iu" and not huge:
         raise TypeError(f"{name} is of {array.dtype}, but labels are whole numbers, with -1 for none")
     if array.shape != (count,):
         raise UsageError(f"{name} is of shape {array.shape}, but must have a label for each of {count} images, -1 for none")
     if count and array.min() < -1:
         raise UsageError(f"{name} holds {array.min()}, but labels are classes from 0 on, or -1 for none")
+    if count and array.max() > np.iinfo(np.int64).max:
+        raise UsageError(f"{name} holds {array.max()}, but labels are below 2^63: number the classes from 0 on")
     return array.astype(np.int64)
 
 

@@ -188,7 +188,7 @@ class VAE:
             spherical: along the arc between the directions of the two codes, see latent.between.
         """
         if label is not None:
-            self._check_classes("label")
+            label = int(self._classes(label, 1)[0])
         ends = (self._images(np.asarray(image)[np.newaxis])[0] for image in (a, b))
         return walks.interpolation(self.model, *ends, _whole(steps, "steps", 2), spherical=spherical, label=label)
 

@@ -42,9 +42,8 @@ def look_at(paths: Sequence[str], key: str) -> Survey:
     """Look at every picture's header, or at what an earlier start has written down about them under that key."""
     path = cache.folder() / f"{key}.json"
     try:
-        found = json.loads(path.read_text())
-        return Survey(tuple(found[0]) if found[0] else None, *found[1:])
-    except (OSError, ValueError, TypeError, IndexError):
+        return _checked(json.loads(path.read_text()))
+    except (OSError, ValueError, RecursionError):
         from minivae.progress import counting   # rich takes a while to load, and only a first start needs it
 
         with counting(f"looking at {len(paths):,} pictures", len(paths)) as advance:
@@ -54,6 +53,18 @@ def look_at(paths: Sequence[str], key: str) -> Survey:
         with replacing(path) as file:
             file.write(json.dumps(survey).encode())
     return survey
+
+
+def _checked(found) -> Survey:
+    """A survey as JSON gives it.
+
+    Raises:
+        ValueError: it is none."""
+    match found:
+        case [None | [_, _] as common, median, bool(grey), seen, str(trouble)]:
+            if all(type(number) is int and 0 <= number < 2**31 for number in (*(common or ()), median, seen)):
+                return Survey(tuple(common) if common else None, median, grey, seen, trouble)
+    raise ValueError("no survey")
 
 
 def _of(paths: Sequence[str], advance: Callable[[int], None]) -> Survey:
