@@ -24,8 +24,8 @@ def check(settings: Settings, dataset: Dataset) -> None:
     """
     count = len(dataset.train_images)
     if settings.data != ARRAYS and dataset.image_shape[2] not in DRAWN:
-        raise UsageError(f"the images of {settings.data} have {dataset.image_shape[2]} channels, but a run draws pictures, of 1 (grey) "
-                         "or 3 (colour): keep so many of them, or train from Python (minivae.VAE), which draws none")
+        raise UsageError(f"the images of {settings.data} have {dataset.image_shape[2]} channels, but a run draws pictures, of 1 "
+                         "(grey) or 3 (colour): keep so many of them, or train from Python (minivae.VAE), which draws none")
     if count < 2:
         raise UsageError(f"there are too few training images in {settings.data}: {count}, but batch norm needs at least 2")
     for name, least in (("epochs", 1), ("batch_size", 2), ("code", 1), ("seed", 0)):
@@ -46,8 +46,8 @@ def check(settings: Settings, dataset: Dataset) -> None:
         raise UsageError(f"--labels is {settings.labels}, but {settings.data} has no labels: leave it out, or give them (for "
                          "pictures by subfolders or --labels-from FILE.csv)")
     if settings.labels is not None and dataset.train_labels.max() >= MOST_CLASSES:
-        raise UsageError(f"the labels of {settings.data} go up to {dataset.train_labels.max()}, but a model can know of the classes "
-                         f"0 to {MOST_CLASSES - 1:,}: number them from 0 on")
+        raise UsageError(f"the labels of {settings.data} go up to {dataset.train_labels.max()}, but a model can know of the "
+                         f"classes 0 to {MOST_CLASSES - 1:,}: number them from 0 on")
 
 
 def check_group(settings: Settings, group: Group) -> None:

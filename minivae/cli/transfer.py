@@ -21,8 +21,8 @@ def transfer(run: str, images: tuple[str, ...], out: str | None, which: str, dev
     """Draw images in every class, each in its own style, by the model of RUN.
 
     RUN was trained with --labels. IMAGES are files of pictures of any size, folders of them, IDX files of many, or test:7,
-    train:7: images, counted from 0, of the data that RUN was trained on. The picture has a row an image: itself, as the model takes it, then what has its
-    code in each class in turn.
+    train:7: images, counted from 0, of the data that RUN was trained on. The picture has a row an image: itself, as the model
+    takes it, then what has its code in each class in turn.
 
     \b
     Examples:
