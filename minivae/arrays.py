@@ -84,7 +84,8 @@ def labels(values, count: int, name: str = "y") -> np.ndarray:
         UsageError: another number of labels, one below -1, or MOST_CLASSES and more.
     """
     array = _on_host(values, name)
-    if array.dtype.kind not in "iu":
+    huge = array.dtype.kind == "O" and array.size and all(isinstance(value, int) for value in array.flat)
+    if array.dtype.kind not in "iu" and not huge:
         raise TypeError(f"{name} is of {array.dtype}, but labels are whole numbers, with -1 for none")
     if array.shape != (count,):
         raise UsageError(f"{name} is of shape {array.shape}, but must have a label for each of {count} images, -1 for none")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 
-from minivae.data import Dataset
+from minivae.data import ARRAYS, Dataset
 from minivae.errors import UsageError
 from minivae.group import Group
 from minivae.models import SEMI
 from minivae.optim import OPTIMIZERS, SCHEDULES
 from minivae.runs import Settings
 
+MOST_CLASSES = 100_000      # for each of which the model has an output, and every label a row of so many numbers
+DRAWN = (1, 3)      # channels of a picture
 LEAST_ROWS = 2      # of a batch for each process: batch norm needs them where its statistics are a process's own
 MOST_SAMPLES = 1 << 20      # codes an image; more make arrays that are larger than an array's size can say
 
@@ -22,6 +24,9 @@ def check(settings: Settings, dataset: Dataset) -> None:
         UsageError: names the setting, what is wrong with it and what would do.
     """
     count = len(dataset.train_images)
+    if settings.data != ARRAYS and dataset.image_shape[2] not in DRAWN:
+        raise UsageError(f"the images of {settings.data} have {dataset.image_shape[2]} channels, but a run draws pictures, of 1 "
+                         "(grey) or 3 (colour): keep so many of them, or train from Python (minivae.VAE), which draws none")
     if count < 2:
         raise UsageError(f"there are too few training images in {settings.data}: {count}, but batch norm needs at least 2")
     for name, least in (("epochs", 1), ("batch_size", 2), ("code", 1), ("seed", 0)):
@@ -41,6 +46,9 @@ def check(settings: Settings, dataset: Dataset) -> None:
     if settings.labels is not None and (dataset.train_labels is None or dataset.train_labels.max() < 0):
         raise UsageError(f"--labels is {settings.labels}, but {settings.data} has no labels: leave it out, or give them (for "
                          "pictures by subfolders or --labels-from FILE.csv)")
+    if settings.labels is not None and dataset.train_labels.max() >= MOST_CLASSES:
+        raise UsageError(f"the labels of {settings.data} go up to {dataset.train_labels.max()}, but a model can know of the "
+                         f"classes 0 to {MOST_CLASSES - 1:,}: number them from 0 on")
 
 
 def check_group(settings: Settings, group: Group) -> None:

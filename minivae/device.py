@@ -95,7 +95,7 @@ class CpuDevice:
 
     def reads_in_place(self, array: np.ndarray) -> bool:
         """Whether to_read takes no memory of this device."""
-        return not array.flags.writeable and array.flags.c_contiguous and address(array) % ALIGNMENT == 0
+        return _frozen(array) and array.flags.c_contiguous and address(array) % ALIGNMENT == 0
 
     def to_host(self, array: np.ndarray) -> np.ndarray:
         """A copy of a device array as a NumPy array; waits until it is computed."""
@@ -299,6 +299,18 @@ class CudaDevice:
 
 
 Device = CpuDevice | CudaDevice
+
+
+def _frozen(array: np.ndarray) -> bool:
+    """Whether nobody can write to an array, nor to what it is a view of."""
+    while isinstance(array, np.ndarray):
+        if array.flags.writeable:
+            return False
+        array = array.base
+    try:
+        return array is None or memoryview(array).readonly      # of a map, or bytes
+    except TypeError:       # of what does not say
+        return False
 
 
 def _product_shape(a, b, out) -> tuple[int, ...]:

@@ -50,10 +50,16 @@ def all_of(run: Run, model: VAE, dataset: Dataset, seed: int) -> None:
              "reconstructions": reconstructions(model, images[:PAIRS]),
              "samples": pictures.square(model.sample(SAMPLES, Noise(seed, 0, SAMPLE)))}
     if model.classes:
-        shown = np.unique(labels, return_index=True)[1]
+        shown = one_of_each(labels)
         drawn.update(grid=styles(model, STYLES, seed), transfer=transfer(model, images[shown]))
     for name, picture in drawn.items():
         pictures.save(picture, run.folder / f"{name}.png")
+
+
+def one_of_each(labels: np.ndarray) -> np.ndarray:
+    """The first image of each class that has a label, -1 being none; where none has, the first STYLES images."""
+    known = np.flatnonzero(labels >= 0)
+    return known[np.unique(labels[known], return_index=True)[1]] if len(known) else np.arange(min(len(labels), STYLES))
 
 
 def are_there(run: Run, labelled: bool) -> bool:

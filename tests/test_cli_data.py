@@ -1,5 +1,6 @@
 """The command line on people's own data: one command trains on a folder of pictures, and the others find them again."""
 
+import json
 import re
 import tomllib
 
@@ -65,6 +66,79 @@ def test_other_pictures_come_to_the_models_shape(trained, tmp_path, rng):
     code, out, err = minivae("eval", folder / "runs/pets-ff-1", "--data", "others", "--json", "x.json", "--device", "cpu",
                              cwd=tmp_path)
     assert code == 0 and "2 test images of others" in out, err
+
+
+def test_classes_of_other_data_go_by_their_names(trained, tmp_path, rng):
+    """The error is the same whether other data have a class more, which is said, in front of the model's own, or not; what
+    is not called as any class of the model has no label."""
+    folder, _ = trained
+    for name, classes in (("two", ("cat", "dog")), ("three", ("ant", "cat", "dog")), ("none", ("x", "y"))):
+        for part in ("train", "test"):
+            folder_of(tmp_path / name / part, np.random.default_rng(5), classes=("cat", "dog"), each=15, size=(16, 16))
+            for old, new in zip(("dog", "cat"), ("y", "x"), strict=True) if name == "none" else ():
+                (tmp_path / name / part / old).rename(tmp_path / name / part / new)
+            if "ant" in classes:
+                folder_of(tmp_path / name / part, rng, classes=("ant",), each=5, size=(16, 16))
+    found = {}
+    for name, words in (("two", ""), ("three", "knows of no class ant: those images of three"), ("none", "knows of no class x, y")):
+        code, _, err = minivae("eval", folder / "runs/pets-ff-1", "--data", name, "--importance", 0, "--json", f"{name}.json",
+                               "--device", "cpu", cwd=tmp_path)
+        assert code == 0 and words in err and err.count("\n") <= 5 and ("knows" in err) == bool(words), err
+        found[name] = json.loads((tmp_path / f"{name}.json").read_text())
+    assert found["two"]["images"] == 30 and found["three"]["images"] == 35
+    assert found["two"]["classification_error"] == found["three"]["classification_error"]
+    assert "classification_error" not in found["none"]
+
+
+def test_a_runs_own_data_by_another_path(trained, tmp_path):
+    """Are its own, and read as they were; where they have changed since, that is said."""
+    folder, _ = trained
+    run = folder / "runs/pets-ff-1"
+    code, _, err = minivae("encode", run, "test", "--data", "pets", "--out", tmp_path / "a.npz", "--device", "cpu", cwd=folder)
+    assert (code, err) == (0, "")
+    code, _, err = minivae("encode", run, "test", "--out", tmp_path / "b.npz", "--device", "cpu", cwd=tmp_path)
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    added = folder / "pets" / "dog" / "new.png"
+    try:
+        Image.new("RGB", (16, 16)).save(added)
+        code, _, err = minivae("encode", run, "test", "--out", tmp_path / "c.npz", "--device", "cpu", cwd=tmp_path)
+    finally:
+        added.unlink()
+    assert code == 0 and "pets holds other images or labels than those that" in err and err.count("\n") == 2, err
+
+
+def test_labels_that_are_no_class(trained, tmp_path):
+    """However large: one line."""
+    folder, _ = trained
+    np.savez(tmp_path / "z.npz", z=np.zeros((2, 4)))
+    for verb in (["sample"], ["decode", tmp_path / "z.npz"], ["interpolate", "test:0", "test:1"], ["traverse"]):
+        code, _, err = minivae(verb[0], folder / "runs/pets-ff-1", *verb[1:], "--label", 10**20, "--device", "cpu", cwd=tmp_path)
+        assert code == 2 and f"label {10**20} is none of the model's classes 0 to 1" in err and err.count("\n") == 1
+
+
+def test_the_settings_of_a_run_with_other_data(trained, tmp_path, rng):
+    """How its pictures were read does not go along; for its own it does."""
+    folder, _ = trained
+    config = folder / "runs/pets-ff-1"
+    np.savez(tmp_path / "a.npz", X=rng.random((30, 4, 4)), y=np.arange(30) % 2)
+    code, out, err = minivae("train", tmp_path / "a.npz", "--config", config, "--batch-size", 9, "--device", "cpu", "--out", "run",
+                             cwd=tmp_path)
+    assert code == 0, err
+    settings = tomllib.loads((tmp_path / "run/settings.toml").read_text())
+    assert settings["size"] == [] and settings["skip_share"] == 0.01 and settings["labels"] == 20
+    code, out, err = minivae("train", "pets", "--config", config, "--device", "cpu", "--out", tmp_path / "own", cwd=folder)
+    assert code == 0 and tomllib.loads((tmp_path / "own/settings.toml").read_text())["size"] == [16, 16], err
+
+
+@pytest.mark.parametrize(("arrays", "options", "words"), [
+    ({"X": np.zeros((8, 4, 4, 4), np.uint8)}, (), "have 4 channels, but a run draws pictures, of 1 (grey) or 3 (colour)"),
+    ({"X": np.zeros((8, 4, 4), np.uint8), "y": np.full(8, 10**9)}, ("--labels", 8), "up to 1000000000, but a model can know of the "
+                                                                                    "classes 0 to 99,999")])
+def test_arrays_that_cannot_be_trained_on(tmp_path, arrays, options, words):
+    """Refused before anything is trained or allocated."""
+    np.savez(tmp_path / "a.npz", **arrays)
+    code, out, err = minivae("train", "a.npz", *options, *SMALL, "--batch-size", 4, "--out", "run", cwd=tmp_path)
+    assert code == 2 and words in err and err.count("\n") == 1 and not (tmp_path / "run").exists()
 
 
 def test_arrays_and_no_test_images(tmp_path, rng):

@@ -53,10 +53,11 @@ def test_classify(run, tmp_path):
     images = data.load("digits").test_images[:3]
     Image.fromarray(images[0, ..., 0]).save(tmp_path / "one.png")
     (tmp_path / "three").write_bytes(idx(images[..., 0]))
-    code, out, err = minivae("classify", path, "one.png", "three", "--json", "c.json", "--device", "cpu", cwd=tmp_path)
+    code, out, err = minivae("classify", path, "one.png", "three", "test:0", "--json", "c.json", "--device", "cpu", cwd=tmp_path)
     assert (code, err) == (0, "")
     lines = [line.split() for line in out.splitlines()]
-    assert [line[0] for line in lines] == ["one.png", "three[0]", "three[1]", "three[2]"] and lines[0][1:] == lines[1][1:]
+    assert [line[0] for line in lines] == ["one.png", "three[0]", "three[1]", "three[2]", "test:0"]
+    assert lines[0][1:] == lines[1][1:] == lines[4][1:]
     found = json.loads((tmp_path / "c.json").read_text())
     for line, entry in zip(lines, found, strict=True):
         assert entry["image"] == line[0] and entry["class"] == int(line[1]) == np.argmax(entry["probabilities"])

@@ -7,6 +7,7 @@ from data_sets import idx
 from PIL import Image
 
 from minivae import data, latent, walks
+from minivae.cli import chosen
 from minivae.estimator import VAE
 
 
@@ -259,6 +260,11 @@ REFUSED = [
     (["sample", "few", "--label", 10**20], 2, f"label {10**20} is none of the model's classes 0 to 9"),
     (["decode", "plain", "many.npz", "--out", "x.gif"], 2, "many.npz holds 1001 codes, but a .gif file can show 1000"),
     (["decode", "plain", "many.npz", "--out", "x.webp"], 2, "but a .webp file can show 1000: take --out with a name"),
+    (["encode", "plain", "three", "--data", "no/such"], 2, "--data is no/such, but no image of a data set is named"),
+    (["reconstruct", "plain", "three", "--data", "digits"], 2, "--data is digits, but no image of a data set is named"),
+    (["interpolate", "plain", "0.png", "4.png", "--data", "digits"], 2, "--data is digits, but no image of a data set"),
+    (["traverse", "plain", "0.png", "--units", "1", "--data", "digits"], 2, "--data is digits, but no image of a data set"),
+    (["encode", "plain", "test:" + "9" * 18], 2, "is not there: digits has 1000"),
     (["reconstruct", "plain", "#1", "--count", 2], 2, "leave one out"),
     (["reconstruct", "plain", "narrow"], 2, "narrow holds images of 28 x 20 x 1"),
 ]
@@ -324,3 +330,14 @@ def test_no_room(folder, tmp_path):
         assert (code, err.count("\n")) == (1, 1)
         assert err.startswith(f"minivae: cannot write {tmp_path}/x") and "make room there" in err
         assert not list(tmp_path.iterdir())
+
+
+def test_a_data_set_is_loaded_once(folder, plain, digits, monkeypatch):
+    """Whatever lies between its images' names; all images of a split are what was loaded, not a copy of it."""
+    loaded, dataset = [], data.load("digits")
+    monkeypatch.setattr(chosen, "images_for", lambda *args: loaded.append(args) or dataset)
+    names, found = chosen.images(plain, "plain", ("test:1", str(folder / "0.png"), "train:3"))
+    assert names == ["test:1", str(folder / "0.png"), "train:3"] and len(loaded) == 1
+    assert np.array_equal(found, [digits[1], digits[0], dataset.train_images[3]])
+    names, found = chosen.images(plain, "plain", ("test",))
+    assert found is dataset.test_images and names[999] == "test:999" and len(names) == 1000

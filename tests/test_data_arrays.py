@@ -170,3 +170,24 @@ def test_what_is_no_regular_file(tmp_path):
     os.mkdir(os.fsencode(tmp_path) + b"/\xff")
     with pytest.raises(UsageError, match="xff has characters that no settings can hold"):
         data.load(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
+
+
+def test_the_name_does_not_matter(tmp_path):
+    """A file is what it begins with."""
+    images = np.zeros((20, 3, 3), np.uint8)
+    np.save(tmp_path / "a.npy", images)
+    np.savez(tmp_path / "b.npz", X=images)
+    os.replace(tmp_path / "a.npy", tmp_path / "plain.dat")
+    os.replace(tmp_path / "b.npz", tmp_path / "b.npy")
+    for name in ("plain.dat", "b.npy"):
+        assert len(load(tmp_path / name).train_images) == 18
+
+
+def test_labels_beyond_all_numbers(tmp_path):
+    """2^63 and more would become negative; other large ones are labels, which a training does not need."""
+    images = np.zeros((20, 3, 3), np.uint8)
+    np.savez(tmp_path / "a.npz", X=images, y=np.full(20, 2**63, np.uint64))
+    with pytest.raises(UsageError, match=r"a.npz\[y\] holds 9223372036854775808, but labels are below 2\^63"):
+        load(tmp_path / "a.npz")
+    np.savez(tmp_path / "a.npz", X=images, y=np.full(20, 2**62))
+    assert load(tmp_path / "a.npz").train_labels.max() == 2**62

@@ -363,6 +363,14 @@ def test_old_files_make_room(tmp_path, rng, monkeypatch, own_cache):
     monkeypatch.setattr(cache, "MOST", sum(sizes) + 1000)
     load(folders[2])
     assert not dead.exists() and len(list(own_cache.glob("*.images"))) == 2
+    living = own_cache / f".living{cache.PART}"
+    living.write_bytes(b"x")
+    monkeypatch.setattr(cache, "MOST", 0)
+    cache._make_room(next(own_cache.glob("*.images")))      # another process writes to it
+    assert living.exists() and len(list(own_cache.glob("*.images"))) == 1
+    monkeypatch.setattr(cache, "MOST", sum(sizes) + 1000)
+    load(folders[2])
+    load(folders[0])
     before = {path: path.stat().st_mtime_ns for path in own_cache.glob("*.images")}
     load(folders[0])
     assert set(before) == set(own_cache.glob("*.images"))       # it was still there
@@ -385,6 +393,10 @@ def test_a_file_that_crashes_its_decoder_costs_that_file_alone(tmp_path, rng, mo
     assert [name for name, _ in got.skipped] == ["cat/17.png", "cat/27.png", "cat/7.png", "dog/4.png"]
     assert all("crashes" in reason for _, reason in got.skipped)
     assert len(got.train_images) + len(got.test_images) == 56
+    (tmp_path / "sitecustomize.py").write_text("")      # what was cached then is not what there is now
+    said = []
+    got = load(folder, said, size=(8, 8), colour="grey")
+    assert got.skipped == () and len(got.train_images) + len(got.test_images) == 60 and "can be now" in said[0]
 
 
 def test_the_number_of_processes_does_not_matter(tmp_path, rng, monkeypatch):
@@ -446,3 +458,87 @@ def test_the_survey_is_written_down(tmp_path, rng, own_cache):
 def test_whole_labels_are_sorted_as_numbers():
     assert table.numbered(["10", "9", None, "10"]) == ([1, 0, -1, 1], ("9", "10"))
     assert table.numbered(["10", "9", "x"]) == ([0, 1, 2], ("10", "9", "x"))
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "null", '[null, "x", 1, 1, ""]', "[[4], 4, true, 1, \"\"]", "[null, -1, true, 1, \"\"]",
+                                     "[[4, 4], 4, 1, 1, \"\"]", '[null, 4, true, 1, 5]', "[" * 100_000])
+def test_a_survey_that_is_none(tmp_path, rng, own_cache, content):
+    """Valid JSON of something else: the pictures are looked at again."""
+    folder = folder_of(tmp_path / "a", rng, each=2)
+    files = listing.of_folder(str(folder), "folders")
+    own_cache.mkdir(parents=True)
+    (own_cache / f"{files.key()}.json").write_text(content)
+    assert survey.look_at(files.paths, files.key()) == ((12, 12), 12, False, 4, "")
+
+
+def test_a_split_of_ones_own_takes_no_other(tmp_path, rng):
+    """--test-share and --split-seed say nothing where folders or arrays bring a split, and are not passed over."""
+    for part in ("train", "test"):
+        for i in range(3):
+            save(tmp_path / "s" / part / f"{i}.png", smooth(rng))
+    images = np.zeros((4, 3, 3), np.uint8)
+    np.savez(tmp_path / "a.npz", X=images, x_test=images)
+    for path in (tmp_path / "s", tmp_path / "a.npz"):
+        assert len(load(path).test_images) > 2
+        with pytest.raises(UsageError, match="--test-share does not go with this data"):
+            load(path, test_share=0.5)
+        with pytest.raises(UsageError, match="--split-seed does not go with this data"):
+            load(path, split_seed=1)
+
+
+def test_how_many_are_unreadable(tmp_path, rng, monkeypatch):
+    """Of few pictures all are counted, wherever the bad ones are; of many it is said of how many."""
+    for i in range(200):
+        (tmp_path / f"{i:03}.png").write_bytes(b"")
+    for i in range(100, 200):
+        save(tmp_path / f"{i}.png", smooth(rng, 3, 3))
+    with pytest.raises(MinivaeError, match="^100 of 200 pictures cannot.*with --skip-share 0.5$"):
+        load(tmp_path, size=(3, 3), colour="grey")
+    monkeypatch.setattr(pictures, "ENOUGH", 40)
+    with pytest.raises(MinivaeError, match=r"^\d+ of the first [4-9]\d of 200 pictures cannot"):
+        load(tmp_path, size=(3, 3), colour="grey")
+
+
+def test_a_process_that_has_ended_is_ended(tmp_path):
+    """What could not be told to it is no error."""
+    process = subprocess.Popen([sys.executable, "-c", ""], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process.stdin.write(b"x")
+    process.wait()
+    crew = decoding._Crew({}, [])
+    crew._end(process)
+    assert process.stdout.closed
+
+
+def test_labels_that_are_called_as_headings_are(tmp_path, rng):
+    """A first line of a picture and the label "y" is no heading."""
+    for name in "ab":
+        save(tmp_path / f"{name}.png", smooth(rng))
+    (tmp_path / "t.csv").write_text("a.png,y\nb.png,n\n")
+    assert table.read(tmp_path / "t.csv") == {"a.png": "y", "b.png": "n"}
+    (tmp_path / "t.csv").write_text("y,what\nn,./b.png\n")
+    assert table.read(tmp_path / "t.csv") == {"b.png": "n"}
+
+
+@pytest.mark.parametrize("second", ["./a.png", "sub/a.png", "a"])
+def test_one_picture_by_two_names(tmp_path, rng, second):
+    """With two labels it is an error, whichever names; with the same it is not."""
+    save(tmp_path / "p" / "sub" / "a.png", smooth(rng))
+    for label in "xy":
+        (tmp_path / "t.csv").write_text(f"a.png,x\n{second},{label}\n")
+        if label == "x":
+            assert load(tmp_path / "p", labels_from=str(tmp_path / "t.csv")).class_names == ("x",)
+            continue
+        with pytest.raises(MinivaeError, match="has the label 'y' here and 'x' before|the same picture"):
+            load(tmp_path / "p", labels_from=str(tmp_path / "t.csv"))
+
+
+def test_labels_as_other_classes(rng):
+    """By names, where there are any, else by numbers; of a class that is not among the others there are no labels."""
+    images = np.zeros((4, 2, 2, 1), np.uint8)
+    named = data.Dataset("x", images, np.array([0, 2, -1, 1]), images[:2], np.array([0, 0]), ("ant", "cat", "dog"))
+    got, unknown = named.numbered_as(("cat", "dog"))
+    assert got.train_labels.tolist() == [-1, 1, -1, 0] and got.test_labels.tolist() == [-1, -1]
+    assert (got.class_names, unknown) == (("cat", "dog"), ["ant"])
+    numbered = data.Dataset("x", images, np.array([7, 3, -1, 9], np.int16), images[:0], None)
+    got, unknown = numbered.numbered_as(("9", "7"))
+    assert got.train_labels.tolist() == [1, -1, -1, 0] and got.test_labels is None and unknown == ["3"]

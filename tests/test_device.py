@@ -63,3 +63,22 @@ def test_description_and_threads(cpu, threads, monkeypatch):
     assert devices.default_threads() >= 1
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     assert devices.default_threads() == 7
+
+
+def test_what_is_read_in_place(cpu, tmp_path):
+    """What nobody can change: a map or bytes, and views of them; not a view through which alone nothing can be written."""
+    array = np.zeros(64, np.uint8)
+    view = array[:]
+    view.flags.writeable = False
+    assert not cpu.reads_in_place(view) and not cpu.reads_in_place(view.view(np.int16)) and not cpu.reads_in_place(array)
+    changed = np.frombuffer(memoryview(bytearray(64)), np.uint8)
+    changed.flags.writeable = False
+    assert not cpu.reads_in_place(changed)
+    array.tofile(tmp_path / "x")
+    map = np.memmap(tmp_path / "x", np.uint8, "r")
+    assert cpu.reads_in_place(map) and cpu.reads_in_place(map.view(np.ndarray)[:32].reshape(4, 8))
+    held = cpu.to_read(view)
+    array[:] = 1
+    assert not held.any()
+    array.flags.writeable = False
+    assert cpu.reads_in_place(array)

@@ -1,13 +1,14 @@
 """Images from files."""
 
 import gzip
+import os
 
 import numpy as np
 import pytest
 from data_sets import idx
 from PIL import Image
 
-from minivae.errors import MinivaeError, UsageError
+from minivae.errors import MinivaeError, MinivaeWarning, UsageError
 from minivae.images import read
 
 
@@ -37,3 +38,21 @@ def test_files_that_are_none(tmp_path, content, words):
         (tmp_path / "x").write_bytes(content)
     with pytest.raises((MinivaeError, UsageError), match=words):
         read([tmp_path / "x"], (4, 5, 1))
+
+
+def test_a_folder_of_which_some_cannot_be_read(tmp_path, rng):
+    """Those are left out and named, also what is no regular file; a file that is named itself must be one; so must one of a
+    folder's be."""
+    one = rng.integers(0, 256, (4, 5), np.uint8)
+    Image.fromarray(one).save(tmp_path / "c.png")
+    (tmp_path / "a.png").write_bytes(b"x")
+    os.symlink("nowhere", tmp_path / "b.png")
+    with pytest.warns(MinivaeWarning, match=r"^2 of the 3 pictures in .* are left out: b.png \(No such.*\); a.png \(no picture"):
+        names, images = read([tmp_path], (4, 5, 1))
+    assert names == [f"{tmp_path}/c.png"]
+    np.testing.assert_array_equal(images[..., 0], [one])
+    with pytest.raises(MinivaeError, match="a.png is no picture that can be read"):
+        read([tmp_path / "a.png"], (4, 5, 1))
+    (tmp_path / "c.png").unlink()
+    with pytest.raises(MinivaeError, match="has no picture that can be read: b.png"):
+        read([tmp_path], (4, 5, 1))

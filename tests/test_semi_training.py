@@ -136,3 +136,9 @@ def test_settings_go_into_the_run_folder_and_come_back(tmp_path):
     run = Run.create(settings, tmp_path / "run")
     assert run.settings() == settings and "labels = 100" in (run.folder / "settings.toml").read_text()
     assert json.dumps(run.settings().labels) == "100"
+
+
+@pytest.mark.parametrize(("labels", "chosen"), [([-1, 2, 2, -1, 0], [4, 1]), ([-1] * 12, range(10)), ([1, 1], [0])])
+def test_which_images_are_shown_in_every_class(labels, chosen):
+    """One of each class; an image without a label is of none."""
+    assert drawing.one_of_each(np.array(labels)).tolist() == list(chosen)

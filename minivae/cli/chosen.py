@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -11,9 +12,10 @@ import numpy as np
 from minivae.cli.options import images_for
 
 if TYPE_CHECKING:
+    from minivae.data import Dataset
     from minivae.estimator import VAE
 
-REFERENCE = re.compile(r"(?:(test|train)(?::(\d+))?|#(\d+))")
+REFERENCE = re.compile(r"(?:(test|train)(?::(\d{1,18}))?|#(\d{1,18}))")
 
 
 def images(trained: VAE, run: str, names: tuple[str, ...], data: str | None = None) -> tuple[list[str], np.ndarray]:
@@ -36,14 +38,31 @@ def images(trained: VAE, run: str, names: tuple[str, ...], data: str | None = No
     from minivae.images import read
 
     called, parts = [], []
-    for referred, group in groupby(names, lambda name: REFERENCE.fullmatch(name) is not None):
-        found = (_of_data(trained, run, list(group), data) if referred else
-                 read(group, trained.model.image_shape, trained.settings.fit))
-        called += found[0]
-        parts.append(found[1])
+    dataset = images_for(trained.model, run, trained.settings, data) if any(map(is_reference, names)) else None
+    for referred, group in groupby(names, is_reference):
+        found = (_of_data(dataset, group) if referred else [read(group, trained.model.image_shape, trained.settings.fit)])
+        for more, images in found:
+            called += more
+            parts.append(images)
+    if len(parts) == 1:     # all images of a split may be a map of more than memory holds
+        return called, parts[0]
     if any(part.dtype != np.uint8 for part in parts):
         parts = [part / np.float32(255) if part.dtype == np.uint8 else part for part in parts]
     return called, np.concatenate(parts)
+
+
+def is_reference(name: str) -> bool:
+    """Whether a name is of images of a data set, such as test:7, and of no file."""
+    return REFERENCE.fullmatch(name) is not None
+
+
+def check_data(names: Iterable[str], data: str | None) -> None:
+    """Raises:
+        UsageError: a data set is named, but no image of one."""
+    from minivae.errors import UsageError
+
+    if data is not None and not any(map(is_reference, names)):
+        raise UsageError(f"--data is {data}, but no image of a data set is named, such as test:7: leave it out, or name one")
 
 
 def one(trained: VAE, run: str, name: str, data: str | None = None) -> np.ndarray:
@@ -60,19 +79,20 @@ def one(trained: VAE, run: str, name: str, data: str | None = None) -> np.ndarra
     return found[0]
 
 
-def _of_data(trained: VAE, run: str, names: list[str], data: str | None) -> tuple[list[str], np.ndarray]:
+def _of_data(dataset: Dataset, names: Iterable[str]) -> Iterator[tuple[list[str], np.ndarray]]:
+    """What each of the names' images are called, and the images."""
     from minivae.errors import UsageError
 
-    name = data or trained.settings.data
-    dataset = images_for(trained.model, run, trained.settings, data)
-    called, parts = [], []
     for reference in names:
         split, number, short = REFERENCE.fullmatch(reference).groups()
         split, number = split or "test", number or short
         there = getattr(dataset, f"{split}_images")
-        if number is not None and int(number) >= len(there):
-            raise UsageError(f"{reference} is not there: {name} has {len(there)} {split} images, numbers 0 to "
+        if not len(there):
+            raise UsageError(f"{reference} is not there: {dataset.name} has no {split} images")
+        if number is None:
+            yield [f"{split}:{i}" for i in range(len(there))], there
+        elif int(number) >= len(there):
+            raise UsageError(f"{reference} is not there: {dataset.name} has {len(there)} {split} images, numbers 0 to "
                              f"{len(there) - 1}")
-        called += [f"{split}:{number}"] if number is not None else [f"{split}:{i}" for i in range(len(there))]
-        parts.append(there if number is None else there[int(number)][np.newaxis])
-    return called, np.concatenate(parts)
+        else:
+            yield [f"{split}:{number}"], there[int(number)][np.newaxis]

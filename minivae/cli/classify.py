@@ -6,7 +6,7 @@ from contextlib import nullcontext
 
 import click
 
-from minivae.cli.options import Name, checkpoint_option, device_option
+from minivae.cli.options import Name, checkpoint_option, device_option, require_classes
 
 
 @click.command()
@@ -19,26 +19,25 @@ def classify(run: str, images: tuple[str, ...], file: str | None, which: str, de
     """Tell the classes of images by the model of RUN.
 
     RUN was trained with --labels. IMAGES are pictures (PNG and the like), which are brought to the model's size as those of
-    its training were, folders of them, or IDX files of many. Prints a line an image: name, most probable class, its
-    probability.
+    its training were, folders of them, IDX files of many, or test:7, train:7: images, counted from 0, of the data that RUN
+    was trained on; test and train are all of them. Prints a line an image: name, most probable class, its probability.
 
     \b
     Examples:
       minivae classify runs/digits-ff-1 seven.png
       minivae classify runs/birds-ff-1 garden/
+      minivae classify runs/digits-ff-1 test:0 test:1
       minivae classify runs/digits-ff-1 t10k-images-idx3-ubyte.gz --json classes.json
     """
     import json
 
-    from minivae.errors import UsageError
+    from minivae.cli import chosen
     from minivae.estimator import VAE
     from minivae.files import replacing
-    from minivae.images import read
 
     trained = VAE.load(run, device, which)
-    if not trained.model.classes:
-        raise UsageError(f"the model of {run} knows of no classes, since it was trained without --labels: take another run")
-    names, found = read(images, trained.model.image_shape, trained.settings.fit)
+    require_classes(trained, run)
+    names, found = chosen.images(trained, run, images)
     classes = trained.model.names_of_classes
     with replacing(file) if file is not None else nullcontext() as out:
         probabilities = trained.classify(found, probabilities=True)

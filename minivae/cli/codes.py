@@ -45,6 +45,7 @@ def encode(run: str, images: tuple[str, ...], sample: bool, seed: int, data: str
 
     path = out or Path(run) / "codes.npz"
     codes.check_name(path)
+    chosen.check_data(images, data)
     trained = VAE.load(run, device, which)
     names, found = chosen.images(trained, run, images, data)
     mu, sigma = trained.encode(found, sigma=True)

@@ -55,6 +55,17 @@ def as_settings(options: dict) -> dict:
     return settings | {name: value for name, value in told.items() if value is not None}
 
 
+def of_other_data(settings: dict, given: dict) -> dict:
+    """Settings from a file, to be used with those that are given: where these name other data, how the file's were read goes."""
+    from minivae.data import Reading, absolute
+    from minivae.data.reading import NAMES
+
+    own, other = settings.get("data"), given.get("data")
+    if None in (own, other) or absolute(own, Reading())[0] == absolute(other, Reading())[0]:
+        return settings
+    return {name: value for name, value in settings.items() if name not in NAMES}
+
+
 def reading_of(settings: dict):
     """The data.Reading among settings.
 

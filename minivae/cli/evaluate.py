@@ -47,6 +47,7 @@ def eval(runs: tuple[str, ...], file: str | None, device: str, **how) -> None:
     from contextlib import nullcontext
 
     from minivae import eval_report, kernels, mpi, over_runs
+    from minivae.cli import together
     from minivae.device import announced
     from minivae.files import replacing
     from minivae.runs import Run
@@ -55,6 +56,7 @@ def eval(runs: tuple[str, ...], file: str | None, device: str, **how) -> None:
     trained = [Run(run) for run in runs]
     settings = over_runs.require_alike(trained)      # before anything is written or announced
     several, world = len(trained) > 1, mpi.world()
+    together.only_one_warns(world)
     place = file or (trained[0].folder / "eval-runs.json" if several else trained[0].evaluation)
     with replacing(place) if mpi.leads(world) else nullcontext() as out:
         where = announced(device, say_of(world), mpi.place(world, device))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import warnings
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ SEMI = ("shared", "m2")
 DATA_SETS = ("digits", "fashion-mnist", "mnist")
 GPU_ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
 WIDE = 10_000       # columns that no line has
+NAMED = 10          # classes that a warning names
 
 device_option = click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N",
                              shell_complete=lambda ctx, param, incomplete: completed(incomplete, ("auto", "cpu", "cuda")),
@@ -44,9 +46,11 @@ def say_of(world) -> Callable[[str], None]:
 
 def images_for(model, run: str, settings, name: str | None = None):
     """The data set of that name, whose images the model of a run can take; the run's own where there is no name. Pictures
-    are brought to the model's shape as those were that it was trained on.
+    are brought to the model's shape as those were that it was trained on. Where the model knows of classes, labels are their
+    numbers; which classes of the data it does not know is a warning, and so is it where the run's own data have changed.
 
     Args:
+        run: its folder.
         settings: the run's.
 
     Raises:
@@ -58,10 +62,53 @@ def images_for(model, run: str, settings, name: str | None = None):
     name = name or settings.data
     if name == data.ARRAYS:
         raise UsageError(f"the model of {run} was trained on arrays, from Python: name images for it with --data")
-    dataset = data.load(name, data.fitting(name, settings.reading, model.image_shape, own=name == settings.data))
+    own = settings.data in (name, data.absolute(name, settings.reading)[0])
+    dataset = data.load(name, data.fitting(name, settings.reading, model.image_shape, own))
     if dataset.image_shape != model.image_shape:
         raise UsageError(f"the model of {run} takes images of {model.image_shape}, but {name} holds {dataset.image_shape}")
+    if own:
+        _warn_if_changed(run, dataset)
+    return _in_its_classes(model, run, dataset, own) if model.classes else dataset
+
+
+def _warn_if_changed(run: str, dataset) -> None:
+    from minivae.errors import MinivaeError, MinivaeWarning
+    from minivae.runs import Run
+    from minivae.runs.fingerprint import fingerprint
+
+    try:
+        facts = Run(run).checkpoints.facts() or {}
+    except MinivaeError as error:       # that of the best epoch, which is used then, does not say it
+        warnings.warn(f"{error}. Whether {dataset.name} still holds what {run} was trained on is not known", MinivaeWarning,
+                      stacklevel=3)
+        return
+    if facts.get("data") and facts["data"] != fingerprint(dataset):     # models saved from Python do not say it
+        warnings.warn(f"{dataset.name} holds other images or labels than those that {run} was trained on: some of its test images "
+                      "may be among those", MinivaeWarning, stacklevel=3)
+
+
+def _in_its_classes(model, run: str, dataset, own: bool):
+    """A data set whose labels are the numbers of the model's classes, by their names."""
+    from minivae.errors import MinivaeWarning
+
+    if own and not model.class_names:       # older runs do not say what their classes are called
+        return dataset
+    dataset, unknown = dataset.numbered_as(model.names_of_classes)
+    if unknown:
+        more = f" and {len(unknown) - NAMED:,} more" if len(unknown) > NAMED else ""
+        warnings.warn(f"the model of {run} knows of no class {', '.join(unknown[:NAMED])}{more}: those images of {dataset.name} "
+                      f"count as without a label (its classes: {', '.join(model.names_of_classes[:NAMED])}"
+                      f"{', ...' if model.classes > NAMED else ''})", MinivaeWarning, stacklevel=3)
     return dataset
+
+
+def require_classes(trained: VAE, run: str) -> None:
+    """Raises:
+        UsageError: a run that knows of no classes."""
+    from minivae.errors import UsageError
+
+    if not trained.model.classes:
+        raise UsageError(f"the model of {run} knows of no classes, since it was trained without --labels: take another run")
 
 
 def check_label(trained: VAE, run: str, label: int | None) -> None:

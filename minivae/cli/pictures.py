@@ -66,6 +66,8 @@ def reconstruct(run: str, images: tuple[str, ...], count: int | None, data: str 
 
     if images and count:
         raise UsageError("IMAGES says which images, --count how many of the test images: leave one out")
+    if images:
+        chosen.check_data(images, data)
     trained = VAE.load(run, device, which)
     if images:
         shown = chosen.images(trained, run, images, data)[1]

@@ -8,7 +8,7 @@ from functools import partial
 import click
 from click.core import ParameterSource
 
-from minivae.cli.data_options import as_settings, data_options, reading_of, recorded
+from minivae.cli.data_options import as_settings, data_options, of_other_data, reading_of, recorded
 from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULES, SEMI, Name, Sizes, device_option, say_of
 
 
@@ -76,7 +76,7 @@ from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULE
 @device_option
 @click.option("--out", type=Name(), metavar="FOLDER", help="The run folder.  [default: runs/<data>-<arch>-<number>]")
 @click.option("--config", type=Name(), metavar="FILE", help="Settings as TOML, or a run folder, whose run this repeats "
-              "exactly; options that are given win.")
+              "exactly; options that are given win. Of other data than its own, how those were read is left out.")
 @click.option("--resume", type=Name(), metavar="RUN", help="Go on with a run where it stopped, as if it never had; only --epochs "
               "and --device can change.")
 @click.option("--save-every", type=click.FloatRange(0), default=60.0, show_default=True, metavar="SECONDS",
@@ -136,7 +136,7 @@ def train(context: click.Context, device: str, out: str | None, config: str | No
         if resume:
             trainer = _prepared_to_go_on(world, Journal(Run(resume), save_every, keep), given, device, page)
         else:
-            told = {**options, **(settings.read(config) if config else {}), **given}
+            told = {**options, **(of_other_data(settings.read(config), given) if config else {}), **given}
             trainer = _prepared(world, told, out, device, fit_batch, lambda run: Journal(run, save_every, keep))
         if trainer:
             _train(trainer, signals, tensorboard, Following if page else None)

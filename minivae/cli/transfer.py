@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from minivae.cli.options import Name, checkpoint_option, device_option
+from minivae.cli.options import Name, checkpoint_option, device_option, require_classes
 
 MOST = 10_000       # images in a picture
 
@@ -21,8 +21,8 @@ def transfer(run: str, images: tuple[str, ...], out: str | None, which: str, dev
     """Draw images in every class, each in its own style, by the model of RUN.
 
     RUN was trained with --labels. IMAGES are files of pictures of any size, folders of them, IDX files of many, or test:7,
-    train:7: images, counted from 0, of the data that RUN was trained on. The picture has a row an image: itself, as the model takes it, then what has its
-    code in each class in turn.
+    train:7: images, counted from 0, of the data that RUN was trained on. The picture has a row an image: itself, as the model
+    takes it, then what has its code in each class in turn.
 
     \b
     Examples:
@@ -36,8 +36,7 @@ def transfer(run: str, images: tuple[str, ...], out: str | None, which: str, dev
 
     trained = VAE.load(run, device, which)
     model = trained.model
-    if not model.classes:
-        raise UsageError(f"the model of {run} knows of no classes, since it was trained without --labels: take another run")
+    require_classes(trained, run)
     names, found = chosen.images(trained, run, images)
     if len(found) > (most := max(1, MOST // (model.classes + 1))):
         raise UsageError(f"there are {len(found)} images, but a picture can have {most} rows: name fewer")

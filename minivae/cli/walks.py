@@ -54,6 +54,7 @@ def interpolate(run: str, a: str, b: str, steps: int | None, spherical: bool, la
 
     path = out or Path(run) / "interpolation.png"
     moving = animations.moves(path)
+    chosen.check_data((a, b), data)
     trained = VAE.load(run, device, which)
     check_label(trained, run, label)
     ends = [chosen.one(trained, run, name, data) for name in (a, b)]
@@ -111,6 +112,8 @@ def traverse(run: str, image: str | None, units: tuple[int, ...] | None, count: 
         raise UsageError("--units says which numbers, --count how many of the most active: leave one out")
     if math.isnan(reach):       # neither below nor above anything, so that click lets it through
         raise UsageError("--range is nan, but must be a number above 0")
+    if units:       # which are those of the test images where nobody says it
+        chosen.check_data((image or "",), data)
     trained = VAE.load(run, device, which)
     check_label(trained, run, label)
     source = None if image is None else chosen.one(trained, run, image, data)

@@ -3,7 +3,7 @@
     dataset     images and labels, split into train and test
     reading     how files become images: size, colours, labels, the share held out
     loading     whatever holds images, by its name or its path
-    named, download, idx, idx_files, array_files
+    named, download, idx, idx_files, array_files, kinds
     finding, folders, table, listing    which pictures there are, and their labels
     picture     one picture, decoded
     decoding, worker                    many, in parallel

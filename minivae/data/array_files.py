@@ -11,10 +11,10 @@ import numpy as np
 from minivae import arrays, npy
 from minivae.data import split
 from minivae.data.dataset import Dataset
-from minivae.data.reading import Reading
+from minivae.data.kinds import NPY
+from minivae.data.reading import OF_A_SPLIT, Reading, refuse
 from minivae.errors import MinivaeError, UsageError
 
-SUFFIXES = (".npz", ".npy")
 # Names that arrays of an .npz may have, the first that is there: all images, or those to train on, and those to test with.
 IMAGES = ("X", "x", "images", "train_images", "x_train", "X_train", "data")
 LABELS = ("y", "Y", "labels", "train_labels", "y_train")
@@ -23,16 +23,19 @@ TEST_LABELS = ("y_test", "test_labels", "y_val", "val_labels")
 LARGE = 1 << 30             # bytes of a file that is used where it lies
 
 
-def load(name: str, path: str, reading: Reading, say: Callable[[str], None]) -> Dataset:
+def load(name: str, path: str, kind: str, reading: Reading, say: Callable[[str], None]) -> Dataset:
     """The data set of an .npz or .npy file; see arrays.images for what its images may be.
 
     Where no array holds images to test with, a share of all is held out; see held_out.
+
+    Args:
+        kind: NPZ or NPY, which the file is by how it begins, whatever its name.
 
     Raises:
         UsageError: no images in it, or such as minivae does not take.
         MinivaeError: it is damaged, or holds Python's objects.
     """
-    found = {"images": _mapped(path)} if path.lower().endswith(".npy") else _members(path)
+    found = {"images": _mapped(path)} if kind == NPY else _members(path)
     train, labels = _images(path, found, IMAGES), _labels(path, found, LABELS)
     if train is None:
         raise UsageError(f"{path} has no images: of its arrays ({', '.join(sorted(found)) or 'none'}) none is called "
@@ -41,6 +44,7 @@ def load(name: str, path: str, reading: Reading, say: Callable[[str], None]) -> 
     _check_count(path, "labels", labels, train)
     if test is None:
         return held_out(Dataset(name, train, labels, train[:0], None if labels is None else labels[:0]), reading, say)
+    refuse(reading, OF_A_SPLIT, f"{path} has images to test with")
     _check_count(path, "test labels", test_labels, test)
     if test.shape[1:] != train.shape[1:]:
         raise UsageError(f"{path} has images of {train.shape[1:]} to train on, but of {test.shape[1:]} to test with: give both "

@@ -216,12 +216,12 @@ def _remove_dead_parts(parent: Path) -> None:
 
 def _make_room(keep: Path) -> None:
     """Remove what was used least recently, until the folder has MOST bytes; a file that is in use stays until it no longer
-    is, since it is mapped."""
+    is, since it is mapped. Parts are others' who write to them, or _remove_dead_parts'."""
     found = []
     for path in keep.parent.iterdir():
         with suppress(OSError):
             status = path.stat()
-            found.append((path == keep, status.st_mtime_ns, status.st_size, path))
+            found.append((path == keep or path.name.endswith(PART), status.st_mtime_ns, status.st_size, path))
     total = sum(size for _, _, size, _ in found)
     for kept, _, size, path in sorted(found):
         if total <= MOST or kept:

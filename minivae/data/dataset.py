@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,3 +38,26 @@ class Dataset:
     def image_shape(self) -> tuple[int, int, int]:
         """(H, W, C) of every image."""
         return self.train_images.shape[1:]
+
+    def numbered_as(self, names: Sequence[str]) -> tuple[Dataset, list[str]]:
+        """The same set with its labels as the numbers of other classes that have the same names; a class without a name is called
+        by its number.
+
+        Args:
+            names: of the classes 0, 1, ...
+
+        Returns:
+            The set, and those of its classes that have none of these names: their images are then without a label, -1.
+        """
+        numbers, unknown = {name: number for number, name in enumerate(names)}, set()
+
+        def mapped(labels: np.ndarray | None) -> np.ndarray | None:
+            if labels is None:
+                return None
+            found, places = np.unique(labels, return_inverse=True)
+            called = [self.class_names[label] if self.class_names and label >= 0 else str(label) for label in found.tolist()]
+            unknown.update(name for name, label in zip(called, found, strict=True) if label >= 0 and name not in numbers)
+            return np.array([numbers.get(name, -1) for name in called], np.int64)[places].reshape(labels.shape)
+
+        train, test = mapped(self.train_labels), mapped(self.test_labels)
+        return replace(self, train_labels=train, test_labels=test, class_names=tuple(names)), sorted(unknown)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,8 @@ from minivae.system import default_threads
 CHUNK = 32              # pictures told to a process at a time
 PATIENCE = 60.0         # seconds that they may take; after that each is tried alone, and then given up
 START = 300.0           # and that a process may take to start, on however busy a machine
+
+CRASHES = "its decoder crashes or takes more than a minute"      # a reason that may be another at the next try
 
 
 class Result(NamedTuple):
@@ -121,7 +124,8 @@ class _Crew:
 
     def _end(self, process: subprocess.Popen) -> None:
         process.kill()
-        process.stdin.close()
+        with suppress(OSError):     # it flushes what the process no longer reads
+            process.stdin.close()
         process.stdout.close()
         process.wait()
         with self.lock:
@@ -148,7 +152,7 @@ class _Crew:
             done = self._done_by(process, [index])
             if done is None:
                 self._end(process)
-                process, done = None, [Result(index, None, "its decoder crashes or takes more than a minute")]
+                process, done = None, [Result(index, None, CRASHES)]
             results += done
         if process:
             self._end(process)

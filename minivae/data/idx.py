@@ -12,6 +12,8 @@ import numpy as np
 
 from minivae.errors import MinivaeError
 
+GZIP = b"\x1f\x8b"              # how a file begins that is gzipped,
+UNSIGNED = b"\0\0\x08"         # and one of unsigned bytes
 MAX_BYTES = 2**31
 MAX_DIMENSIONS = 4
 CHUNK = 1 << 20
@@ -37,7 +39,7 @@ def read_idx(path: str | os.PathLike) -> np.ndarray:
     path = Path(path)
     try:
         with open(path, "rb") as raw:
-            zipped = raw.read(2) == b"\x1f\x8b"
+            zipped = raw.read(len(GZIP)) == GZIP
             raw.seek(0)
             return _parse_idx(gzip.GzipFile(fileobj=raw) if zipped else raw, path)
     except FileNotFoundError:

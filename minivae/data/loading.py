@@ -8,14 +8,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from minivae.data import array_files, idx_files, listing, named, pictures
+from minivae.data import array_files, idx_files, kinds, listing, named, pictures
 from minivae.data.dataset import Dataset
 from minivae.data.finding import shown
 from minivae.data.picture import is_named_so
 from minivae.data.reading import FOLDERS, OF_A_SPLIT, OF_PICTURES, Reading, refuse
 from minivae.errors import MinivaeError, UsageError
 
-BEGINNINGS = {b"\0\0\x08": "idx", b"\x1f\x8b": "idx", b"PK\x03\x04": "arrays", b"\x93NUMPY": "arrays"}     # of files
 TABLES = (".csv", ".tsv")
 
 
@@ -66,19 +65,17 @@ def _file(name: str, path: str, reading: Reading, say) -> Dataset:
             "a file of no kind that is read: name a folder of pictures, a CSV table of them, an .npz, .npy or IDX file")
         raise UsageError(f"{name!r} is {alone}")
     refuse(reading, OF_PICTURES, f"the images of {name} have a size and colours already")
-    if kind == "arrays":
-        return array_files.load(name, path, reading, say)
+    if kind != kinds.IDX:
+        return array_files.load(name, path, kind, reading, say)
     images = idx_files.read_images(path)
     return array_files.held_out(Dataset(name, images, None, images[:0], None), reading, say)
 
 
 def _kind(path: str) -> str | None:
     try:
-        with open(path, "rb") as file:
-            begins = file.read(8)
+        return kinds.kind_of(path)
     except OSError as error:
         raise MinivaeError(f"{path} cannot be read ({error.strerror or error}): name a file that you may read") from error
-    return next((kind for magic, kind in BEGINNINGS.items() if begins.startswith(magic)), None)
 
 
 def _unknown(name: str) -> UsageError:

@@ -12,14 +12,15 @@ import numpy as np
 
 from minivae.data import cache, split, survey
 from minivae.data.dataset import Dataset
-from minivae.data.decoding import each
+from minivae.data.decoding import CRASHES, each
 from minivae.data.finding import shown
 from minivae.data.listing import Listing
-from minivae.data.reading import Reading
+from minivae.data.reading import OF_A_SPLIT, Reading, refuse
 from minivae.data.table import numbered
 from minivae.errors import MinivaeError
 
 NAMED = 10          # unreadable files that are named on the terminal
+ENOUGH = 1000       # pictures that tell how many are unreadable
 FITTED = {"crop": "cropped at the centre", "pad": "padded", "stretch": "stretched"}
 
 
@@ -31,8 +32,11 @@ def load(name: str, listing: Listing, reading: Reading, say: Callable[[str], Non
         say: is told what was left to the data, and what could not be read.
 
     Raises:
+        UsageError: the reading asks for a split, but the folders have one.
         MinivaeError: too many pictures cannot be read, or the cache cannot be written.
     """
+    if listing.test is not None:
+        refuse(reading, OF_A_SPLIT, f"{shown(name)} has folders of its own to train on and to test with")
     files_key = listing.key()
     reading, why = _resolved(listing, reading, files_key)
     order = _order(listing, reading.split_seed)
@@ -80,12 +84,22 @@ def _stored(listing: Listing, order: list[int], reading: Reading, files_key: str
     except cache.Damaged as error:
         say(f"the decoded images in {path} are damaged ({error}): they are made again")
         stored = None
+    if stored and _comes_back(listing, stored.unread, shape, reading):
+        say("pictures that could not be decoded before can be now: all are decoded again")
+        stored = None
     if stored is None:
         _decode(path, listing, order, shape, reading)
         stored = cache.load(path)
     if stored is None:
         raise MinivaeError(f"{path} is gone as soon as it was made: choose another folder with MINIVAE_CACHE")
     return stored
+
+
+def _comes_back(listing: Listing, unread: list[tuple[str, str]], shape: tuple[int, int, int], reading: Reading) -> bool:
+    """Whether a picture whose decoder crashed or hung no longer does so, as on a machine that was too busy, or low on memory."""
+    paths = [os.path.join(listing.root, name) for name, reason in unread if reason == CRASHES]
+    job = {"task": "decode", "shape": shape, "fit": reading.fit, "into": os.devnull, "start": 0}
+    return bool(paths) and any(result.unreadable != CRASHES for result in each(job, paths))
 
 
 def _decode(path, listing: Listing, order: list[int], shape: tuple[int, int, int], reading: Reading) -> None:
@@ -95,17 +109,18 @@ def _decode(path, listing: Listing, order: list[int], shape: tuple[int, int, int
     names = [listing.files[i].name for i in order]
     paths = [os.path.join(listing.root, name) for name in names]
     total = len(listing.files) + len(listing.refused)
-    digests, bad = [""] * len(names), {}
+    digests, bad, seen = [""] * len(names), {}, len(listing.refused)
     with cache.making(path, len(names), shape) as part, counting(f"decoding {len(names):,} pictures", len(names)) as advance:
         job = {"task": "decode", "shape": shape, "fit": reading.fit, "into": part.path, "start": cache.HEAD}
         for result in each(job, paths, advance):
+            seen += 1
             if result.unreadable is None:
                 digests[result.index] = result.found
-                continue
-            bad[result.index] = result.unreadable
-            if len(bad) + len(listing.refused) > most_skipped(total, reading.skip_share):
+            else:
+                bad[result.index] = result.unreadable
+            if len(bad) + len(listing.refused) > most_skipped(total, reading.skip_share) and seen >= min(total, ENOUGH):
                 refused = [*listing.refused, *((shown(names[i]), reason) for i, reason in bad.items())]
-                _check_share(refused, total, reading.skip_share)
+                _check_share(refused, total, reading.skip_share, seen if seen < total else 0)
         part.without(bad)
         content = hashlib.blake2b("".join(digests).encode(), digest_size=16).hexdigest()
         part.finish([(names[i], reason) for i, reason in sorted(bad.items())], content)
@@ -116,15 +131,16 @@ def most_skipped(total: int, share: float) -> int:
     return int(total * share + 1e-9)
 
 
-def _check_share(skipped: list[tuple[str, str]], total: int, share: float) -> None:
+def _check_share(skipped: list[tuple[str, str]], total: int, share: float, seen: int = 0) -> None:
     """Raises:
-        MinivaeError: more are unreadable than may be, or all."""
+        MinivaeError: more are unreadable than may be, or all; where it is given, of so many that were seen until now."""
     if len(skipped) <= most_skipped(total, share) and len(skipped) < total:
         return
     some = "; ".join(f"{name} ({reason})" for name, reason in skipped[:3])
-    enough = np.ceil(len(skipped) / total * 100) / 100
-    fix = f", or allow more with --skip-share {enough:g}" if len(skipped) < total else ""
-    raise MinivaeError(f"{len(skipped):,} of {total:,} pictures cannot be read, more than --skip-share {share:g} allows: {some}"
+    enough = np.ceil(len(skipped) / (seen or total) * 100) / 100
+    found = f"{len(skipped):,} of {f'the first {seen:,} of ' if seen else ''}{total:,}"
+    fix = f", or allow more with --skip-share {enough:g}{' if it goes on like this' if seen else ''}" if enough < 1 else ""
+    raise MinivaeError(f"{found} pictures cannot be read, more than --skip-share {share:g} allows: {some}"
                        f"{'; ...' if len(skipped) > 3 else ''}; mend or remove them{fix}")
 
 

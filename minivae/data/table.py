@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from minivae.data.finding import MOST_FILES, shown
+from minivae.data.picture import is_named_so
 from minivae.errors import MinivaeError, UsageError
 
 FILE = ("file", "filename", "file_name", "path", "filepath", "image", "image_id", "img", "name", "id")
@@ -80,7 +81,7 @@ def _labels(rows, path: Path) -> dict[str, str | None]:
         if count == 0 and (named := _columns(row)):
             place = named
             continue
-        name = row[place[0]].strip() if place[0] < len(row) else ""
+        name = row[place[0]].strip().removeprefix("./") if place[0] < len(row) else ""
         if not name or "\0" in name:
             raise MinivaeError(f"{path}, line {number}: no name of a file in column {place[0] + 1}; complete the line or take it "
                                "out")
@@ -98,7 +99,7 @@ def _columns(row: Sequence[str]) -> tuple[int, int | None] | None:
     words = [word.strip().lower() for word in row]
     file = next((words.index(name) for name in FILE if name in words), None)
     label = next((words.index(name) for name in LABEL if name in words), None)
-    if file is None and label is None:
+    if file is None and (label is None or any(map(is_named_so, words))):        # a picture's label may be "y"
         return None
     if file is None:
         file = 0 if label else 1
@@ -112,7 +113,7 @@ def labels_of(names: Sequence[str], listed: dict[str, str | None], path: str) ->
     by that without its ending; None for one that it does not.
 
     Raises:
-        MinivaeError: it lists none of them, or a name alone of which there are several.
+        MinivaeError: it lists none of them, a name alone of which there are several, or one twice with different labels.
     """
     short: dict[str, int | None] = {}
     for i, name in enumerate(names):
@@ -120,15 +121,17 @@ def labels_of(names: Sequence[str], listed: dict[str, str | None], path: str) ->
         for key in {base, base.rpartition(".")[0]}:
             short[key] = None if key in short else i
     keys = {**short, **{name: i for i, name in enumerate(names)}}
-    labels, met = [None] * len(names), 0
+    labels, met = [None] * len(names), {}
     for file, label in listed.items():
-        key = file.removeprefix("./")
-        if key not in keys:
+        if file not in keys:
             continue
-        if keys[key] is None:
+        if keys[file] is None:
             raise MinivaeError(f"{path} lists {shown(file)}, but there are several of that name: write their paths below the "
                                "folder")
-        labels[keys[key]], met = label, met + 1
+        if label != labels[keys[file]] and keys[file] in met:
+            raise MinivaeError(f"{path} gives the label {label!r} to {shown(file)}, but {labels[keys[file]]!r} to "
+                               f"{shown(met[keys[file]])}, which is the same picture; leave one of them")
+        labels[keys[file]], met[keys[file]] = label, file
     if not met:
         raise MinivaeError(f"{path} lists none of the pictures, such as {shown(names[0])}, but {shown(next(iter(listed)))}: write "
                            "their paths below the folder")
