@@ -105,7 +105,10 @@ def test_more_epochs_and_pictures_that_are_missing(folder):
     for drawn in ("pictures in more\n", ""):
         code, out, err = minivae("train", "--resume", "more", "--device", "cpu", cwd=folder)
         assert (code, err) == (0, "") and out.startswith("more is finished: 3 of 3 epochs") and out.endswith(drawn)
-    assert (folder / "more/samples.png").read_bytes() == picture
+    assert (folder / "more/samples.png").read_bytes() == picture and "take a larger --epochs for more\n" in out
+    code, out, err = minivae("train", "--resume", "runs/b", "--device", "cpu", cwd=folder)
+    assert (code, err) == (0, "") and out.startswith("runs/b is finished: 3 of 3 epochs; its schedule, cosine, ends there; for more "
+                                                     "train anew, such as `minivae train --config runs/b --epochs 6`\n")
     kl_warm_up = Run(folder / "more").settings().kl_warm_up
     code, out, err = minivae("train", "--resume", "more", "--epochs", 5, "--device", "cpu", cwd=folder)
     assert (code, err) == (0, "") and " 4/5 " in out and " 3/5 " not in out

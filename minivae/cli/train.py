@@ -170,8 +170,8 @@ def _prepared_to_go_on(world, journal, given: dict, device: str):
     if finished and not mpi.leads(world):
         return None
     if finished:
-        click.echo(f"{run.folder} is finished: {settings.epochs} of {settings.epochs} epochs; take a larger --epochs for "
-                   "more")
+        click.echo(f"{run.folder} is finished: {settings.epochs} of {settings.epochs} epochs; "
+                   f"{resuming.advice(settings, str(run.folder))}")
         if drawing.are_there(run):
             return None
     if settings.data == data.ARRAYS:
@@ -182,6 +182,7 @@ def _prepared_to_go_on(world, journal, given: dict, device: str):
         drawing.all_of(run, run.load(announced(device, click.echo))[0], dataset, settings.seed)
         click.echo(f"pictures in {run.folder}")
         return None
+    resuming.check_past(settings, len(dataset.train_images), saved)
     try:
         trainer = fitting.prepare(asdict(settings), dataset, device, say_of(world), world=world)
     except OutOfMemory as error:
