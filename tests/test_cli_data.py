@@ -37,6 +37,18 @@ def test_train_on_a_folder(trained):
     assert (run / "skipped.txt").read_text().startswith("cat/bad.png: no picture")
 
 
+def test_what_needs_no_pictures_is_looked_at_first(trained):
+    """Settings and a folder that cannot be are refused before the pictures are read, which are none at all here."""
+    folder, _ = trained
+    (folder / "none").mkdir(exist_ok=True)
+    (folder / "none" / "bad.png").write_bytes(b"x")
+    for arguments, words in ((["--epochs", 0], "--epochs is 0"), (["--learning-rate", "nan"], "--learning-rate is nan"),
+                             (["--out", "runs/pets-ff-1"], "runs/pets-ff-1 already holds a run; name a new folder with --out"),
+                             (["--shift", -1], "--shift is -1")):
+        code, out, err = minivae("train", "none", *arguments, cwd=folder)
+        assert (code, out) == (2, "") and err.startswith(f"minivae: {words}")
+
+
 def test_other_commands_find_the_pictures_again(trained, tmp_path):
     """From another folder; the test images are the same; nothing is decoded again."""
     folder, _ = trained

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import warnings
+from contextlib import suppress
 from importlib import import_module
 from typing import NoReturn
 
@@ -130,7 +131,8 @@ def _show(message, category, filename, lineno, file=None, line=None) -> None:
     """Print a warning: ours as a line, others as Python does."""
     text = f"minivae: {message}\n" if issubclass(category, MinivaeWarning) else warnings.formatwarning(
         message, category, filename, lineno, line)
-    (file or sys.stderr).write(text)
+    with suppress(OSError):     # of a pipe or a terminal that is gone
+        (file or sys.stderr).write(text)
 
 
 def _stop(words: str, error: BaseException, code: int) -> NoReturn:

@@ -147,8 +147,11 @@ def _prepared(world, told: dict, out: str | None, device: str, fit_batch: bool, 
     from minivae import data, fitting, mpi
     from minivae.runs import Run
 
-    say = say_of(world)
-    dataset = mpi.in_turn(world, lambda: data.load(told.get("data", data.DEFAULT), reading_of(told), say=say))
+    say, reading = say_of(world), reading_of(told)
+    fitting.check_told(told)
+    if out is not None and mpi.leads(world):
+        Run(out).check_free()
+    dataset = mpi.in_turn(world, lambda: data.load(told.get("data", data.DEFAULT), reading, say=say))
     trainer = fitting.prepare({**told, **recorded(dataset)}, dataset, device, say, smaller_batch=fit_batch, world=world)
     if mpi.leads(world):        # the others write nothing
         trainer.journal = journal_of(Run.create(trainer.settings, out))

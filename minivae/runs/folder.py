@@ -68,6 +68,15 @@ class Run:
         run.write(settings)
         return run
 
+    def check_free(self, fix: str = "name a new folder with --out") -> None:
+        """Refuse a folder that holds something, before anything is made; create() looks again.
+
+        Raises:
+            UsageError: the folder holds a run or something else already.
+        """
+        if self.folder.is_dir() and os.access(self.folder, os.R_OK):
+            self._check_empty(fix)
+
     def _check_empty(self, fix: str) -> None:
         if any(path.name != LOCK for path in self.folder.iterdir()):
             raise UsageError(f"{self.folder} already holds {'a run' if self.exists else 'other files'}; {fix}")
