@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 
 from minivae.data import absolute
+from minivae.data.reading import FOLDERS
 from minivae.errors import UsageError
 from minivae.optim import SCHEDULES
 from minivae.runs import Run, Settings
 from minivae.runs.checkpoints import Loaded
+from minivae.runs.folder import LATER
 from minivae.training import Trainer
 
 LOOKS = 10_000      # steps of the past at most at which two schedules are compared
@@ -21,7 +24,8 @@ def settings_of(run: Run, given: Mapping[str, object]) -> Settings:
     """The settings that a run goes on with.
 
     Args:
-        given: settings by name; one other than the run's can only be the number of epochs.
+        given: settings by name; one other than the run's can only be the number of epochs, or where the data are: whether they
+            are the same is seen once they are read, see go_on.
 
     Raises:
         UsageError: there is no run, or a setting that cannot change.
@@ -30,11 +34,14 @@ def settings_of(run: Run, given: Mapping[str, object]) -> Settings:
     settings = run.settings()
     if "data" in given:
         given = {**given, "data": absolute(given["data"], settings.reading)[0]}
+    if given.get("labels_from", FOLDERS) != FOLDERS:
+        given = {**given, "labels_from": os.path.realpath(given["labels_from"])}
     for name, value in given.items():
-        if name != "epochs" and value != getattr(settings, name):
+        if name not in LATER and value != getattr(settings, name):
             raise UsageError(f"--{name.replace('_', '-')} is {value}, but the run in {run.folder} has {getattr(settings, name)}: "
-                             "a run that goes on can change only --epochs and --device; leave it out, or train anew")
-    return replace(settings, epochs=given.get("epochs", settings.epochs))
+                             "a run that goes on can change only --epochs, --device, and the place of the same data; leave it out, or "
+                             "train anew")
+    return replace(settings, **{name: given[name] for name in LATER if name in given})
 
 
 def found(run: Run, given: Mapping[str, object]) -> tuple[Settings, Loaded | None]:

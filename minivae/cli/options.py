@@ -26,6 +26,7 @@ SEMI = ("shared", "m2")
 DATA_SETS = ("digits", "fashion-mnist", "mnist")
 GPU_ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
 WIDE = 10_000       # columns that no line has
+NAMED = 10          # classes that a warning names
 
 device_option = click.option("--device", default="auto", show_default=True, metavar="auto|cpu|cuda|cuda:N",
                              shell_complete=lambda ctx, param, incomplete: completed(incomplete, ("auto", "cpu", "cuda")),
@@ -58,20 +59,43 @@ def images_for(model, run: str, settings, name: str | None = None):
     name = name or settings.data
     if name == data.ARRAYS:
         raise UsageError(f"the model of {run} was trained on arrays, from Python: name images for it with --data")
+    if name == settings.data:
+        check_there(run, name)
     dataset = data.load(name, data.fitting(name, settings.reading, model.image_shape, own=name == settings.data))
     if dataset.image_shape != model.image_shape:
         raise UsageError(f"the model of {run} takes images of {model.image_shape}, but {name} holds {dataset.image_shape}")
     return dataset
 
 
-def check_label(trained: VAE, run: str, label: int | None) -> None:
+def check_there(run: str, name: str) -> None:
     """Raises:
-        UsageError: a label of a run that knows of no classes."""
+        UsageError: the data that a run was trained on are no longer where they were."""
+    from minivae import data
     from minivae.errors import UsageError
 
-    if label is not None and not trained.model.classes:
+    if name not in data.NAMES and not os.path.lexists(name):
+        raise UsageError(f"the data of {run} are no longer in {name}: name the place where they are with --data")
+
+
+def class_of(trained: VAE, run: str, label: str | None) -> int | None:
+    """The number of the class that a --label names, by its name or its number.
+
+    Raises:
+        UsageError: a class that the run does not know."""
+    from minivae.errors import UsageError
+
+    model = trained.model
+    if label is None:
+        return None
+    if not model.classes:
         raise UsageError(f"--label is {label}, but the model of {run} knows of no classes, since it was trained without "
                          "--labels: leave it out")
+    if label in model.class_names:
+        return model.class_names.index(label)
+    if label.isdecimal() and int(label) < model.classes:
+        return int(label)
+    names = ", ".join(model.class_names[:NAMED]) + (", ..." if len(model.class_names) > NAMED else "")
+    raise UsageError(f"--label {label} is none of the model's classes 0 to {model.classes - 1}{names and f': {names}'}")
 
 
 class Sizes(click.ParamType):

@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from minivae.cli.data_options import as_settings, data_options, reading_of, recorded
-from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULES, SEMI, Name, Sizes, device_option, say_of
+from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULES, SEMI, Name, Sizes, check_there, device_option, say_of
 
 
 @click.command()
@@ -78,7 +78,7 @@ from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULE
 @click.option("--config", type=Name(), metavar="FILE", help="Settings as TOML, or a run folder, whose run this repeats "
               "exactly; options that are given win.")
 @click.option("--resume", type=Name(), metavar="RUN", help="Go on with a run where it stopped, as if it never had; only --epochs "
-              "and --device can change.")
+              "and --device can change, and with --data the place of the same data.")
 @click.option("--save-every", type=click.FloatRange(0), default=60.0, show_default=True, metavar="SECONDS",
               help="How often a checkpoint is written.")
 @click.option("--keep", type=click.IntRange(1), default=2, show_default=True, metavar="COUNT",
@@ -179,6 +179,7 @@ def _prepared_to_go_on(world, journal, given: dict, device: str):
             return None
     if settings.data == data.ARRAYS:
         raise UsageError(f"the run in {run.folder} was trained on arrays, from Python: it cannot go on here")
+    check_there(str(run.folder), settings.data)
     load = partial(data.load, settings.data, settings.reading, say=say_of(world))
     dataset = load() if finished else mpi.in_turn(world, load)
     if finished:

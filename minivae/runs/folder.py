@@ -21,7 +21,7 @@ from minivae.runs.settings import Settings, as_toml, checked, with_tuples
 PICTURES = ("source.png", "reconstructions.png", "samples.png", "grid.png", "transfer.png")
 WRITTEN = (".safetensors", ".toml", ".csv", ".txt", ".html", "versions.json")       # what only a training writes, aside, to be renamed
 LOCK = ".lock"
-LATER = ("epochs",)     # settings that may change when a run goes on
+LATER = ("epochs", "data", "labels_from")       # settings that may change when a run goes on; the data only their place
 
 
 class Run:
