@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import sys
 import threading
@@ -58,6 +59,14 @@ class Commands(click.Group):
             failure = MinivaeError(f"out of memory ({' '.join(str(error).split()) or 'no more'}): {fix}")
             failure.__notes__ = getattr(error, "__notes__", [])
             raise failure from error
+
+    def resolve_command(self, ctx: click.Context, args: list[str]):
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            if close := difflib.get_close_matches(args[0], COMMANDS, n=1):
+                error.message = f"{error.message.rstrip('.')}: did you mean {close[0]}?"
+            raise
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)

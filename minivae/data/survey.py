@@ -45,9 +45,9 @@ def look_at(paths: Sequence[str], key: str) -> Survey:
         found = json.loads(path.read_text())
         return Survey(tuple(found[0]) if found[0] else None, *found[1:])
     except (OSError, ValueError, TypeError, IndexError):
-        from minivae.progress import counting   # rich takes a while to load, and only a first start needs it
+        from minivae.progress import amount, counting   # rich takes a while to load, and only a first start needs it
 
-        with counting(f"looking at {len(paths):,} pictures", len(paths)) as advance:
+        with counting(f"looking at {amount(len(paths), 'picture')}", len(paths)) as advance:
             survey = _of(paths, advance)
     with suppress(OSError, MinivaeError):       # without it the next start looks again
         os.makedirs(path.parent, exist_ok=True)

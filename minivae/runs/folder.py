@@ -24,6 +24,11 @@ LOCK = ".lock"
 LATER = ("epochs", "data", "labels_from")       # settings that may change when a run goes on; the data only their place
 
 
+def _short(data: Path) -> str:
+    """What data are called in the name of a run's folder: a file's name without its ending, or the folder's."""
+    return Path(data.name.removesuffix(".gz")).stem if data.is_file() else data.name
+
+
 class Run:
     """A run folder.
 
@@ -57,7 +62,7 @@ class Run:
             MinivaeError: it cannot be written.
         """
         try:
-            stem = f"{Path(settings.data).resolve().name}-{settings.arch}"
+            stem = f"{_short(Path(settings.data).resolve())}-{settings.arch}"
             run = cls._numbered(Path("runs"), stem) if folder is None else cls(folder)
             run.folder.mkdir(parents=True, exist_ok=True)
             run._check_empty(fix)
