@@ -23,32 +23,45 @@ def check(settings: Settings, dataset: Dataset) -> None:
     Raises:
         UsageError: names the setting, what is wrong with it and what would do.
     """
+    check_alone(settings)
     count = len(dataset.train_images)
     if settings.data != ARRAYS and dataset.image_shape[2] not in DRAWN:
         raise UsageError(f"the images of {settings.data} have {dataset.image_shape[2]} channels, but a run draws pictures, of 1 "
                          "(grey) or 3 (colour): keep so many of them, or train from Python (minivae.VAE), which draws none")
     if count < 2:
         raise UsageError(f"there are too few training images in {settings.data}: {count}, but batch norm needs at least 2")
-    for name, least in (("epochs", 1), ("batch_size", 2), ("code", 1), ("seed", 0)):
-        value = getattr(settings, name)
-        if value < least:
-            raise UsageError(f"--{name.replace('_', '-')} is {value}, but must be at least {least}")
-    if settings.seed >= 2**64:
-        raise UsageError(f"--seed is {settings.seed}, but must be below 2^64")
     if settings.batch_size > count:
         raise UsageError(f"--batch-size is {settings.batch_size}, but there are {count} training images in "
                          f"{settings.data}; take at most {count}")
-    if not 0 < settings.learning_rate < math.inf:
-        raise UsageError(f"--learning-rate is {settings.learning_rate:g}, but must be a positive number, such as 0.001")
-    _check_optimizer(settings)
-    _check_cost(settings)
-    _check_labels(settings, dataset.image_shape)
+    least = min(dataset.image_shape[:2])
+    if settings.shift >= least:
+        raise UsageError(f"--shift is {settings.shift}, but images of {dataset.image_shape[0]} x {dataset.image_shape[1]} can be "
+                         f"shifted by 0 to {least - 1} pixels")
     if settings.labels is not None and (dataset.train_labels is None or dataset.train_labels.max() < 0):
         raise UsageError(f"--labels is {settings.labels}, but {settings.data} has no labels: leave it out, or give them (for "
                          "pictures by subfolders or --labels-from FILE.csv)")
     if settings.labels is not None and dataset.train_labels.max() >= MOST_CLASSES:
         raise UsageError(f"the labels of {settings.data} go up to {dataset.train_labels.max()}, but a model can know of the "
                          f"classes 0 to {MOST_CLASSES - 1:,}: number them from 0 on")
+
+
+def check_alone(settings: Settings) -> None:
+    """Refuse settings that cannot work for any data set.
+
+    Raises:
+        UsageError: names the setting, what is wrong with it and what would do.
+    """
+    for name, least in (("epochs", 1), ("batch_size", 2), ("code", 1), ("seed", 0)):
+        value = getattr(settings, name)
+        if value < least:
+            raise UsageError(f"--{name.replace('_', '-')} is {value}, but must be at least {least}")
+    if settings.seed >= 2**64:
+        raise UsageError(f"--seed is {settings.seed}, but must be below 2^64")
+    if not 0 < settings.learning_rate < math.inf:
+        raise UsageError(f"--learning-rate is {settings.learning_rate:g}, but must be a positive number, such as 0.001")
+    _check_optimizer(settings)
+    _check_cost(settings)
+    _check_labels(settings)
 
 
 def check_group(settings: Settings, group: Group) -> None:
@@ -92,7 +105,7 @@ def _check_cost(settings: Settings) -> None:
         raise UsageError(f"--kl-warm-up is {settings.kl_warm_up:g} epochs, but there are only {settings.epochs}")
 
 
-def _check_labels(settings: Settings, image_shape: tuple[int, int, int]) -> None:
+def _check_labels(settings: Settings) -> None:
     for name, value in (("label-weight", settings.label_weight), ("label-kl", settings.label_kl),
                         ("consistency", settings.consistency)):
         if value is not None and not 0 <= value < math.inf:
@@ -104,10 +117,8 @@ def _check_labels(settings: Settings, image_shape: tuple[int, int, int]) -> None
         if value != getattr(Settings, name):
             raise UsageError(f"--{name.replace('_', '-')} is {value}, but there are no labels: give --labels (from Python, "
                              "fit's y), or leave it out")
-    least = min(image_shape[:2])
-    if not 0 <= settings.shift < least:
-        raise UsageError(f"--shift is {settings.shift}, but images of {image_shape[0]} x {image_shape[1]} can be shifted by 0 to "
-                         f"{least - 1} pixels")
+    if settings.shift < 0:
+        raise UsageError(f"--shift is {settings.shift}, but must be 0 (none) or a number of pixels")
     distorted = settings.shift > 0 or settings.mirror
     if settings.consistency and (settings.labels is None or not distorted):
         raise UsageError("--consistency asks a classifier to mind no --shift or --mirror: give one of them, and --labels")

@@ -16,16 +16,27 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
 from minivae.errors import MinivaeError
+
+try:
+    import fcntl
+except ImportError:     # no such locks on Windows
+    fcntl = None
 
 INSTALL_HINT = ("install one (Debian, Ubuntu: apt install g++; Fedora: dnf install gcc-c++; macOS: "
                 "xcode-select --install) or set CXX to its path")
 
 # Exit codes of a compiler that Ctrl-C or a shutdown ended, started by itself or through a shell.
 STOPPED = {code for number in (signal.SIGINT, signal.SIGTERM) for code in (-number, 128 + number)}
+OLD = 5.0       # seconds after which a folder that nobody holds is a dead process's
+
+_running: set[subprocess.Popen] = set()     # compilers
 
 
 def cache_folder() -> Path:
@@ -120,7 +131,8 @@ def build(name: str, source: str, defines: tuple[str, ...] = (), flags: tuple[st
         return path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as aside:
+        _remove_dead(path.parent)
+        with tempfile.TemporaryDirectory(dir=path.parent) as aside, _held(aside):
             (Path(aside) / f"{name}.cpp").write_text(source)
             os.replace(_compile(Path(aside), name, defines, _flags() if flags is None else flags, path.with_suffix(".log")), path)
     except OSError as error:
@@ -129,20 +141,67 @@ def build(name: str, source: str, defines: tuple[str, ...] = (), flags: tuple[st
     return path
 
 
+@contextmanager
+def _held(folder: str) -> Iterator[None]:
+    """Show other processes, by a lock, that this one works in a folder."""
+    descriptor = os.open(folder, os.O_RDONLY) if fcntl else None
+    try:
+        if fcntl:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        if fcntl:
+            os.close(descriptor)
+
+
+def _remove_dead(parent: Path) -> None:
+    """Remove the folders of processes that ended while they compiled: nobody holds their lock."""
+    for folder in parent.glob("tmp*") if fcntl else ():
+        with suppress(OSError):
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                if time.time() - os.fstat(descriptor).st_mtime > OLD:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(descriptor)
+
+
+def stop() -> None:
+    """End the compilers that this process has started."""
+    for process in list(_running):
+        with suppress(OSError):     # it has ended
+            os.killpg(process.pid, signal.SIGTERM) if hasattr(os, "killpg") else process.terminate()
+
+
+def _run(command: list[str]) -> tuple[int, str]:
+    """(exit code, output) of a command, which stop() ends with all that it started."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                          start_new_session=True) as process:
+        _running.add(process)
+        try:
+            output = process.communicate()[0]
+        except BaseException:
+            stop()
+            raise
+        finally:
+            _running.discard(process)
+    return process.returncode, output
+
+
 def _compile(folder: Path, name: str, defines: tuple[str, ...], flags: tuple[str, ...], log: Path) -> Path:
     made = folder / f"{name}.so"
     command = [*shlex.split(require()), *flags, *(f"-D{d}" for d in defines), "-o", str(made),
                str(folder / f"{name}.cpp"), "-lm"]
     try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-                              check=False)
+        code, said = _run(command)
     except OSError as error:
         raise MinivaeError(f"the C++ compiler {command[0]} does not start: {error.strerror}; {INSTALL_HINT}") from error
-    if done.returncode in STOPPED:
+    if code in STOPPED:
         raise MinivaeError(f"{command[0]} was stopped while it compiled the kernel file {name}; start again")
-    if done.returncode != 0:
-        log.write_text(done.stdout)
-        first = next((ln for ln in done.stdout.splitlines() if "error" in ln), f"exit code {done.returncode}")
+    if code != 0:
+        log.write_text(said)
+        first = next((ln for ln in said.splitlines() if "error" in ln), f"exit code {code}")
         raise MinivaeError(f"{command[0]} could not compile the kernel file {name}: {first.strip()} (whole log: {log}); "
                            "minivae needs a C++17 compiler: g++ 9 or clang 10 and newer, named by CXX")
     log.unlink(missing_ok=True)     # of an earlier failure

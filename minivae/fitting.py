@@ -11,7 +11,7 @@ import numpy as np
 
 from minivae import __version__, fit_batch, kernels, mpi
 from minivae.agreement import require_same
-from minivae.checks import check
+from minivae.checks import check, check_alone
 from minivae.collapse import active_units
 from minivae.data import Dataset
 from minivae.device import Device, announced, out_of_memory
@@ -23,7 +23,7 @@ from minivae.models import ARCHITECTURES
 from minivae.rates import RATES
 from minivae.report import Silence, TerminalReport
 from minivae.runs import Settings, versions
-from minivae.training import Trainer
+from minivae.training import Stopped, Trainer
 
 # What holds where nothing is said, by architecture: on few images, and from LARGE_COUNT training images on.
 LARGE_COUNT = 20_000
@@ -74,6 +74,18 @@ def settings_for(told: Mapping[str, object], count: int) -> Settings:
     if optimizer != Settings.optimizer and optimizer in RATES:     # what stands above is the best for that one
         defaults["learning_rate"] = RATES[optimizer]
     return Settings(**{**defaults, **told})
+
+
+def check_told(told: Mapping[str, object]) -> None:
+    """Refuse settings that cannot work, before the images are read that would not change that.
+
+    Args:
+        told: see settings_for.
+
+    Raises:
+        UsageError: names the setting, what is wrong with it and what would do.
+    """
+    check_alone(settings_for(told, LARGE_COUNT - 1))        # with the defaults for few images, of which no others allow more
 
 
 def prepare(told: Mapping[str, object], dataset: Dataset, device: str | Device, say: Callable[[str], None], *,
@@ -137,15 +149,22 @@ def train(trainer: Trainer, progress: bool = True, listeners: Sequence[Listener]
     Raises:
         Diverged: the cost became NaN or infinite.
         OutOfMemory: as for prepare, in the middle of the training.
-        Stopped: see Trainer.train.
+        Stopped: see Trainer.train; or what it prints cannot be printed any more.
     """
     settings = trainer.settings
     done = trainer.optimizer.steps // trainer.steps_an_epoch
     with TerminalReport(settings.epochs, trainer.steps * settings.batch_size, done) if progress else Silence() as report:
+        asked = trainer.stop
+        trainer.stop = lambda: asked() or report.lost
         try:
             seconds = trainer.train(report, *listeners)
             score, passes = trainer.finish()
             return Fitted(score, passes, seconds, active_units(trainer.model, trainer.train_images, settings.seed))
+        except Stopped as error:
+            if report.lost and not asked():
+                error.exit_code = 1
+                error.add_note("nobody takes any more what it prints (a pipe whose reader has ended, a full disk): print into a file")
+            raise
         except Exception as error:
             if out_of_memory(error) and trainer.group.size == 1:
                 raise fit_batch.ran_out(trainer, error) from None

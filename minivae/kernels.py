@@ -79,11 +79,16 @@ def prepare(device: Device, *dtypes) -> None:
         return
     missing = sum(not compiler.path_of(stem, host_source(stem), _defines(dtype)).exists() for stem, dtype in jobs)
     if missing:
-        compiler.say_once(f"compiling {missing} kernel files for this processor, once ...")
+        compiler.say_once(f"compiling {missing} kernel files for this processor ({' and '.join(map(str, dtypes))}), once ...")
     with ThreadPoolExecutor(device.threads) as executor:
-        host = executor.submit(lambda: device.host)
-        list(executor.map(lambda job: _host_library(*job), jobs))
-        host.result()
+        try:
+            host = executor.submit(lambda: device.host)
+            list(executor.map(lambda job: _host_library(*job), jobs))
+            host.result()
+        except BaseException:
+            executor.shutdown(wait=False, cancel_futures=True)
+            compiler.stop()     # or the executor would wait for them
+            raise
 
 
 # ---- launching ----

@@ -20,3 +20,12 @@ def counting(what: str, total: int) -> Iterator[Callable[..., None]]:
                   transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=total)
         yield lambda steps=1: bar.advance(task, steps)
+
+
+def amount(count: int, what: str) -> str:
+    """So many of something, in words.
+
+    Args:
+        what: one of them; more have an s.
+    """
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -18,6 +18,21 @@ class _Speed(ProgressColumn):
         return Text("" if speed is None else f"{speed:,.0f} images/s")
 
 
+class _Output(Console):
+    """A terminal, a file or a pipe; once nobody takes what is printed, no more is, and `lost` says so."""
+
+    lost = False
+
+    def print(self, *objects, **options) -> None:
+        try:
+            super().print(*objects, **options)
+        except OSError:     # a full disk, say
+            self.on_broken_pipe()
+
+    def on_broken_pipe(self) -> None:       # in place of rich's own, which ends the process
+        self.quiet = self.lost = True
+
+
 class TerminalReport:
     """Follows a training on the terminal or below a notebook's cell; without either (a pipe, a file) it writes the lines
     only.
@@ -31,7 +46,7 @@ class TerminalReport:
     def __init__(self, epochs: int, images: int, done: int = 0):
         self.epochs, self._headed = epochs, False
         self.notebook = Console().is_jupyter
-        self.console = Console(highlight=False, soft_wrap=True, force_jupyter=False)
+        self.console = _Output(highlight=False, soft_wrap=True, force_jupyter=False)
         self.bar = Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("cost {task.fields[cost]}"),
                             _Speed(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
                             console=self.console, transient=True, disable=not (self.console.is_terminal or self.notebook))
@@ -49,6 +64,11 @@ class TerminalReport:
             self._shown.remove()
         else:
             self.bar.stop()
+
+    @property
+    def lost(self) -> bool:
+        """Whether nobody takes what it prints, such as a pipe whose reader has ended."""
+        return self.console.lost
 
     def progress(self, images: int, cost: float) -> None:
         """So many images have been shown so far; the epoch's mean cost is `cost`."""
@@ -93,6 +113,8 @@ class _Shown:
 
 class Silence:
     """Follows a training and says nothing."""
+
+    lost = False
 
     def __enter__(self) -> Silence:
         return self

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 
 from minivae.data import absolute
+from minivae.data.reading import FOLDERS
 from minivae.errors import UsageError
+from minivae.optim import SCHEDULES
 from minivae.runs import Run, Settings
 from minivae.runs.checkpoints import Loaded
+from minivae.runs.folder import LATER
 from minivae.training import Trainer
 
 LOOKS = 10_000      # steps of the past at most at which two schedules are compared
@@ -18,7 +24,8 @@ def settings_of(run: Run, given: Mapping[str, object]) -> Settings:
     """The settings that a run goes on with.
 
     Args:
-        given: settings by name; one other than the run's can only be the number of epochs.
+        given: settings by name; one other than the run's can only be the number of epochs, or where the data are: whether they
+            are the same is seen once they are read, see go_on.
 
     Raises:
         UsageError: there is no run, or a setting that cannot change.
@@ -27,11 +34,14 @@ def settings_of(run: Run, given: Mapping[str, object]) -> Settings:
     settings = run.settings()
     if "data" in given:
         given = {**given, "data": absolute(given["data"], settings.reading)[0]}
+    if given.get("labels_from", FOLDERS) != FOLDERS:
+        given = {**given, "labels_from": os.path.realpath(given["labels_from"])}
     for name, value in given.items():
-        if name != "epochs" and value != getattr(settings, name):
+        if name not in LATER and value != getattr(settings, name):
             raise UsageError(f"--{name.replace('_', '-')} is {value}, but the run in {run.folder} has {getattr(settings, name)}: "
-                             "a run that goes on can change only --epochs and --device; leave it out, or train anew")
-    return replace(settings, epochs=given.get("epochs", settings.epochs))
+                             "a run that goes on can change only --epochs, --device, and the place of the same data; leave it out, or "
+                             "train anew")
+    return replace(settings, **{name: given[name] for name in LATER if name in given})
 
 
 def found(run: Run, given: Mapping[str, object]) -> tuple[Settings, Loaded | None]:
@@ -67,17 +77,46 @@ def go_on(trainer: Trainer, saved: Loaded | None) -> None:
         if trainer.journal:
             trainer.journal.restore({"step": 0})
         return
-    _check_past(trainer, saved[1]["settings"]["epochs"], saved[1]["step"])
+    check_past(trainer.settings, len(trainer.dataset.train_images), saved)
     trainer.restore(*saved)
 
 
-def _check_past(trainer: Trainer, before: int, step: int) -> None:
-    settings, schedule = trainer.settings, trainer.schedule
-    if step > trainer.steps:
-        raise UsageError(f"--epochs is {settings.epochs}, but {step / trainer.steps_an_epoch:g} were made already: take at "
-                         f"least {-(-step // trainer.steps_an_epoch)}")
-    old = type(schedule)(before * trainer.steps_an_epoch, schedule.warm_up)
-    if any(old.factor(number) != schedule.factor(number) for number in range(0, step, 1 + step // LOOKS)):
+def check_past(settings: Settings, count: int, saved: Loaded | None) -> None:
+    """Refuse another number of epochs where the steps that were made would have been others.
+
+    Args:
+        settings: those that the run goes on with.
+        count: of training images.
+        saved: what it goes on from, if anything.
+
+    Raises:
+        UsageError: says why, and what would do.
+    """
+    before, step = (saved[1]["settings"]["epochs"], saved[1]["step"]) if saved else (settings.epochs, 0)
+    per_epoch = count // settings.batch_size
+    if step > per_epoch * settings.epochs:
+        raise UsageError(f"--epochs is {settings.epochs}, but {step / per_epoch:g} were made already: take at least "
+                         f"{-(-step // per_epoch)}")
+    schedule, warm_up = SCHEDULES[settings.schedule], round(settings.warm_up * per_epoch)
+    old, new = (schedule(epochs * per_epoch, warm_up) for epochs in (before, settings.epochs))
+    if any(old.factor(number) != new.factor(number) for number in range(0, step, 1 + step // LOOKS)):
         raise UsageError(f"--epochs is {settings.epochs}, but the schedule {settings.schedule} was laid out over {before}, and "
-                         "the steps that were made would have had other rates: leave it out, or train anew; the schedules "
-                         "constant and plateau can always go on")
+                         "the steps that were made would have had other rates: leave it out, or train anew, with --config RUN; "
+                         f"the schedules {' and '.join(name for name, one in SCHEDULES.items() if not one.ENDS)} can always go "
+                         "on")
+    for name in ("warm_up", "kl_warm_up"):
+        if settings.epochs < (length := getattr(settings, name)) <= before:
+            raise UsageError(f"--epochs is {settings.epochs}, but the run has a --{name.replace('_', '-')} of {length:g} epochs: "
+                             f"take at least {math.ceil(length)}")
+
+
+def advice(settings: Settings, folder: str) -> str:
+    """How a finished run comes to more epochs.
+
+    Args:
+        folder: the run's.
+    """
+    if SCHEDULES[settings.schedule].ENDS:
+        return (f"its schedule, {settings.schedule}, ends there; for more train anew, such as `minivae train --config "
+                f"{shlex.quote(folder)} --epochs {2 * settings.epochs}`")
+    return "take a larger --epochs for more"

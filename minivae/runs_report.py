@@ -18,13 +18,17 @@ SPARE = ("images/s", "data", "arch", "changed", "best")         # left out, in t
 def show(console: Console, report: list[dict]) -> None:
     """Print what listing.figures() says of each run, and below the table what is damaged."""
     rows, names = [_row(run) for run in report], list(NAMES)
+    left_out = []
     table, unbounded = _table(names, rows), console.options.update(max_width=10_000)
     for name in SPARE:
         if Measurement.get(console, unbounded, table).maximum <= console.width:
             break
         names.remove(name)
+        left_out.append(name)
         table = _table(names, rows)
     console.print(table)
+    if left_out:
+        console.print(f"no room for: {', '.join(left_out)}", soft_wrap=True, markup=False)
     for run in report:
         if run["problem"]:
             console.print(f"{run['folder']}: {run['problem']}", soft_wrap=True, markup=False)
@@ -45,7 +49,7 @@ def _row(run: dict) -> dict[str, str]:
     cells = (run["folder"], run["arch"] or "", run["data"] or "", run["state"],
              "" if run["epochs_done"] is None else f"{run['epochs_done']}/{run['epochs']}",
              f"{_number(test['total'])} = {_number(test['reconstruction'])} + {_number(test['kl'])}" if test else "",
-             f"{_number(best['cost'])} ({best['epoch']})" if best else "",
+             f"{_number(best['cost'])} ({best['epoch']}{', training' if best.get('of') else ''})" if best else "",
              "" if run["images_per_second"] is None else f"{run['images_per_second']:,.0f}",
              "" if run["changed"] is None else f"{datetime.fromisoformat(run['changed']).astimezone():%Y-%m-%d %H:%M}")
     return dict(zip(NAMES, cells, strict=True))

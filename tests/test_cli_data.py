@@ -38,6 +38,18 @@ def test_train_on_a_folder(trained):
     assert (run / "skipped.txt").read_text().startswith("cat/bad.png: no picture")
 
 
+def test_what_needs_no_pictures_is_looked_at_first(trained):
+    """Settings and a folder that cannot be are refused before the pictures are read, which are none at all here."""
+    folder, _ = trained
+    (folder / "none").mkdir(exist_ok=True)
+    (folder / "none" / "bad.png").write_bytes(b"x")
+    for arguments, words in ((["--epochs", 0], "--epochs is 0"), (["--learning-rate", "nan"], "--learning-rate is nan"),
+                             (["--out", "runs/pets-ff-1"], "runs/pets-ff-1 already holds a run; name a new folder with --out"),
+                             (["--shift", -1], "--shift is -1")):
+        code, out, err = minivae("train", "none", *arguments, cwd=folder)
+        assert (code, out) == (2, "") and err.startswith(f"minivae: {words}")
+
+
 def test_other_commands_find_the_pictures_again(trained, tmp_path):
     """From another folder; the test images are the same; nothing is decoded again."""
     folder, _ = trained
@@ -58,6 +70,20 @@ def test_classes_have_names(trained, tmp_path, rng):
     lines = [line.split() for line in out.splitlines()]
     assert [line[0] for line in lines] == ["./small.png", "./wide.jpg", "wide.jpg"]
     assert {line[1] for line in lines} <= {"cat", "dog"} and lines[1][1:] == lines[2][1:]
+
+
+def test_classes_by_their_names(trained, tmp_path):
+    """--label takes the name of a class for its number; of one that is not there the error lists those that are."""
+    folder, _ = trained
+    run = folder / "runs/pets-ff-1"
+    for label in ("dog", 1, "cat"):
+        code, _, err = minivae("sample", run, "--label", label, "--count", 4, "--out", f"{label}.png", "--device", "cpu", cwd=tmp_path)
+        assert (code, err) == (0, "")
+    dog, one, cat = ((tmp_path / f"{label}.png").read_bytes() for label in ("dog", 1, "cat"))
+    assert dog == one != cat
+    for label in ("bird", -1, 2):
+        code, _, err = minivae("sample", run, "--label", label, "--device", "cpu", cwd=tmp_path)
+        assert (code, err) == (2, f"minivae: --label {label} is none of the model's classes 0 to 1: cat, dog\n")
 
 
 def test_other_pictures_come_to_the_models_shape(trained, tmp_path, rng):
@@ -177,6 +203,15 @@ def test_settings_and_runs_that_go_on(tmp_path, rng):
         assert code == 0, err
     assert len({(run / "samples.png").read_bytes() for run in runs}) == 1
     assert len({(run / "reconstructions.png").read_bytes() for run in runs}) == 1
+    (tmp_path / "p").rename(tmp_path / "moved")
+    folder_of(tmp_path / "q", rng, each=20, size=(70, 80))
+    for arguments, code, words in (
+            (["reconstruct", runs[2]], 2, f"the data of {runs[2]} are no longer in {tmp_path / 'p'}: name the place where they are "),
+            (["train", "--resume", runs[2], "--epochs", 3], 2, "with --data"),
+            (["train", "--resume", runs[2], "--epochs", 3, "--data", "q"], 1, "q holds other images or labels than those that"),
+            (["train", "--resume", runs[2], "--epochs", 3, "--data", "moved"], 0, ""), (["reconstruct", runs[2]], 0, "")):
+        got, out, err = minivae(*arguments, "--device", "cpu", cwd=tmp_path)
+        assert got == code and words in err and "Traceback" not in err, err
 
 
 @pytest.mark.parametrize(("arguments", "code", "words"), [

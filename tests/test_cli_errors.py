@@ -21,7 +21,7 @@ BAD_ARGUMENTS = [
     (["train", "--hidden", "12,0"], 2, "--hidden is 12,0"), (["train", "--arch", "gan"], 2, "'ff'"),
     (["train", "--device", "tpu"], 2, "auto, cpu, cuda or cuda:N"), (["sample", "nowhere"], 2, "there is no run in nowhere"),
     (["reconstruct", "nowhere"], 2, "there is no run"), (["eval", "nowhere"], 2, "there is no run in nowhere"), (["train", "--out", "/proc/x"], 1, "cannot make the run folder"),
-    (["nonsense"], 2, "No such command"), (["train", "--channels", "8"], 2, "--channels belongs to --arch conv"),
+    (["nonsense"], 2, "No such command"), (["trane"], 2, "did you mean train?"), (["train", "--channels", "8"], 2, "--channels belongs to --arch conv"),
     (["train", "--arch", "conv", "--channels", "8,8,8"], 2, "28 x 28 can be halved 2 times only: take at most 2 --channels"),
     (["train", "--optimizer", "newton"], 2, "'lamb'"), (["train", "--schedule", "linear"], 2, "'one-cycle'"),
     (["train", "--ema", "1"], 2, "--ema is 1, but must be 0 (no average) or a decay below 1"),
@@ -156,6 +156,24 @@ def test_ctrl_c_while_kernels_are_compiled_for_a_gpu(tmp_path):
     code, err = _interrupted(["kernels", "--json", "k.json"], tmp_path, lambda: time.sleep(0.5))
     assert code == 130 and err.startswith("compiling ") and err.endswith("minivae: stopped\n") and "Traceback" not in err
     assert not list(tmp_path.iterdir())
+
+
+def test_stopped_alone_while_kernels_are_compiled(tmp_path):
+    """A signal that the compilers do not get: they are ended with what they started, and nothing of theirs is left, nor what
+    a process left that was killed before."""
+    cache = tmp_path / "cache"
+    (dead := cache / "kernels" / "tmpdead").mkdir(parents=True)
+    os.utime(dead, (0, 0))
+    process = subprocess.Popen([sys.executable, "-m", "minivae", "train", "--device", "cpu", "--out", "x"], cwd=tmp_path,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                               env={**os.environ, "PYTHONPATH": str(ROOT), "MINIVAE_CACHE": str(cache)})
+    assert "compiling" in process.stderr.readline()
+    while not list(cache.glob("kernels/tmp*/*.cpp")):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and err.endswith("minivae: stopped\n") and "Traceback" not in err
+    assert not list(cache.glob("kernels/tmp*")) and not (tmp_path / "x").exists()
 
 
 def test_ctrl_c_while_kernels_are_compiled_for_the_processor(tmp_path):

@@ -14,7 +14,7 @@ from data_sets import idx
 
 from minivae import checkpoint, data
 from minivae.estimator import VAE
-from minivae.runs import Run, Settings
+from minivae.runs import Run, Settings, listing
 from minivae.runs.versions import git_state
 
 TRAIN = ["train", "--data", "set", "--hidden", 8, "--code", 3, "--batch-size", 10, "--device", "cpu"]
@@ -105,7 +105,10 @@ def test_more_epochs_and_pictures_that_are_missing(folder):
     for drawn in ("pictures in more\n", ""):
         code, out, err = minivae("train", "--resume", "more", "--device", "cpu", cwd=folder)
         assert (code, err) == (0, "") and out.startswith("more is finished: 3 of 3 epochs") and out.endswith(drawn)
-    assert (folder / "more/samples.png").read_bytes() == picture
+    assert (folder / "more/samples.png").read_bytes() == picture and "take a larger --epochs for more\n" in out
+    code, out, err = minivae("train", "--resume", "runs/b", "--device", "cpu", cwd=folder)
+    assert (code, err) == (0, "") and out.startswith("runs/b is finished: 3 of 3 epochs; its schedule, cosine, ends there; for more "
+                                                     "train anew, such as `minivae train --config runs/b --epochs 6`\n")
     kl_warm_up = Run(folder / "more").settings().kl_warm_up
     code, out, err = minivae("train", "--resume", "more", "--epochs", 5, "--device", "cpu", cwd=folder)
     assert (code, err) == (0, "") and " 4/5 " in out and " 3/5 " not in out
@@ -167,9 +170,9 @@ def test_the_list_of_runs(folder, tmp_path):
     for width in (80, 200):
         code, out, err = minivae("runs", "--json", "runs.json", cwd=tmp_path, COLUMNS=str(width))
         table = out.splitlines()[:12]
-        assert (code, err) == (0, "") and len(out.splitlines()) == 3 + 8 + 1 + 3 and max(map(len, table)) <= width
+        assert (code, err) == (0, "") and len(out.splitlines()) == 3 + 8 + 1 + 3 + (width == 80) and max(map(len, table)) <= width
         assert re.search(r"runs/finished .*finished +3/3 +\d+\.\d\d = \d+\.\d\d \+ \d+\.\d\d", out)
-        assert ("images/s" in out) == (width == 200)
+        assert ("images/s" in table[1]) == (width == 200) != ("\nno room for: images/s" in out)
     found = {os.path.basename(run["folder"]): run for run in json.loads((tmp_path / "runs.json").read_text())}
     states = {name: run["state"] for name, run in found.items()}
     assert states == {"finished": "finished", "interrupted": "interrupted", "cut": "damaged", "settings": "damaged",
@@ -184,6 +187,32 @@ def test_the_list_of_runs(folder, tmp_path):
     assert code == 0 and len(out.splitlines()) == 5
     code, out, _ = minivae("runs", "runs/empty", cwd=tmp_path)
     assert (code, out) == (0, "there are no runs in runs/empty yet; minivae train makes one\n")
+
+
+def test_best_between_checkpoints(folder, tmp_path):
+    """A run that goes on has its best epoch in the metrics before a checkpoint says so; without test images the cost is that of
+    the training, and marked."""
+    shutil.copytree(folder / "runs/a", tmp_path / "run")
+    run = Run(tmp_path / "run")
+    told = listing.figures(run)["best"]
+    text = run.metrics.read_text()
+    run.metrics.write_text(text + "4,16,9,8.5,8,0.5,100,1\n")
+    assert listing.figures(run)["best"] == {"cost": 8.5, "epoch": 4} != told
+    run.metrics.write_text(text + "4,16,9,,,,100,1\n")
+    assert listing.figures(run)["best"] == told
+    run.metrics.write_text(text.splitlines()[0] + "\n4,16,9,,,,100,1\n5,20,8,,,,100,1\n")
+    run.checkpoints.forget_training()
+    assert listing.figures(run)["best"] == {"cost": 8.0, "epoch": 5, "of": "training"}
+    code, out, err = minivae("runs", "run", cwd=tmp_path)
+    assert (code, err) == (0, "") and "8.00 (5, training)" in out
+
+
+def test_a_table_names_its_runs_without_its_ending(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "g.csv").write_text("file,label\n")
+    (tmp_path / "v1.2").mkdir()
+    for name, expected in (("g.csv", "g-ff-1"), ("v1.2", "v1.2-ff-1"), ("digits", "digits-ff-1")):
+        assert Run.create(Settings(data=str(tmp_path / name))).folder.name == expected
 
 
 def test_best_is_the_lowest_cost(folder):

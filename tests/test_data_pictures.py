@@ -135,7 +135,7 @@ def test_a_table_as_the_data(tmp_path, rng):
 @pytest.mark.parametrize(("content", "words"), [
     (b"", "lists no files"), (b"file,label\n", "lists no files"), (b"\xff\xfe,a\n", "is no CSV table"),
     (b'"a.png,1\n', "is no CSV table"), (b"a.png,1\na.png,2\n", "line 2: a.png has the label '2' here and '1' before"),
-    (b",1\n", "line 1: no name of a file"), (b"z.png,1\n", "but none of them is there, such as z.png"),
+    (b",1\n", "line 1: no name of a file"), (b"z.png,1\n", "lists 1 file that is not there: z.png"),
     (b"a\0.png,1\n", ""), (b"x" * 200_000, "")])
 def test_tables_that_are_none(tmp_path, content, words):
     (tmp_path / "t.csv").write_bytes(content)

@@ -196,4 +196,4 @@ def test_several_builds_are_prepared_at_once(cpu, monkeypatch, tmp_path):
     kernels.prepare(cpu, np.float32, np.float64)
     stems = kernels.stems()
     assert len(made) == 2 * len(stems) and set(made) == {(s, np.dtype(d)) for s in stems for d in (np.float32, np.float64)}
-    assert said == [f"compiling {2 * len(stems)} kernel files for this processor, once ..."]
+    assert said == [f"compiling {2 * len(stems)} kernel files for this processor (float32 and float64), once ..."]

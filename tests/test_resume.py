@@ -138,6 +138,18 @@ def test_stopped_by_a_signal(folder, number, code):
     _same_as_whole(folder, name)
 
 
+def test_a_pipe_that_closes(folder):
+    """Whose reader has read enough (`| head`), of the errors, too: a checkpoint of that moment is written, and goes on."""
+    process = subprocess.Popen([sys.executable, "-m", "minivae", *map(str, ["train", "--data", "set", *ARGUMENTS, "--out", "piped"])],
+                               cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    process.stdout.readline()
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(60) == 1 and 0 < Run(folder / "piped").checkpoints.steps()[0] < STEPS
+    assert minivae("train", "--resume", "piped", cwd=folder)[0] == 0
+    _same_as_whole(folder, "piped")
+
+
 def test_stopped_at_once_by_a_second_signal(folder):
     """While the checkpoint is written that the first one asked for: the one before is whole, nothing half-written stays."""
     process = _start(folder, "train", "--data", "set", *ARGUMENTS, "--out", "twice", "--save-every", 0,

@@ -281,6 +281,11 @@ def test_what_may_not_change(tmp_path, digits):
         other = Settings(hidden=(16,), code=4, epochs=epochs, batch_size=20)
         with pytest.raises(UsageError, match=words):
             resuming.go_on(_trainer(run, digits, settings=other), run.state())
+    state = trainer.state()
+    for schedule, kl_warm_up, epochs, words in (("cosine", 7.5, 4, "4.33333 were made already"), ("cosine", 7.5, 7, "laid out over 9"),
+                                                ("constant", 7.5, 7, "the run has a --kl-warm-up of 7.5 epochs: take at least 8")):
+        with pytest.raises(UsageError, match=words):
+            resuming.check_past(resuming.replace(cosine, schedule=schedule, kl_warm_up=kl_warm_up, epochs=epochs), 60, state)
     others = data.Dataset("tiny", 255 - digits.train_images, digits.train_labels, digits.test_images, digits.test_labels)
     with pytest.raises(MinivaeError, match="digits holds other images or labels than those that the run was trained on"):
         resuming.go_on(_trainer(run, others, settings=cosine), run.state())

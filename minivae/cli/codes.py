@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from minivae.cli.options import Name, check_label, checkpoint_option, device_option
+from minivae.cli.options import Name, checkpoint_option, class_of, device_option
 
 FOLDER = "folder"       # in place of a file's ending
 MOST = {".png": 10_000, ".gif": 1000, ".webp": 1000}    # images in one file, where all of them are shown
@@ -58,13 +58,13 @@ def encode(run: str, images: tuple[str, ...], sample: bool, seed: int, data: str
 @click.command()
 @click.argument("run", type=Name())
 @click.argument("codes", type=Name())
-@click.option("--label", type=int,
-              help="The class of all of them, of a run with labels.  [default: each one's most probable, as CODES has it]")
+@click.option("--label", type=Name(), metavar="CLASS", help="The class, by name or number, of all of them, of a run with "
+              "labels.  [default: each one's most probable, as CODES has it]")
 @click.option("--out", type=Name(), metavar="FILE|FOLDER", help="*.png, a picture of all; *.gif or *.webp, an animation; "
               "*.npz; or a new folder of a picture each.  [default: RUN/decoded.png]")
 @checkpoint_option
 @device_option
-def decode(run: str, codes: str, label: int | None, out: str | None, which: str, device: str) -> None:
+def decode(run: str, codes: str, label: str | None, out: str | None, which: str, device: str) -> None:
     """Draw the images of codes by the model of RUN.
 
     CODES is an .npz file with an array z or mu of shape (count, code), as encode leaves it, or an .npy file of one. As
@@ -83,20 +83,20 @@ def decode(run: str, codes: str, label: int | None, out: str | None, which: str,
     path = out or str(Path(run) / "decoded.png")
     kind = _kind(path)
     trained = VAE.load(run, device, which)
-    check_label(trained, run, label)
+    named = class_of(trained, run, label)
     found, probabilities = files.read(codes, trained.model.code)
     if len(found) > (most := MOST.get(kind, len(found))):
         raise UsageError(f"{codes} holds {len(found)} codes, but a {kind} file can show {most}: take --out with a name that "
                          "ends in .npz, or a folder's")
-    if label is None and trained.model.classes:
+    if named is None and trained.model.classes:
         if probabilities is None:
             raise UsageError(f"{codes} holds no probabilities of classes, and the model of {run} decodes a code under a "
                              f"class: say which with --label, 0 to {trained.model.classes - 1}")
         if probabilities.shape != (len(found), trained.model.classes):
             raise UsageError(f"{codes} holds probabilities of shape {probabilities.shape}, but its codes need "
                              f"({len(found)}, {trained.model.classes}): encode the images with this run")
-        label = probabilities.argmax(1)
-    images = trained.decode(found, label)
+        named = probabilities.argmax(1)
+    images = trained.decode(found, named)
     _write(images, path, kind)
     click.echo(f"{len(images)} decoded images in {path}")
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import sys
 import threading
 import warnings
+from contextlib import suppress
 from importlib import import_module
 from typing import NoReturn
 
@@ -57,6 +59,14 @@ class Commands(click.Group):
             failure = MinivaeError(f"out of memory ({' '.join(str(error).split()) or 'no more'}): {fix}")
             failure.__notes__ = getattr(error, "__notes__", [])
             raise failure from error
+
+    def resolve_command(self, ctx: click.Context, args: list[str]):
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            if close := difflib.get_close_matches(args[0], COMMANDS, n=1):
+                error.message = f"{error.message.rstrip('.')}: did you mean {close[0]}?"
+            raise
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -130,7 +140,8 @@ def _show(message, category, filename, lineno, file=None, line=None) -> None:
     """Print a warning: ours as a line, others as Python does."""
     text = f"minivae: {message}\n" if issubclass(category, MinivaeWarning) else warnings.formatwarning(
         message, category, filename, lineno, line)
-    (file or sys.stderr).write(text)
+    with suppress(OSError):     # of a pipe or a terminal that is gone
+        (file or sys.stderr).write(text)
 
 
 def _stop(words: str, error: BaseException, code: int) -> NoReturn:

@@ -63,6 +63,8 @@ def images_for(model, run: str, settings, name: str | None = None):
     if name == data.ARRAYS:
         raise UsageError(f"the model of {run} was trained on arrays, from Python: name images for it with --data")
     own = settings.data in (name, data.absolute(name, settings.reading)[0])
+    if own:
+        check_there(run, settings.data)
     dataset = data.load(name, data.fitting(name, settings.reading, model.image_shape, own))
     if dataset.image_shape != model.image_shape:
         raise UsageError(f"the model of {run} takes images of {model.image_shape}, but {name} holds {dataset.image_shape}")
@@ -111,18 +113,35 @@ def require_classes(trained: VAE, run: str) -> None:
         raise UsageError(f"the model of {run} knows of no classes, since it was trained without --labels: take another run")
 
 
-def check_label(trained: VAE, run: str, label: int | None) -> None:
+def check_there(run: str, name: str) -> None:
     """Raises:
-        UsageError: a label that is no class, or one of a run that knows of none."""
+        UsageError: the data that a run was trained on are no longer where they were."""
+    from minivae import data
     from minivae.errors import UsageError
-    from minivae.labels import a_class
 
+    if name not in data.NAMES and not os.path.lexists(name):
+        raise UsageError(f"the data of {run} are no longer in {name}: name the place where they are with --data")
+
+
+def class_of(trained: VAE, run: str, label: str | None) -> int | None:
+    """The number of the class that a --label names, by its name or its number.
+
+    Raises:
+        UsageError: a class that the run does not know."""
+    from minivae.errors import UsageError
+
+    model = trained.model
     if label is None:
-        return
-    if not trained.model.classes:
+        return None
+    if not model.classes:
         raise UsageError(f"--label is {label}, but the model of {run} knows of no classes, since it was trained without "
                          "--labels: leave it out")
-    a_class(label, trained.model.classes)
+    if label in model.class_names:
+        return model.class_names.index(label)
+    if label.isdecimal() and int(label) < model.classes:
+        return int(label)
+    names = ", ".join(model.class_names[:NAMED]) + (", ..." if len(model.class_names) > NAMED else "")
+    raise UsageError(f"--label {label} is none of the model's classes 0 to {model.classes - 1}{names and f': {names}'}")
 
 
 class Sizes(click.ParamType):

@@ -6,18 +6,19 @@ from pathlib import Path
 
 import click
 
-from minivae.cli.options import Name, check_label, checkpoint_option, device_option, images_for
+from minivae.cli.options import Name, checkpoint_option, class_of, device_option, images_for
 
 
 @click.command()
 @click.argument("run", type=Name())
 @click.option("--count", type=click.IntRange(1, 10_000), default=100, show_default=True, help="How many.")
-@click.option("--label", type=int, help="The class of all of them, of a run with labels.  [default: the classes in turn]")
+@click.option("--label", type=Name(), metavar="CLASS", help="The class, by name or number, of all of them, of a run with "
+              "labels.  [default: the classes in turn]")
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Same seed, same samples.")
 @click.option("--out", type=Name(), metavar="FILE", help="The picture.  [default: RUN/samples.png]")
 @checkpoint_option
 @device_option
-def sample(run: str, count: int, label: int | None, seed: int, out: str | None, which: str, device: str) -> None:
+def sample(run: str, count: int, label: str | None, seed: int, out: str | None, which: str, device: str) -> None:
     """Draw samples from the model of RUN, a folder that training wrote.
 
     \b
@@ -30,8 +31,8 @@ def sample(run: str, count: int, label: int | None, seed: int, out: str | None, 
     from minivae.estimator import VAE
 
     trained = VAE.load(run, device, which)
-    check_label(trained, run, label)
-    samples = trained.sample(count, label, seed=seed)
+    named = class_of(trained, run, label)
+    samples = trained.sample(count, named, seed=seed)
     path = out or Path(run) / "samples.png"
     pictures.save(pictures.square(samples), path)
     click.echo(f"{count} samples in {path}")

@@ -6,6 +6,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -35,8 +36,9 @@ def say_last(lines: Sequence[str], code: int, everywhere: bool = False) -> None:
     number = f"process {world.rank} of {world.size}: " if world and (told is None or world.rank) else ""
     if world is None and rank():        # without MPI nobody can be asked, but all have the same to say
         return
-    for line in lines:
-        click.echo(f"minivae: {number}{line}", err=True)
+    with suppress(OSError):     # of a pipe or a terminal that is gone
+        for line in lines:
+            click.echo(f"minivae: {number}{line}", err=True)
     if world and told is None:
         world.end_all(code)
 

@@ -9,7 +9,8 @@ import click
 from click.core import ParameterSource
 
 from minivae.cli.data_options import as_settings, data_options, of_other_data, reading_of, recorded
-from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULES, SEMI, Name, Sizes, device_option, say_of
+from minivae.cli.options import (ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULES, SEMI, Name, Sizes, check_there,
+                                 device_option, say_of)
 
 
 @click.command()
@@ -78,7 +79,7 @@ from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULE
 @click.option("--config", type=Name(), metavar="FILE", help="Settings as TOML, or a run folder, whose run this repeats "
               "exactly; options that are given win. Of other data than its own, how those were read is left out.")
 @click.option("--resume", type=Name(), metavar="RUN", help="Go on with a run where it stopped, as if it never had; only --epochs "
-              "and --device can change.")
+              "and --device can change, and with --data the place of the same data.")
 @click.option("--save-every", type=click.FloatRange(0), default=60.0, show_default=True, metavar="SECONDS",
               help="How often a checkpoint is written.")
 @click.option("--keep", type=click.IntRange(1), default=2, show_default=True, metavar="COUNT",
@@ -147,8 +148,11 @@ def _prepared(world, told: dict, out: str | None, device: str, fit_batch: bool, 
     from minivae import data, fitting, mpi
     from minivae.runs import Run
 
-    say = say_of(world)
-    dataset = mpi.in_turn(world, lambda: data.load(told.get("data", data.DEFAULT), reading_of(told), say=say))
+    say, reading = say_of(world), reading_of(told)
+    fitting.check_told(told)
+    if out is not None and mpi.leads(world):
+        Run(out).check_free()
+    dataset = mpi.in_turn(world, lambda: data.load(told.get("data", data.DEFAULT), reading, say=say))
     trainer = fitting.prepare({**told, **recorded(dataset)}, dataset, device, say, smaller_batch=fit_batch, world=world)
     if mpi.leads(world):        # the others write nothing
         trainer.journal = journal_of(Run.create(trainer.settings, out))
@@ -171,12 +175,13 @@ def _prepared_to_go_on(world, journal, given: dict, device: str, page: bool):
     if finished and not mpi.leads(world):
         return None
     if finished:
-        click.echo(f"{run.folder} is finished: {settings.epochs} of {settings.epochs} epochs; take a larger --epochs for "
-                   "more")
+        click.echo(f"{run.folder} is finished: {settings.epochs} of {settings.epochs} epochs; "
+                   f"{resuming.advice(settings, str(run.folder))}")
         if drawing.are_there(run, settings.labels is not None) and (run.page.exists() or not page):
             return None
     if settings.data == data.ARRAYS:
         raise UsageError(f"the run in {run.folder} was trained on arrays, from Python: it cannot go on here")
+    check_there(str(run.folder), settings.data)
     load = partial(data.load, settings.data, settings.reading, say=say_of(world))
     dataset = load() if finished else mpi.in_turn(world, load)
     if finished:
@@ -186,6 +191,7 @@ def _prepared_to_go_on(world, journal, given: dict, device: str, page: bool):
             of_run.write_for(run, model, settings, facts, dataset)
         click.echo(f"pictures in {run.folder}")
         return None
+    resuming.check_past(settings, len(dataset.train_images), saved)
     try:
         trainer = fitting.prepare(asdict(settings), dataset, device, say_of(world), world=world)
     except OutOfMemory as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from minivae.cli.options import Name, Sizes, check_label, checkpoint_option, device_option, images_for
+from minivae.cli.options import Name, Sizes, checkpoint_option, class_of, device_option, images_for
 
 if TYPE_CHECKING:
     from minivae.estimator import VAE
@@ -27,13 +27,14 @@ data_option = click.option("--data", type=Name(), metavar="NAME|PATH", help="Oth
 @click.option("--steps", type=click.IntRange(2, 500), metavar="N",
               help=f"Images on the way, both ends included.  [default: {STEPS}; {FRAMES} for an animation]")
 @click.option("--spherical", is_flag=True, help="Along the arc between the two codes' directions, not the straight line.")
-@click.option("--label", type=int, help="The class of all of them, of a run with labels.  [default: from A's to B's]")
+@click.option("--label", type=Name(), metavar="CLASS", help="The class, by name or number, of all of them, of a run with "
+              "labels.  [default: from A's to B's]")
 @data_option
 @click.option("--out", type=Name(), metavar="FILE",
               help="*.png, a row between A and B, or *.gif or *.webp, an animation.  [default: RUN/interpolation.png]")
 @checkpoint_option
 @device_option
-def interpolate(run: str, a: str, b: str, steps: int | None, spherical: bool, label: int | None, data: str | None,
+def interpolate(run: str, a: str, b: str, steps: int | None, spherical: bool, label: str | None, data: str | None,
                 out: str | None, which: str, device: str) -> None:
     """Draw the way from one image to another by the model of RUN.
 
@@ -56,10 +57,10 @@ def interpolate(run: str, a: str, b: str, steps: int | None, spherical: bool, la
     moving = animations.moves(path)
     chosen.check_data((a, b), data)
     trained = VAE.load(run, device, which)
-    check_label(trained, run, label)
+    named = class_of(trained, run, label)
     ends = [chosen.one(trained, run, name, data) for name in (a, b)]
     steps = steps or (FRAMES if moving else STEPS)
-    images = trained.interpolate(*ends, steps, label, spherical=spherical)
+    images = trained.interpolate(*ends, steps, named, spherical=spherical)
     if moving:
         animations.save(drawing.frames(images[:, np.newaxis]), path)
     else:
@@ -78,15 +79,15 @@ def interpolate(run: str, a: str, b: str, steps: int | None, spherical: bool, la
               help="Each goes from minus this to this, in standard deviations of the prior.")
 @click.option("--steps", type=click.IntRange(2, 500), metavar="N",
               help=f"How many values.  [default: {STEPS + 1}; {FRAMES} for an animation]")
-@click.option("--label", type=int,
-              help="The class of all images, of a run with labels.  [default: IMAGE's most probable, or 0]")
+@click.option("--label", type=Name(), metavar="CLASS", help="The class, by name or number, of all images, of a run with "
+              "labels.  [default: IMAGE's most probable, or 0]")
 @data_option
 @click.option("--out", type=Name(), metavar="FILE", help="*.png, a row for each number, or *.gif or *.webp, an animation "
               "with a tile for each.  [default: RUN/traversal.png]")
 @checkpoint_option
 @device_option
 def traverse(run: str, image: str | None, units: tuple[int, ...] | None, count: int | None, reach: float, steps: int | None,
-             label: int | None, data: str | None, out: str | None, which: str, device: str) -> None:
+             label: str | None, data: str | None, out: str | None, which: str, device: str) -> None:
     """Draw what single numbers of the code do, by the model of RUN.
 
     Each number in turn takes values from -3 to 3 while the others stay as they are in the code of IMAGE, a file or a name
@@ -115,11 +116,11 @@ def traverse(run: str, image: str | None, units: tuple[int, ...] | None, count: 
     if units:       # which are those of the test images where nobody says it
         chosen.check_data((image or "",), data)
     trained = VAE.load(run, device, which)
-    check_label(trained, run, label)
+    named = class_of(trained, run, label)
     source = None if image is None else chosen.one(trained, run, image, data)
     walked = units or _most_active(trained, run, data, count)
     values = np.linspace(-reach, reach, steps or (FRAMES if moving else STEPS + 1))
-    images = walks.traversal(trained.model, source, walked, values, label)
+    images = walks.traversal(trained.model, source, walked, values, named)
     if moving:
         animations.save(drawing.frames(images.swapaxes(0, 1)), path)
     else:

@@ -85,6 +85,6 @@ def of_table(path: str) -> Listing:
         except (OSError, ValueError) as error:
             refused.append((shown(name), getattr(error, "strerror", None) or str(error)))
     if not files:
-        raise UsageError(f"{shown(path)} lists {len(refused):,} files, but none of them is there, such as {refused[0][0]}: write "
-                         f"their paths from the folder {shown(root)}")
+        listed = f"{len(refused):,} files, but none of them is there, such as" if len(refused) > 1 else "1 file that is not there:"
+        raise UsageError(f"{shown(path)} lists {listed} {refused[0][0]}: write paths from the folder {shown(root)}")
     return Listing(root, files, refused, labels if any(labels) else None, shown(path), None)

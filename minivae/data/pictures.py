@@ -104,13 +104,14 @@ def _comes_back(listing: Listing, unread: list[tuple[str, str]], shape: tuple[in
 
 def _decode(path, listing: Listing, order: list[int], shape: tuple[int, int, int], reading: Reading) -> None:
     """Decode all pictures into a file of the cache."""
-    from minivae.progress import counting
+    from minivae.progress import amount, counting
 
     names = [listing.files[i].name for i in order]
     paths = [os.path.join(listing.root, name) for name in names]
     total = len(listing.files) + len(listing.refused)
     digests, bad, seen = [""] * len(names), {}, len(listing.refused)
-    with cache.making(path, len(names), shape) as part, counting(f"decoding {len(names):,} pictures", len(names)) as advance:
+    what = f"decoding {amount(len(names), 'picture')}"
+    with cache.making(path, len(names), shape) as part, counting(what, len(names)) as advance:
         job = {"task": "decode", "shape": shape, "fit": reading.fit, "into": part.path, "start": cache.HEAD}
         for result in each(job, paths, advance):
             seen += 1

@@ -44,9 +44,9 @@ def look_at(paths: Sequence[str], key: str) -> Survey:
     try:
         return _noted(json.loads(path.read_text()))
     except (OSError, ValueError, TypeError, LookupError, RecursionError):
-        from minivae.progress import counting   # rich takes a while to load, and only a first start needs it
+        from minivae.progress import amount, counting   # rich takes a while to load, and only a first start needs it
 
-        with counting(f"looking at {len(paths):,} pictures", len(paths)) as advance:
+        with counting(f"looking at {amount(len(paths), 'picture')}", len(paths)) as advance:
             survey = _of(paths, advance)
     with suppress(OSError, MinivaeError):       # without it the next start looks again
         os.makedirs(path.parent, exist_ok=True)

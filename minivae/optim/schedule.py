@@ -13,7 +13,12 @@ class Schedule:
         steps: of the whole training.
         warm_up: so many steps at the start the factor rises to its first value, in equal steps; the schedule itself
             goes over the steps that are left.
+
+    Attributes:
+        ENDS: whether the factors go by how many steps there will be, so that a training cannot go on beyond them.
     """
+
+    ENDS = True
 
     def __init__(self, steps: int, warm_up: int = 0):
         self.steps, self.warm_up = steps, warm_up
@@ -43,6 +48,8 @@ class Schedule:
 
 class Constant(Schedule):
     """The same rate to the end."""
+
+    ENDS = False
 
 
 class Step(Schedule):
@@ -81,6 +88,7 @@ class OneCycle(Schedule):
 class Plateau(Schedule):
     """Halves after three epochs in a row whose training cost is not below 0.999 of the lowest before."""
 
+    ENDS = False
     PATIENCE, LESS, BETTER = 3, 0.5, 0.999
 
     def __init__(self, steps: int, warm_up: int = 0):

@@ -21,7 +21,12 @@ from minivae.runs.sound import require_room
 PICTURES = ("source.png", "reconstructions.png", "samples.png", "grid.png", "transfer.png")
 WRITTEN = (".safetensors", ".toml", ".csv", ".txt", ".html", "versions.json")       # what only a training writes, aside, to be renamed
 LOCK = ".lock"
-LATER = ("epochs",)     # settings that may change when a run goes on
+LATER = ("epochs", "data", "labels_from")       # settings that may change when a run goes on; the data only their place
+
+
+def _short(data: Path) -> str:
+    """What data are called in the name of a run's folder: a file's name without its ending, or the folder's."""
+    return Path(data.name.removesuffix(".gz")).stem if data.is_file() else data.name
 
 
 class Run:
@@ -57,7 +62,7 @@ class Run:
             MinivaeError: it cannot be written.
         """
         try:
-            stem = f"{Path(settings.data).resolve().name}-{settings.arch}"
+            stem = f"{_short(Path(settings.data).resolve())}-{settings.arch}"
             run = cls._numbered(Path("runs"), stem) if folder is None else cls(folder)
             run.folder.mkdir(parents=True, exist_ok=True)
             run._check_empty(fix)
@@ -67,6 +72,15 @@ class Run:
             raise MinivaeError(f"cannot make the run folder {error.filename or folder}: {error.strerror}; {fix}") from error
         run.write(settings)
         return run
+
+    def check_free(self, fix: str = "name a new folder with --out") -> None:
+        """Refuse a folder that holds something, before anything is made; create() looks again.
+
+        Raises:
+            UsageError: the folder holds a run or something else already.
+        """
+        if self.folder.is_dir() and os.access(self.folder, os.R_OK):
+            self._check_empty(fix)
 
     def _check_empty(self, fix: str) -> None:
         if any(path.name != LOCK for path in self.folder.iterdir()):

@@ -42,7 +42,8 @@ def figures(run: Run) -> dict[str, object]:
     Returns:
         By name: folder; state ("running", "finished", "interrupted", "model" for one that was saved from Python, "damaged");
         problem (what is damaged, else None); arch, data, epochs (asked for) and epochs_done; test (SCORE by name, of the last
-        epoch or of the finished model, or None); best (cost and epoch, or None); images_per_second (of the last epoch);
+        epoch or of the finished model, or None); best (cost, epoch, and of "training" where there
+        were no test images, or None); images_per_second (of the last epoch);
         changed (when it was written to last, UTC). What is not known is None.
     """
     found: dict[str, object] = {"folder": str(run.folder), "state": "damaged", "problem": None, "arch": None, "data": None,
@@ -57,7 +58,8 @@ def figures(run: Run) -> dict[str, object]:
         return {**found, "problem": str(error)}
     state = _state(run, settings, facts)
     done = None if state == "model" else max(found["epochs_done"] or 0, facts.get("epoch", 0) if facts else 0)
-    return {**found, **(_of_facts(facts) if facts else {}), "state": state, "epochs_done": done}
+    found |= _of_facts(facts, found["best"]) if facts else {}
+    return {**found, "state": state, "epochs_done": done}
 
 
 def _of_metrics(run: Run) -> dict[str, object]:
@@ -65,19 +67,32 @@ def _of_metrics(run: Run) -> dict[str, object]:
     if not rows:
         return {}
     last = rows[-1]
-    best = min(rows, key=lambda row: math.inf if _real(row["test_cost"]) is None else row["test_cost"])
     return {"epochs_done": int(last["epoch"]), "images_per_second": _real(last["images_per_second"]),
             "test": _score({name: last.get(column) for name, column in zip(SCORE, COLUMNS, strict=True)}),
-            "best": None if _real(best["test_cost"]) is None else {"cost": best["test_cost"], "epoch": int(best["epoch"])}}
+            "best": _lowest(rows, "test_cost") or _lowest(rows, "train_cost")}
 
 
-def _of_facts(facts: dict) -> dict[str, object]:
+def _lowest(rows: list[dict[str, float | None]], column: str) -> dict[str, object] | None:
+    known = [row for row in rows if _real(row[column]) is not None]
+    if not known:
+        return None
+    row = min(known, key=lambda row: row[column])
+    return {"cost": row[column], "epoch": int(row["epoch"])} | ({} if column == "test_cost" else {"of": "training"})
+
+
+def _of_facts(facts: dict, lowest: dict | None) -> dict[str, object]:
+    """What a checkpoint knows better than the metrics: which are rounded, but those of a run that goes on are newer.
+
+    Args:
+        lowest: the best of the metrics.
+    """
     found = {}
     if facts.get("finished") and (score := _score(facts.get("test_cost"))):
         found["test"] = score
     best = facts.get("best")
     if isinstance(best, dict) and _real(best.get("cost")) is not None:
-        found["best"] = {"cost": best["cost"], "epoch": best.get("epoch")}
+        if lowest is None or best["cost"] < lowest["cost"] or best.get("epoch") == lowest["epoch"]:
+            found["best"] = {**(lowest or {}), "cost": best["cost"], "epoch": best.get("epoch")}
     return found
 
 
