@@ -91,6 +91,8 @@ def _warn_if_changed(run: str, dataset) -> None:
 
 def _in_its_classes(model, run: str, dataset, own: bool):
     """A data set whose labels are the numbers of the model's classes, by their names."""
+    from dataclasses import replace
+
     from minivae.errors import MinivaeWarning
 
     if own and not model.class_names:       # older runs do not say what their classes are called
@@ -101,7 +103,7 @@ def _in_its_classes(model, run: str, dataset, own: bool):
         warnings.warn(f"the model of {run} knows of no class {', '.join(unknown[:NAMED])}{more}: those images of {dataset.name} "
                       f"count as without a label (its classes: {', '.join(model.names_of_classes[:NAMED])}"
                       f"{', ...' if model.classes > NAMED else ''})", MinivaeWarning, stacklevel=3)
-    return dataset
+    return replace(dataset, class_names=model.class_names)
 
 
 def require_classes(trained: VAE, run: str) -> None:
