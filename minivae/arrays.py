@@ -92,8 +92,8 @@ def labels(values, count: int, name: str = "y") -> np.ndarray:
     if count and array.min() < -1:
         raise UsageError(f"{name} holds {array.min()}, but labels are classes from 0 on, or -1 for none")
     if count and array.max() >= MOST_CLASSES:
-        raise UsageError(f"{name} holds {array.max()}, but labels are classes from 0 to {MOST_CLASSES - 1} at most: number those "
-                         f"that there are, as with numpy.unique({name}, return_inverse=True)[1]")
+        raise UsageError(f"{name} holds {array.max()}, but labels are classes from 0 to {MOST_CLASSES - 1} at most: number the "
+                         "classes from 0 on")
     return array.astype(np.int64)
 
 
