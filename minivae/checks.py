@@ -14,6 +14,7 @@ from minivae.runs import Settings
 MOST_CLASSES = 100_000      # for each of which the model has an output, and every label a row of so many numbers
 DRAWN = (1, 3)      # channels of a picture
 LEAST_ROWS = 2      # of a batch for each process: batch norm needs them where its statistics are a process's own
+MOST_STEPS = 1 << 32        # which a noise is named by, see ops.reparameterize.Noise
 MOST_SAMPLES = 1 << 20      # codes an image; more make arrays that are larger than an array's size can say
 
 
@@ -33,6 +34,9 @@ def check(settings: Settings, dataset: Dataset) -> None:
     if settings.batch_size > count:
         raise UsageError(f"--batch-size is {settings.batch_size}, but there are {count} training images in "
                          f"{settings.data}; take at most {count}")
+    if settings.epochs * (count // settings.batch_size) >= MOST_STEPS:
+        raise UsageError(f"--epochs is {settings.epochs}, but there can be {MOST_STEPS - 1:,} steps, each with noise of its own: "
+                         f"take at most {(MOST_STEPS - 1) // (count // settings.batch_size):,}")
     least = min(dataset.image_shape[:2])
     if settings.shift >= least:
         raise UsageError(f"--shift is {settings.shift}, but images of {dataset.image_shape[0]} x {dataset.image_shape[1]} can be "

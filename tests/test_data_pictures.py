@@ -423,8 +423,9 @@ def test_two_processes_at_once(tmp_path, rng, own_cache):
 def test_ctrl_c_leaves_nothing(tmp_path, rng, own_cache):
     """While pictures are decoded: no part of the cache, no process."""
     folder = folder_of(tmp_path / "a", rng, each=200, size=(200, 200), suffix=".jpg")
-    code = "import sys; from minivae import data; data.load(sys.argv[1], data.Reading(size=(64, 64), colour='colour'))"
-    for _ in range(5):      # it may be faster than we
+    code = ("import signal, sys; signal.signal(2, signal.default_int_handler)\n"       # which tests in the background ignore
+            "from minivae import data; data.load(sys.argv[1], data.Reading(size=(64, 64), colour='colour'))")
+    for _ in range(5):      # it may be done sooner
         process = subprocess.Popen([sys.executable, "-c", code, str(folder)], stderr=subprocess.PIPE, process_group=0)
         deadline = time.monotonic() + 60
         while not list(own_cache.glob(f".*{cache.PART}")) and process.poll() is None and time.monotonic() < deadline:

@@ -440,7 +440,7 @@ def test_labels_that_are_no_class(labelled):
     """In words, whatever the number is."""
     classes = labelled.model.classes
     for label, kind, words in ((0.5, TypeError, "label is of float64, but labels are whole numbers"),
-                               (10**20, UsageError, f"label holds {10**20}, but labels are below"),
+                               (10**20, UsageError, f"label holds {10**20}, but labels are classes from 0"),
                                (classes, UsageError, f"label {classes} is none of the model's classes 0 to {classes - 1}")):
         for call in (lambda: labelled.sample(2, label), lambda: labelled.interpolate(X[0], X[0], label=label),
                      lambda: labelled.decode(np.zeros((2, 6)), label)):

@@ -60,7 +60,7 @@ def test_idx_in_its_places(place):
 
 def arrays(place, name):
     def read(path):
-        found = array_files.load(path, path, Reading(), say)
+        found = array_files.load(path, path, name.rsplit(".")[-1], Reading(), say)
         assert found.train_images.ndim == 4 and found.train_images.dtype in (np.uint8, np.float32)
         assert found.train_labels is None or found.train_labels.min() >= -1
 

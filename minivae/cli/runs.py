@@ -15,8 +15,9 @@ from minivae.cli.options import Name, json_option, printed
 def runs(folder: str, file: str | None) -> None:
     """List the runs in a folder, with their figures.
 
-    Those in FOLDER, or in ./runs.     State, epochs made and asked for, the test cost of the last epoch or of the finished model in nats an image, the best
-    epoch's cost (and which it was; without test images the training cost, marked so), speed, and when something was written last.
+    Those in FOLDER, or in ./runs: state, epochs made and asked for, the test cost of the last epoch or of the finished model
+    in nats an image, the best epoch's cost (and which it was; without test images the training cost, marked so), speed, and
+    when something was written last.
 
     \b
     Examples:
