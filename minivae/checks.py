@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+
+import numpy as np
 
 from minivae.data import ARRAYS, Dataset
+from minivae.device import Device
 from minivae.errors import UsageError
 from minivae.group import Group
 from minivae.models import SEMI
@@ -13,6 +17,8 @@ from minivae.runs import Settings
 
 MOST_CLASSES = 100_000      # for each of which the model has an output, and every label a row of so many numbers
 DRAWN = (1, 3)      # channels of a picture
+COPIES = 4          # of the weights next to the pixels that there are at least: encoder and decoder, each with its gradients
+LARGE = 1 << 30     # bytes for which there is always room
 LEAST_ROWS = 2      # of a batch for each process: batch norm needs them where its statistics are a process's own
 MOST_STEPS = 1 << 32        # which a noise is named by, see ops.reparameterize.Noise
 MOST_SAMPLES = 1 << 20      # codes an image; more make arrays that are larger than an array's size can say
@@ -66,6 +72,26 @@ def check_alone(settings: Settings) -> None:
     _check_optimizer(settings)
     _check_cost(settings)
     _check_labels(settings)
+
+
+def check_size(settings: Settings, device: Callable[[], Device]) -> None:
+    """Refuse pictures of a size for which the dense layers beside them cannot fit the memory, before any is decoded.
+
+    Args:
+        device: gives the one to train on; not asked where the layers are small.
+
+    Raises:
+        UsageError: names the size, how large those layers are, and what would do.
+    """
+    if settings.arch != "ff" or not settings.size or not settings.hidden:
+        return
+    channels = 3 if settings.colour == "colour" else 1      # at least, where it is left to the pictures
+    weights = math.prod(settings.size) * channels * settings.hidden[0]
+    needed = COPIES * weights * np.dtype(np.float32).itemsize
+    if needed > LARGE and needed > (free := device().bytes_free):
+        raise UsageError(f"--size is {','.join(map(str, settings.size))}, but the layer that takes such pictures would have {weights:,}"
+                         f" weights or more: with the one that draws them and the gradients of both {needed / 1e9:,.1f} GB, but "
+                         f"{free / 1e9:,.1f} GB of memory are free; take a smaller --size, or --arch conv")
 
 
 def check_group(settings: Settings, group: Group) -> None:

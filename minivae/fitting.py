@@ -11,10 +11,10 @@ import numpy as np
 
 from minivae import __version__, fit_batch, kernels, mpi
 from minivae.agreement import require_same
-from minivae.checks import check, check_alone
+from minivae.checks import check, check_alone, check_size
 from minivae.collapse import active_units
 from minivae.data import Dataset
-from minivae.device import Device, announced, out_of_memory
+from minivae.device import Device, announced, out_of_memory, select
 from minivae.epochs import Listener
 from minivae.errors import UsageError
 from minivae.evaluate import Score
@@ -76,16 +76,20 @@ def settings_for(told: Mapping[str, object], count: int) -> Settings:
     return Settings(**{**defaults, **told})
 
 
-def check_told(told: Mapping[str, object]) -> None:
+def check_told(told: Mapping[str, object], device: str) -> None:
     """Refuse settings that cannot work, before the images are read that would not change that.
 
     Args:
         told: see settings_for.
+        device: the name of the one to train on.
 
     Raises:
         UsageError: names the setting, what is wrong with it and what would do.
+        MinivaeError: the device does not work.
     """
-    check_alone(settings_for(told, LARGE_COUNT - 1))        # with the defaults for few images, of which no others allow more
+    settings = settings_for(told, LARGE_COUNT - 1)      # with the defaults for few images, of which no others allow more
+    check_alone(settings)
+    check_size(settings, lambda: select(device)[0])
 
 
 def prepare(told: Mapping[str, object], dataset: Dataset, device: str | Device, say: Callable[[str], None], *,

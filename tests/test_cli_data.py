@@ -45,7 +45,9 @@ def test_what_needs_no_pictures_is_looked_at_first(trained):
     (folder / "none" / "bad.png").write_bytes(b"x")
     for arguments, words in ((["--epochs", 0], "--epochs is 0"), (["--learning-rate", "nan"], "--learning-rate is nan"),
                              (["--out", "runs/pets-ff-1"], "runs/pets-ff-1 already holds a run; name a new folder with --out"),
-                             (["--shift", -1], "--shift is -1")):
+                             (["--shift", -1], "--shift is -1"),
+                             (["--size", 4096, "--hidden", "1000000", "--device", "cpu"], "--size is 4096,4096, but the layer "
+                              "that takes such pictures would have 16,777,216,000,000 weights or more: with")):
         code, out, err = minivae("train", "none", *arguments, cwd=folder)
         assert (code, out) == (2, "") and err.startswith(f"minivae: {words}")
 

@@ -84,6 +84,13 @@ def test_the_page_stands_in_every_window(case, width, dark, open_page, pages):
     assert (int(brightness) < 128) == dark
 
 
+def test_columns_of_few_classes_are_alike_in_height(open_page, pages):
+    """What a style looks like in each of three classes is no tower beside its two neighbours."""
+    page, _ = open_page(pages("labels"), width=1280)
+    heights = page.evaluate("[...document.querySelectorAll('#classes .thirds > *')].map(e => e.getBoundingClientRect().height)")
+    assert len(heights) == 3 and heights[0] < 1.4 * max(heights[1:]), heights
+
+
 def test_the_page_can_be_printed(open_page, pages):
     """On white, also where the reader's windows are dark; a few sheets of paper."""
     page, _ = open_page(pages("labels"), dark=True)

@@ -149,7 +149,7 @@ def _prepared(world, told: dict, out: str | None, device: str, fit_batch: bool, 
     from minivae.runs import Run
 
     say, reading = say_of(world), reading_of(told)
-    fitting.check_told(told)
+    fitting.check_told(told, device)
     if out is not None and mpi.leads(world):
         Run(out).check_free()
     dataset = mpi.in_turn(world, lambda: data.load(told.get("data", data.DEFAULT), reading, say=say))

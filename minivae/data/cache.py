@@ -8,9 +8,11 @@ than CHECKED. What was used least recently goes where all files together are mor
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 import time
 import zlib
@@ -185,6 +187,8 @@ def making(path: Path, count: int, shape: tuple[int, int, int]) -> Iterator[Part
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_dead_parts(path.parent)
+        if size > shutil.disk_usage(path.parent).free:      # where the system cannot set it aside below
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         descriptor, aside = tempfile.mkstemp(prefix=".", suffix=PART, dir=path.parent)
         try:
             if fcntl:

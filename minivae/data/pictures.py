@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import chain
+from math import prod
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from minivae.errors import MinivaeError
 
 NAMED = 10          # unreadable files that are named on the terminal
 ENOUGH = 1000       # pictures that tell how many are unreadable
+SAID = 10**9        # bytes of decoded pictures from which on it is said how many they are
 FITTED = {"crop": "cropped at the centre", "pad": "padded", "stretch": "stretched"}
 
 
@@ -110,7 +112,8 @@ def _decode(path, listing: Listing, order: list[int], shape: tuple[int, int, int
     paths = [os.path.join(listing.root, name) for name in names]
     total = len(listing.files) + len(listing.refused)
     digests, bad, seen = [""] * len(names), {}, len(listing.refused)
-    what = f"decoding {amount(len(names), 'picture')}"
+    size = len(names) * prod(shape)
+    what = f"decoding {amount(len(names), 'picture')}" + (f", {size / 1e9:.1f} GB" if size >= SAID else "")
     with cache.making(path, len(names), shape) as part, counting(what, len(names)) as advance:
         job = {"task": "decode", "shape": shape, "fit": reading.fit, "into": part.path, "start": cache.HEAD}
         for result in each(job, paths, advance):

@@ -33,6 +33,7 @@ export class Starts {
   constructor(model, began) {
     Object.assign(this, {model, began});
     this.thumbs = document.getElementById("thumbs");
+    this.thumbs.classList.remove("waiting");
     this.invert = document.getElementById("invert");
     const others = document.getElementById("others"), file = document.getElementById("file");
     others.hidden = model.images <= THUMBS;
