@@ -160,8 +160,8 @@ def test_the_settings_of_a_run_with_other_data(trained, tmp_path, rng):
 
 @pytest.mark.parametrize(("arrays", "options", "words"), [
     ({"X": np.zeros((8, 4, 4, 4), np.uint8)}, (), "have 4 channels, but a run draws pictures, of 1 (grey) or 3 (colour)"),
-    ({"X": np.zeros((8, 4, 4), np.uint8), "y": np.full(8, 10**9)}, ("--labels", 8), "up to 1000000000, but a model can know of the "
-                                                                                    "classes 0 to 99,999")])
+    ({"X": np.zeros((8, 4, 4), np.uint8), "y": np.full(8, 999_999)}, ("--labels", 8),
+     "up to 999999, but a model can know of the classes 0 to 99,999")])
 def test_arrays_that_cannot_be_trained_on(tmp_path, arrays, options, words):
     """Refused before anything is trained or allocated."""
     np.savez(tmp_path / "a.npz", **arrays)

@@ -183,7 +183,7 @@ def test_the_list_of_runs(folder, tmp_path):
     assert good["test"] == facts["test_cost"] and good["best"] == facts["best"]
     assert good["images_per_second"] == float(lines[-1].split(",")[6]) and good["changed"].startswith("20")
     assert all(f"runs/{name}: " in out for name in ("cut", "settings", "facts"))
-    code, out, _ = minivae("runs", "runs/finished", cwd=tmp_path)
+    code, out, _ = minivae("runs", "runs/finished", cwd=tmp_path, COLUMNS="200")
     assert code == 0 and len(out.splitlines()) == 5
     code, out, _ = minivae("runs", "runs/empty", cwd=tmp_path)
     assert (code, out) == (0, "there are no runs in runs/empty yet; minivae train makes one\n")

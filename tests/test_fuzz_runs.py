@@ -67,7 +67,7 @@ def test_settings(place):  # noqa: F811
         found = settings.read(place / "settings.toml")
         for name, value in found.items():
             assert repr(value) and (not isinstance(value, int) or abs(value) < 2**64) and type(value) is not bool or name in (
-                "binarize", "mirror")
+                "binarize", "mirror", "local_bn")
         again = settings.checked(tomllib.loads(settings.as_toml(Settings(**found))))
         assert repr(again) == repr(Settings(**found))       # NaN is not equal to itself
 
