@@ -16,7 +16,8 @@ def runs(folder: str, file: str | None) -> None:
     """List the runs in FOLDER, or in ./runs.
 
     State, epochs made and asked for, the test cost of the last epoch or of the finished model in nats an image, the best
-    epoch's cost (and which it was; without test images the training cost, marked so), speed, and when something was written last.
+    epoch's cost (and which it was; without test images the training cost, marked so), speed, and when
+    something was written last.
 
     \b
     Examples:

@@ -9,7 +9,8 @@ import click
 from click.core import ParameterSource
 
 from minivae.cli.data_options import as_settings, data_options, reading_of, recorded
-from minivae.cli.options import ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULES, SEMI, Name, Sizes, check_there, device_option, say_of
+from minivae.cli.options import (ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULES, SEMI, Name, Sizes, check_there,
+                                 device_option, say_of)
 
 
 @click.command()
