@@ -30,13 +30,13 @@ def check(settings: Settings, dataset: Dataset) -> None:
     Raises:
         UsageError: names the setting, what is wrong with it and what would do.
     """
-    check_alone(settings)
     count = len(dataset.train_images)
     if settings.data != ARRAYS and dataset.image_shape[2] not in DRAWN:
         raise UsageError(f"the images of {settings.data} have {dataset.image_shape[2]} channels, but a run draws pictures, of 1 "
                          "(grey) or 3 (colour): keep so many of them, or train from Python (minivae.VAE), which draws none")
     if count < 2:
         raise UsageError(f"there are too few training images in {settings.data}: {count}, but batch norm needs at least 2")
+    check_alone(settings)
     if settings.batch_size > count:
         raise UsageError(f"--batch-size is {settings.batch_size}, but there are {count} training images in "
                          f"{settings.data}; take at most {count}")
@@ -45,11 +45,11 @@ def check(settings: Settings, dataset: Dataset) -> None:
                          f"take at most {(MOST_STEPS - 1) // (count // settings.batch_size):,}")
     least = min(dataset.image_shape[:2])
     if settings.shift >= least:
-        raise UsageError(f"--shift is {settings.shift}, but images of {dataset.image_shape[0]} x {dataset.image_shape[1]} can be "
+        raise UsageError(f"--shift is {settings.shift}, but images of {' x '.join(map(str, dataset.image_shape[:2]))} can be "
                          f"shifted by 0 to {least - 1} pixels")
     if settings.labels is not None and (dataset.train_labels is None or dataset.train_labels.max() < 0):
-        raise UsageError(f"--labels is {settings.labels}, but {settings.data} has no labels: leave it out, or give them (for "
-                         "pictures by subfolders or --labels-from FILE.csv)")
+        raise UsageError(f"--labels is {settings.labels}, but {settings.data} has no labels: leave it out, or give them "
+                         "(for pictures by subfolders or --labels-from FILE.csv)")
     if settings.labels is not None and dataset.train_labels.max() >= MOST_CLASSES:
         raise UsageError(f"the labels of {settings.data} go up to {dataset.train_labels.max()}, but a model can know of the "
                          f"classes 0 to {MOST_CLASSES - 1:,}: number them from 0 on")
@@ -89,9 +89,9 @@ def check_size(settings: Settings, device: Callable[[], Device]) -> None:
     weights = math.prod(settings.size) * channels * settings.hidden[0]
     needed = COPIES * weights * np.dtype(np.float32).itemsize
     if needed > LARGE and needed > (free := device().bytes_free):
-        raise UsageError(f"--size is {','.join(map(str, settings.size))}, but the layer that takes such pictures would have {weights:,}"
-                         f" weights or more: with the one that draws them and the gradients of both {needed / 1e9:,.1f} GB, but "
-                         f"{free / 1e9:,.1f} GB of memory are free; take a smaller --size, or --arch conv")
+        raise UsageError(f"--size is {','.join(map(str, settings.size))}, but the layer that takes such pictures would have "
+                         f"{weights:,} weights or more: with the one that draws them and the gradients of both "
+                         f"{needed / 1e9:,.1f} GB, but {free / 1e9:,.1f} GB of memory are free; take a smaller --size, or --arch conv")
 
 
 def check_group(settings: Settings, group: Group) -> None:

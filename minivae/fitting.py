@@ -167,7 +167,8 @@ def train(trainer: Trainer, progress: bool = True, listeners: Sequence[Listener]
         except Stopped as error:
             if report.lost and not asked():
                 error.exit_code = 1
-                error.add_note("nobody takes any more what it prints (a pipe whose reader has ended, a full disk): print into a file")
+                error.add_note("nobody takes any more what it prints (a pipe whose reader has ended, a full disk): print "
+                               "into a file")
             raise
         except Exception as error:
             if out_of_memory(error) and trainer.group.size == 1:

@@ -79,7 +79,8 @@ def prepare(device: Device, *dtypes) -> None:
         return
     missing = sum(not compiler.path_of(stem, host_source(stem), _defines(dtype)).exists() for stem, dtype in jobs)
     if missing:
-        compiler.say_once(f"compiling {missing} kernel files for this processor ({' and '.join(map(str, dtypes))}), once ...")
+        names = " and ".join(map(str, dtypes))
+        compiler.say_once(f"compiling {missing} kernel files for this processor ({names}), once ...")
     with ThreadPoolExecutor(device.threads) as executor:
         try:
             host = executor.submit(lambda: device.host)

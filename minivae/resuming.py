@@ -24,8 +24,8 @@ def settings_of(run: Run, given: Mapping[str, object]) -> Settings:
     """The settings that a run goes on with.
 
     Args:
-        given: settings by name; one other than the run's can only be the number of epochs, or where the data are: whether they
-            are the same is seen once they are read, see go_on.
+        given: settings by name; one other than the run's can only be the number of epochs, or where the data are: whether
+            they are the same is seen once they are read, see go_on.
 
     Raises:
         UsageError: there is no run, or a setting that cannot change.
@@ -39,8 +39,8 @@ def settings_of(run: Run, given: Mapping[str, object]) -> Settings:
     for name, value in given.items():
         if name not in LATER and value != getattr(settings, name):
             raise UsageError(f"--{name.replace('_', '-')} is {value}, but the run in {run.folder} has {getattr(settings, name)}: "
-                             "a run that goes on can change only --epochs, --device, and the place of the same data; leave it out, or "
-                             "train anew")
+                             "a run that goes on can change only --epochs, --device, and the place of the same data; leave it "
+                             "out, or train anew")
     return replace(settings, **{name: given[name] for name in LATER if name in given})
 
 
@@ -101,13 +101,13 @@ def check_past(settings: Settings, count: int, saved: Loaded | None) -> None:
     old, new = (schedule(epochs * per_epoch, warm_up) for epochs in (before, settings.epochs))
     if any(old.factor(number) != new.factor(number) for number in range(0, step, 1 + step // LOOKS)):
         raise UsageError(f"--epochs is {settings.epochs}, but the schedule {settings.schedule} was laid out over {before}, and "
-                         "the steps that were made would have had other rates: leave it out, or train anew, with --config RUN; "
-                         f"the schedules {' and '.join(name for name, one in SCHEDULES.items() if not one.ENDS)} can always go "
-                         "on")
+                         "the steps that were made would have had other rates: leave it out, or train anew, with --config "
+                         f"RUN; the schedules {' and '.join(n for n, one in SCHEDULES.items() if not one.ENDS)} can always "
+                         "go on")
     for name in ("warm_up", "kl_warm_up"):
         if settings.epochs < (length := getattr(settings, name)) <= before:
-            raise UsageError(f"--epochs is {settings.epochs}, but the run has a --{name.replace('_', '-')} of {length:g} epochs: "
-                             f"take at least {math.ceil(length)}")
+            raise UsageError(f"--epochs is {settings.epochs}, but the run has a --{name.replace('_', '-')} of {length:g} "
+                             f"epochs: take at least {math.ceil(length)}")
 
 
 def advice(settings: Settings, folder: str) -> str:

@@ -79,7 +79,8 @@ def test_classes_by_their_names(trained, tmp_path):
     folder, _ = trained
     run = folder / "runs/pets-ff-1"
     for label in ("dog", 1, "cat"):
-        code, _, err = minivae("sample", run, "--label", label, "--count", 4, "--out", f"{label}.png", "--device", "cpu", cwd=tmp_path)
+        code, _, err = minivae("sample", run, "--label", label, "--count", 4, "--out", f"{label}.png", "--device", "cpu",
+                               cwd=tmp_path)
         assert (code, err) == (0, "")
     dog, one, cat = ((tmp_path / f"{label}.png").read_bytes() for label in ("dog", 1, "cat"))
     assert dog == one != cat
@@ -208,7 +209,7 @@ def test_settings_and_runs_that_go_on(tmp_path, rng):
     (tmp_path / "p").rename(tmp_path / "moved")
     folder_of(tmp_path / "q", rng, each=20, size=(70, 80))
     for arguments, code, words in (
-            (["reconstruct", runs[2]], 2, f"the data of {runs[2]} are no longer in {tmp_path / 'p'}: name the place where they are "),
+            (["reconstruct", runs[2]], 2, f"the data of {runs[2]} are no longer in {tmp_path / 'p'}: name the place "),
             (["train", "--resume", runs[2], "--epochs", 3], 2, "with --data"),
             (["train", "--resume", runs[2], "--epochs", 3, "--data", "q"], 1, "q holds other images or labels than those that"),
             (["train", "--resume", runs[2], "--epochs", 3, "--data", "moved"], 0, ""), (["reconstruct", runs[2]], 0, "")):

@@ -21,7 +21,8 @@ BAD_ARGUMENTS = [
     (["train", "--hidden", "12,0"], 2, "--hidden is 12,0"), (["train", "--arch", "gan"], 2, "'ff'"),
     (["train", "--device", "tpu"], 2, "auto, cpu, cuda or cuda:N"), (["sample", "nowhere"], 2, "there is no run in nowhere"),
     (["reconstruct", "nowhere"], 2, "there is no run"), (["eval", "nowhere"], 2, "there is no run in nowhere"), (["train", "--out", "/proc/x"], 1, "cannot make the run folder"),
-    (["nonsense"], 2, "No such command"), (["trane"], 2, "did you mean train?"), (["train", "--channels", "8"], 2, "--channels belongs to --arch conv"),
+    (["nonsense"], 2, "No such command"), (["trane"], 2, "did you mean train?"),
+    (["train", "--channels", "8"], 2, "--channels belongs to --arch conv"),
     (["train", "--arch", "conv", "--channels", "8,8,8"], 2, "28 x 28 can be halved 2 times only: take at most 2 --channels"),
     (["train", "--optimizer", "newton"], 2, "'lamb'"), (["train", "--schedule", "linear"], 2, "'one-cycle'"),
     (["train", "--ema", "1"], 2, "--ema is 1, but must be 0 (no average) or a decay below 1"),
@@ -73,7 +74,7 @@ def test_a_run_that_stops_before_its_first_checkpoint_leaves_nothing(tmp_path):
 
 def test_sizes_beyond_all_memory(tmp_path):
     """Every option that would help is named, and none that the command lacks."""
-    code, _, err = minivae("train", "--hidden", "100000000000000", "--device", "cpu", cwd=tmp_path)
+    code, _, err = minivae("train", "--hidden", "16000000,16000000", "--device", "cpu", cwd=tmp_path)
     assert code == 1 and "minivae: out of memory (" in err and len(err.splitlines()) == 1
     assert err.endswith("): take a smaller --batch-size, --hidden, --channels or --code\n")
     code, _, err = minivae("summary", "--image", "10000000,10000000,1", "--device", "cpu", cwd=tmp_path)

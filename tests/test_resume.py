@@ -140,8 +140,9 @@ def test_stopped_by_a_signal(folder, number, code):
 
 def test_a_pipe_that_closes(folder):
     """Whose reader has read enough (`| head`), of the errors, too: a checkpoint of that moment is written, and goes on."""
-    process = subprocess.Popen([sys.executable, "-m", "minivae", *map(str, ["train", "--data", "set", *ARGUMENTS, "--out", "piped"])],
-                               cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    command = [sys.executable, "-m", "minivae", "train", "--data", "set", *map(str, ARGUMENTS), "--out", "piped"]
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               env={**os.environ, "PYTHONPATH": str(ROOT)})
     process.stdout.readline()
     process.stdout.readline()
     process.stdout.close()

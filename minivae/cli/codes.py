@@ -58,7 +58,7 @@ def encode(run: str, images: tuple[str, ...], sample: bool, seed: int, data: str
 @click.command()
 @click.argument("run", type=Name())
 @click.argument("codes", type=Name())
-@click.option("--label", type=Name(), metavar="CLASS", help="The class, by name or number, of all of them, of a run with "
+@click.option("--label", metavar="CLASS", help="The class, by name or number, of all of them, of a run with "
               "labels.  [default: each one's most probable, as CODES has it]")
 @click.option("--out", type=Name(), metavar="FILE|FOLDER", help="*.png, a picture of all; *.gif or *.webp, an animation; "
               "*.npz; or a new folder of a picture each.  [default: RUN/decoded.png]")

@@ -12,7 +12,7 @@ from minivae.cli.options import Name, checkpoint_option, class_of, device_option
 @click.command()
 @click.argument("run", type=Name())
 @click.option("--count", type=click.IntRange(1, 10_000), default=100, show_default=True, help="How many.")
-@click.option("--label", type=Name(), metavar="CLASS", help="The class, by name or number, of all of them, of a run with "
+@click.option("--label", metavar="CLASS", help="The class, by name or number, of all of them, of a run with "
               "labels.  [default: the classes in turn]")
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Same seed, same samples.")
 @click.option("--out", type=Name(), metavar="FILE", help="The picture.  [default: RUN/samples.png]")

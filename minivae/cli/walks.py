@@ -27,7 +27,7 @@ data_option = click.option("--data", type=Name(), metavar="NAME|PATH", help="Oth
 @click.option("--steps", type=click.IntRange(2, 500), metavar="N",
               help=f"Images on the way, both ends included.  [default: {STEPS}; {FRAMES} for an animation]")
 @click.option("--spherical", is_flag=True, help="Along the arc between the two codes' directions, not the straight line.")
-@click.option("--label", type=Name(), metavar="CLASS", help="The class, by name or number, of all of them, of a run with "
+@click.option("--label", metavar="CLASS", help="The class, by name or number, of all of them, of a run with "
               "labels.  [default: from A's to B's]")
 @data_option
 @click.option("--out", type=Name(), metavar="FILE",
@@ -79,7 +79,7 @@ def interpolate(run: str, a: str, b: str, steps: int | None, spherical: bool, la
               help="Each goes from minus this to this, in standard deviations of the prior.")
 @click.option("--steps", type=click.IntRange(2, 500), metavar="N",
               help=f"How many values.  [default: {STEPS + 1}; {FRAMES} for an animation]")
-@click.option("--label", type=Name(), metavar="CLASS", help="The class, by name or number, of all images, of a run with "
+@click.option("--label", metavar="CLASS", help="The class, by name or number, of all images, of a run with "
               "labels.  [default: IMAGE's most probable, or 0]")
 @data_option
 @click.option("--out", type=Name(), metavar="FILE", help="*.png, a row for each number, or *.gif or *.webp, an animation "

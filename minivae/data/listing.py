@@ -85,6 +85,7 @@ def of_table(path: str) -> Listing:
         except (OSError, ValueError) as error:
             refused.append((shown(name), getattr(error, "strerror", None) or str(error)))
     if not files:
-        listed = f"{len(refused):,} files, but none of them is there, such as" if len(refused) > 1 else "1 file that is not there:"
+        several = f"{len(refused):,} files, but none of them is there, such as"
+        listed = several if len(refused) > 1 else "1 file that is not there:"
         raise UsageError(f"{shown(path)} lists {listed} {refused[0][0]}: write paths from the folder {shown(root)}")
     return Listing(root, files, refused, labels if any(labels) else None, shown(path), None)
