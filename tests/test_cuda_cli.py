@@ -23,6 +23,7 @@ def minivae(simt, few_digits, tmp_path, monkeypatch, capsys):
     train, test = (x[:, 2:26:3, 2:26:3] for x in (few_digits.train_images, few_digits.test_images))
     tiny = data.Dataset("tiny", train, few_digits.train_labels, test, few_digits.test_labels)
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny").mkdir()     # where the data are, as far as it is looked at
     monkeypatch.setattr(data, "load", lambda name, *_, **__: tiny)
     monkeypatch.setattr(timing, "PAUSE", 0)
 
