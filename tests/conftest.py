@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 from contextlib import contextmanager
 
 os.environ.setdefault("MINIVAE_THREADS", "1")     # pytest-xdist already uses every processor
@@ -15,6 +16,9 @@ from data_sets import some_digits
 
 from minivae import device as devices
 from minivae.errors import MinivaeError
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:       # started in the background, where Ctrl-C is ignored: the programs
+    signal.signal(signal.SIGINT, signal.default_int_handler)        # that tests start must not inherit that
 
 
 def seed_of(request) -> list[int]:
