@@ -97,10 +97,11 @@ def test_names_are_words_and_never_code(rng, cpu, tmp_path):
 def test_classes_are_called_as_the_model_calls_them(rng, cpu, tmp_path):
     """Also beside images of other data, whose own names stand at the map of their codes alone."""
     run = trained(tmp_path / "run", data_set(rng, classes=2, train=8, class_names=("cat", "dog")), cpu, labels=4)
-    assert page_of(run).words.count("cat dog") == 3     # over two tables of pictures, and the map's legend
+    whole = page_of(run).words.count("cat dog")
+    assert whole >= 3       # over tables of pictures, and in the map's legend
     of_run.write_for(run, *run.load_with_facts(cpu), data_set(rng, classes=3, class_names=("ant", "bee", "cow")))
     words = page_of(run).words
-    assert words.count("cat") == words.count("cat dog") == 2 and words.count("ant bee cow") == 1
+    assert words.count("cat") == words.count("cat dog") == whole - 1 and words.count("ant bee cow") == 1
 
 
 def test_the_largest_page_is_bounded(rng, cpu, tmp_path):

@@ -62,8 +62,8 @@ class Run:
             MinivaeError: it cannot be written.
         """
         try:
-            stem = f"{_short(Path(settings.data).resolve())}-{settings.arch}"
-            run = cls._numbered(Path("runs"), stem) if folder is None else cls(folder)
+            run = cls(folder) if folder is not None else cls._numbered(
+                Path("runs"), f"{_short(Path(settings.data).resolve())}-{settings.arch}")
             run.folder.mkdir(parents=True, exist_ok=True)
             run._check_empty(fix)
             run.lock()
