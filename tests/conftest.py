@@ -17,8 +17,10 @@ from data_sets import some_digits
 from minivae import device as devices
 from minivae.errors import MinivaeError
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:       # started in the background, where Ctrl-C is ignored: the programs
-    signal.signal(signal.SIGINT, signal.default_int_handler)        # that tests start must not inherit that
+# Started in the background, signals are ignored that end a program: those that tests start must not inherit that.
+for number, default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, default)
 
 
 def seed_of(request) -> list[int]:

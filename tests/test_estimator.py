@@ -1,5 +1,6 @@
 """minivae.VAE: arrays in, arrays out, the same numbers as the library and the command line give, and errors in words."""
 
+import re
 import copy
 import pickle
 import types
@@ -439,10 +440,9 @@ def test_every_setting_is_an_argument():
 def test_labels_that_are_no_class(labelled):
     """In words, whatever the number is."""
     classes = labelled.model.classes
-    for label, kind, words in ((0.5, TypeError, "label is of float64, but labels are whole numbers"),
-                               (10**20, UsageError, f"label holds {10**20}, but labels are classes from 0"),
-                               (classes, UsageError, f"label {classes} is none of the model's classes 0 to {classes - 1}")):
+    for label in (0.5, 10**20, classes, -1, True):
+        words = re.escape(f"label {label!r} is none of the model's classes 0 to {classes - 1}")
         for call in (lambda: labelled.sample(2, label), lambda: labelled.interpolate(X[0], X[0], label=label),
                      lambda: labelled.decode(np.zeros((2, 6)), label)):
-            with pytest.raises(kind, match=words):
+            with pytest.raises(UsageError, match=words):
                 call()

@@ -20,6 +20,7 @@ RELATIVE, ABSOLUTE = 1e-7, 1e-8
 WITHOUT_RULE = {"operators": "the module that gives Tensors their operators; rules draw those as form='operator'",
                 **dict.fromkeys(("equal", "greater", "greater_equal", "less", "less_equal", "not_equal"),
                                 "gives bool and has no gradient; see test_compare.py"),
+                "batch_mean": "takes a group of processes; alone it is the mean; see test_batch_norm_joint.py",
                 "distort": "moves images, of which nothing is differentiated; see test_distort.py"}
 
 
