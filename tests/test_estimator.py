@@ -1,8 +1,8 @@
 """minivae.VAE: arrays in, arrays out, the same numbers as the library and the command line give, and errors in words."""
 
-import re
 import copy
 import pickle
+import re
 import types
 from dataclasses import fields
 
