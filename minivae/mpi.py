@@ -28,6 +28,7 @@ T = TypeVar("T")
 # NAP seconds, so that others of this machine come to work, those among them that it waits for; and where a wait is long by
 # nature every PAUSE seconds.
 SPIN, NAP, PAUSE = 1e-4, 2e-5, 0.02
+PASSED_ON = 0.5     # seconds in which a launcher passes on what a process has printed, before all are ended and the rest is lost
 NUMBERED = 8        # so many processes are named by the numbers that the system gave them, as launchers name those that died
 
 
@@ -83,6 +84,7 @@ class World:
         for stream in (sys.stdout, sys.stderr):
             if stream:
                 stream.flush()
+        time.sleep(PASSED_ON)
         self._mpi.Abort(code)
 
 
