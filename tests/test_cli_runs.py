@@ -10,7 +10,7 @@ import tomllib
 import numpy as np
 import pytest
 from command_line import minivae
-from data_sets import idx
+from data_sets import random_set
 
 from minivae import checkpoint, data
 from minivae.estimator import VAE
@@ -23,11 +23,8 @@ TRAIN = ["train", "--data", "set", "--hidden", 8, "--code", 3, "--batch-size", 1
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A folder with a small data set and two runs of three epochs on it, `runs/a` and, with an average, `runs/b`."""
-    folder, rng = tmp_path_factory.mktemp("runs"), np.random.default_rng(0)
-    (folder / "set").mkdir()
-    for part, count in (("train", 40), ("t10k", 20)):
-        (folder / "set" / f"{part}-images-idx3-ubyte").write_bytes(idx(rng.integers(0, 256, (count, 8, 8), np.uint8)))
-        (folder / "set" / f"{part}-labels-idx1-ubyte").write_bytes(idx(rng.integers(0, 3, count, np.uint8)))
+    folder = tmp_path_factory.mktemp("runs")
+    random_set(folder / "set", 40, 20)
     for name, more in (("a", ["--schedule", "constant"]), ("b", ["--ema", 0.5, "--seed", 7, "--optimizer", "adamw", "--clip", 1])):
         code, _, err = minivae(*TRAIN, "--epochs", 3, *more, "--out", f"runs/{name}", cwd=folder)
         assert (code, err) == (0, "")

@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 from command_line import ROOT, minivae
-from data_sets import idx
+from data_sets import random_set
 
 from minivae.events import TAGS
 from minivae.runs import Run
@@ -54,11 +54,8 @@ STEPS = 84
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A folder with a small data set, and in `whole` a run on it that was not stopped."""
-    folder, rng = tmp_path_factory.mktemp("resume"), np.random.default_rng(0)
-    (folder / "set").mkdir()
-    for part, count in (("train", 60), ("t10k", 20)):
-        (folder / "set" / f"{part}-images-idx3-ubyte").write_bytes(idx(rng.integers(0, 256, (count, 8, 8), np.uint8)))
-        (folder / "set" / f"{part}-labels-idx1-ubyte").write_bytes(idx(rng.integers(0, 3, count, np.uint8)))
+    folder = tmp_path_factory.mktemp("resume")
+    random_set(folder / "set", 60, 20)
     code, _, err = minivae("train", "--data", "set", *ARGUMENTS, "--out", "whole", cwd=folder)
     assert code == 0, err
     return folder

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -139,12 +140,7 @@ class Checkpoints:
         Raises:
             MinivaeError: the folder cannot be written.
         """
-        try:
-            for step in self.steps():
-                if step > after:
-                    self.path(step).replace(self.path(step).with_suffix(".old"))
-        except OSError as error:
-            raise MinivaeError(f"cannot write {self.folder}: {error.strerror or error}; let it be written") from error
+        self._each_later(after, lambda path: path.replace(path.with_suffix(".old")))
 
     def remove(self, after: int) -> None:
         """Remove the states after more than so many steps.
@@ -152,10 +148,14 @@ class Checkpoints:
         Raises:
             MinivaeError: the folder cannot be written.
         """
+        self._each_later(after, lambda path: path.unlink(missing_ok=True))
+
+    def _each_later(self, after: int, do: Callable[[Path], object]) -> None:
+        """Do something to the file of every state after more than so many steps."""
         try:
             for step in self.steps():
                 if step > after:
-                    self.path(step).unlink(missing_ok=True)
+                    do(self.path(step))
         except OSError as error:
             raise MinivaeError(f"cannot write {self.folder}: {error.strerror or error}; let it be written") from error
 
