@@ -20,9 +20,10 @@ needs.require(__file__, __doc__)
 
 import numpy as np  # noqa: E402
 
-from minivae import checkpoint, data, fitting, state  # noqa: E402
+from minivae import checkpoint, data, fitting  # noqa: E402
 from minivae.runs import Run  # noqa: E402
 from minivae.runs.journal import SAVE_EVERY, Journal  # noqa: E402
+from minivae.training import state  # noqa: E402
 
 
 class Clock:

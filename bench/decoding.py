@@ -26,8 +26,8 @@ import numpy as np  # noqa: E402
 from PIL import Image  # noqa: E402
 
 from minivae import data  # noqa: E402
+from minivae.bench.timing import spread  # noqa: E402
 from minivae.system import default_threads  # noqa: E402
-from minivae.timing import spread  # noqa: E402
 
 
 def make(folder: Path, count: int, side: int) -> list[Path]:

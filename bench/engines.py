@@ -26,7 +26,7 @@ import needs
 needs.require(__file__, __doc__)
 
 CHECKED, TOLERANCE = 30, 1e-4       # steps whose costs must agree, and how well: float32 in sums of another order
-TIMED = 5                           # steps to a call that is timed: see minivae.timing
+TIMED = 5                           # steps to a call that is timed: see minivae.bench.timing
 ENGINES = ("mygrad", "autograd", "tinygrad")
 
 
@@ -71,7 +71,7 @@ def difference(costs, expected) -> float:
 
 def compare(steps: dict, rounds: int) -> dict:
     """Engine to its parts' samples, all taken in turn."""
-    from minivae.timing import Part, time_all
+    from minivae.bench.timing import Part, time_all
 
     def several(step):
         return lambda: [step(number) for number in range(TIMED)]

@@ -27,9 +27,9 @@ import click  # noqa: E402
 import recorder  # noqa: E402
 
 from minivae import data, trace, traffic  # noqa: E402
-from minivae.bench import BATCH_SIZES, DATA, endless, train_on  # noqa: E402
-from minivae.gpu_errors import pip  # noqa: E402
-from minivae.training import Trainer  # noqa: E402
+from minivae.bench.iterations import BATCH_SIZES, DATA, endless, train_on  # noqa: E402
+from minivae.gpu.errors import pip  # noqa: E402
+from minivae.training.trainer import Trainer  # noqa: E402
 
 LAUNCH = 3e-6       # seconds from one kernel to the next at least: what the queue of a stream takes
 PRODUCTS = "products (cuBLAS)"

@@ -16,13 +16,15 @@ needs.require(__file__, __doc__)
 
 import numpy as np  # noqa: E402
 
-from minivae import bench, data, evaluate, importance, kernels, trace  # noqa: E402
+from minivae import data, kernels, trace  # noqa: E402
+from minivae.bench import iterations  # noqa: E402
+from minivae.bench.replay import Products  # noqa: E402
+from minivae.bench.timing import Part, spread, time_all  # noqa: E402
 from minivae.device import select  # noqa: E402
+from minivae.evaluation import evaluate, importance  # noqa: E402
 from minivae.models import build  # noqa: E402
 from minivae.ops.batch import DeviceImages  # noqa: E402
 from minivae.ops.reparameterize import EVALUATE, IMPORTANCE, Noise, standard_normal  # noqa: E402
-from minivae.replay import Products  # noqa: E402
-from minivae.timing import Part, spread, time_all  # noqa: E402
 
 CHECKED = 200       # samples of an image in the comparison with NumPy
 
@@ -86,7 +88,7 @@ def main() -> None:
           f"products alone {np.median(products.ms):.0f} ms, {share['median']:.0%} ({share['p10']:.0%} - "
           f"{share['p90']:.0%}) of it, {gflop / np.median(products.ms) * 1e3:.0f} GFLOP/s")
     print(f"extrapolated to {chosen.all} images: {ms['median'] / chosen.images * chosen.all / 1e3:.0f} s")
-    profile = bench.profile(step, device, 3)
+    profile = iterations.profile(step, device, 3)
     for row in profile["rows"]:
         print(f"  {row['operation']:20} {row['ms']:8.1f} ms {row['ms'] / profile['ms']:6.1%}")
     print(f"  {'outside':20} {profile['outside_ms']:8.1f} ms {profile['outside_ms'] / profile['ms']:6.1%}")

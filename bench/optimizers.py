@@ -29,9 +29,9 @@ from minivae.device import Device, select  # noqa: E402
 from minivae.errors import MinivaeError  # noqa: E402
 from minivae.files import replacing  # noqa: E402
 from minivae.fitting import SMALL  # noqa: E402
-from minivae.report import Silence  # noqa: E402
 from minivae.runs import Settings  # noqa: E402
-from minivae.training import Diverged, Trainer  # noqa: E402
+from minivae.terminal.report import Silence  # noqa: E402
+from minivae.training.trainer import Diverged, Trainer  # noqa: E402
 
 ARCH, DATA = "ff", "digits"
 SHOWN = (1, 5, 10)      # epochs whose costs the table has, beside the last

@@ -9,7 +9,7 @@ from importlib import import_module
 import numpy as np
 
 from minivae.errors import MinivaeError, UsageError
-from minivae.gpu_errors import pip
+from minivae.gpu.errors import pip
 
 TITLES = {"eager": "PyTorch eager", "channels-last": "PyTorch channels last", "compile": "PyTorch compiled",
           "jax": "JAX"}

@@ -7,7 +7,7 @@ from agreement import KINDS, Error
 from rich.console import Console
 from rich.table import Table
 
-from minivae.timing import STEPS, Part, spread
+from minivae.bench.timing import STEPS, Part, spread
 
 OTHERS = 0.1        # processors in use by other programs from which on the times are to be doubted
 HEADINGS = {"cost": "costs", "gradient": "gradients", "change": "step"}

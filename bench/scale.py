@@ -26,9 +26,11 @@ needs.require(__file__, __doc__, "mpi4py")
 
 import numpy as np  # noqa: E402
 
-from minivae import bench, data, mpi  # noqa: E402
+from minivae import data  # noqa: E402
+from minivae.bench import iterations  # noqa: E402
 from minivae.device import cpu  # noqa: E402
-from minivae.training import Trainer  # noqa: E402
+from minivae.parallel import mpi  # noqa: E402
+from minivae.training.trainer import Trainer  # noqa: E402
 
 WARM_UP = 5             # steps
 WORK = 8                # pieces of work in a backward pass, of which each bucket has some
@@ -57,7 +59,7 @@ def worker(arch: str, seconds: float) -> None:
     world = mpi.world()
     group = mpi.group(world, cpu())
     watched = Watched(group) if world else None
-    trainer = Trainer(bench.settings_of([arch])[0], data.load(bench.DATA), cpu(), group=group)
+    trainer = Trainer(iterations.settings_of([arch])[0], data.load(iterations.DATA), cpu(), group=group)
     for number in range(WARM_UP):
         trainer.step(number)
     if watched:
@@ -146,7 +148,7 @@ def main() -> None:
         ratios = sorted(two["images/s"] / one["images/s"] for one, two in pairs)
         one, two = ({name: float(np.median([pair[which][name] for pair in pairs])) for name in pairs[0][which]}
                     for which in (0, 1))
-        print(f"{arch}, batch {bench.BATCH_SIZES[arch]}: one process of 2 threads {one['images/s']:,.0f} images/s "
+        print(f"{arch}, batch {iterations.BATCH_SIZES[arch]}: one process of 2 threads {one['images/s']:,.0f} images/s "
               f"({one['ms']:.1f} ms), two of 1 thread {two['images/s']:,.0f} ({two['ms']:.1f} ms): {np.median(ratios):.3f} times "
               f"({ratios[0]:.3f} - {ratios[-1]:.3f})")
         print(f"    processor time of a step, of all threads: {one['processor ms']:.1f} and {two['processor ms']:.1f} ms")

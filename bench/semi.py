@@ -27,18 +27,19 @@ needs.require(__file__, __doc__)
 
 import numpy as np  # noqa: E402
 
-from minivae import apply, data, evaluate, fixed_point, kernels, ops  # noqa: E402
-from minivae.batches import Shuffled  # noqa: E402
+from minivae import apply, data, kernels, ops  # noqa: E402
 from minivae.device import select  # noqa: E402
-from minivae.labels import choose, classes_of, matrix  # noqa: E402
+from minivae.evaluation import evaluate, fixed_point  # noqa: E402
 from minivae.models import ClassVAE  # noqa: E402
 from minivae.nn import Flat, Module  # noqa: E402
 from minivae.ops.batch import DeviceImages  # noqa: E402
 from minivae.ops.reparameterize import Noise  # noqa: E402
 from minivae.optim import SCHEDULES, make  # noqa: E402
-from minivae.report import Silence  # noqa: E402
 from minivae.runs import Settings, build  # noqa: E402
-from minivae.training import Trainer  # noqa: E402
+from minivae.terminal.report import Silence  # noqa: E402
+from minivae.training.batches import Shuffled  # noqa: E402
+from minivae.training.labels import choose, classes_of, matrix  # noqa: E402
+from minivae.training.trainer import Trainer  # noqa: E402
 
 DEFAULTS = {"digits": {"labels": 100, "models": "shared,m2", "baseline_steps": 500, "baseline_rate": 3e-4},
             "fashion-mnist": {"labels": 1000, "models": "shared", "baseline_steps": 1000, "baseline_rate": 1e-3}}

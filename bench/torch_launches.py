@@ -18,9 +18,9 @@ import torch_training  # noqa: E402
 from torch.profiler import ProfilerActivity, profile  # noqa: E402
 
 from minivae import data  # noqa: E402
-from minivae.bench import BATCH_SIZES, DATA, endless  # noqa: E402
+from minivae.bench.iterations import BATCH_SIZES, DATA, endless  # noqa: E402
 from minivae.device import cpu  # noqa: E402
-from minivae.training import Trainer  # noqa: E402
+from minivae.training.trainer import Trainer  # noqa: E402
 
 # Calls that launch nothing themselves: they make views, take memory, ask, or pass on to others.
 NOTHING = {f"aten::{name}" for name in (

@@ -39,12 +39,12 @@ from rich.console import Console  # noqa: E402
 
 import minivae  # noqa: E402
 from minivae import data  # noqa: E402
-from minivae.bench import BATCH_SIZES, DATA, endless, train_on  # noqa: E402
-from minivae.checks import check  # noqa: E402
+from minivae.bench.iterations import BATCH_SIZES, DATA, endless, train_on  # noqa: E402
+from minivae.bench.timing import Part, time_all  # noqa: E402
 from minivae.device import CpuDevice, cpu, default_threads, processor_name  # noqa: E402
 from minivae.errors import MinivaeError, UsageError  # noqa: E402
-from minivae.timing import Part, time_all  # noqa: E402
-from minivae.training import Trainer  # noqa: E402
+from minivae.training.checks import check  # noqa: E402
+from minivae.training.trainer import Trainer  # noqa: E402
 
 MINIVAE, PRODUCTS = "minivae", "NumPy's products"
 

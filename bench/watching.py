@@ -16,9 +16,10 @@ needs.require(__file__, __doc__)
 
 import click  # noqa: E402
 
-from minivae import data, device, fit_batch, fitting, snapshot  # noqa: E402
-from minivae.collapse import active_units  # noqa: E402
-from minivae.training import SAMPLED  # noqa: E402
+from minivae import data, device, fitting  # noqa: E402
+from minivae.training import fit_batch, snapshot  # noqa: E402
+from minivae.training.collapse import active_units  # noqa: E402
+from minivae.training.trainer import SAMPLED  # noqa: E402
 
 STEPS = 10      # are timed, of an epoch's
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from minivae import ops
-from minivae.evaluate import batch_size
+from minivae.evaluation.evaluate import batch_size
 from minivae.models import VAE, ClassVAE
 from minivae.ops.batch import Images
 from minivae.ops.host_batch import placed

@@ -3,7 +3,7 @@
 A Device makes arrays, moves them, and multiplies matrices. On a CPU arrays are NumPy's and products
 run on our own thread pool; on a GPU arrays are CuPy's and products cuBLAS's.
 
-What minivae uses of CuPy, all of it here, in kernels.py and in nccl.py: empty, zeros, asarray, asnumpy, matmul, add,
+What minivae uses of CuPy, all of it here, in kernels.py and in parallel/nccl.py: empty, zeros, asarray, asnumpy, matmul, add,
 ndarray, RawModule, get_default_memory_pool, cuda.Device, cuda.Event, cuda.get_current_stream, cuda.get_elapsed_time,
 cuda.nccl.available, cuda.nccl.get_unique_id, cuda.nccl.NcclCommunicator, cuda.nccl.NCCL_FLOAT32, cuda.nccl.NCCL_FLOAT64,
 cuda.nccl.NCCL_SUM, cuda.runtime.getDeviceCount, cuda.runtime.getDeviceProperties, cuda.runtime.memGetInfo,
@@ -11,7 +11,7 @@ lib.stride_tricks.as_strided. Of arrays the rest of minivae uses shape, dtype, s
 T), and to move data copy, fill, [...] = and sum.
 The tests run all of it without a GPU over tests/strict_cupy, which has these names and no others.
 `minivae kernels` looks at what cuda.nvrtc compiles; `minivae doctor` also asks cuda.runtime.runtimeGetVersion and
-cuda.nvrtc.getVersion, through gpu_probe.py.
+cuda.nvrtc.getVersion, through gpu/probe.py.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from functools import cache, cached_property
 
 import numpy as np
 
-from minivae import gpu_probe
-from minivae.collectives import OnHost, ThroughHost
 from minivae.errors import MinivaeError, UsageError
-from minivae.free_memory import free_memory
-from minivae.gpu_errors import OUT_OF_MEMORY, GpuError, install, install_nccl
-from minivae.host import Host, address
-from minivae.memory import FEW, MemoryPool
-from minivae.nccl import Nccl
+from minivae.gpu import probe as gpu_probe
+from minivae.gpu.errors import OUT_OF_MEMORY, GpuError, install, install_nccl
+from minivae.host.free_memory import free_memory
+from minivae.host.memory import FEW, MemoryPool
+from minivae.host.pool import Host, address
+from minivae.parallel.collectives import OnHost, ThroughHost
+from minivae.parallel.nccl import Nccl
 from minivae.system import default_threads, has_nvidia_driver, processor_name
 from minivae.trace import recorded
 

@@ -11,10 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from minivae import __version__, compiler, gpu_errors, gpu_probe, kernels, selftest
+from minivae import __version__, kernels
 from minivae import device as devices
 from minivae.device import Device
 from minivae.errors import MinivaeError, UsageError
+from minivae.gpu import errors as gpu_errors
+from minivae.gpu import probe as gpu_probe
+from minivae.host import compiler
+from minivae.selftest import run as selftest
 from minivae.system import default_threads, has_nvidia_driver, processor_name
 
 CUPY_TWICE = r"\s*-+\s+CuPy may not function correctly"      # how its warning of two packages begins
@@ -29,7 +33,7 @@ def examine(name: str = "auto") -> dict:
 
     Returns:
         Plain numbers, strings, lists and dicts: "facts" (what to words), "device" and "why" it was taken or none was, "problems"
-        (each with its fix), "reference" (what the kernels were compared with), "kernels" (selftest.Result and "ok"),
+        (each with its fix), "reference" (what the kernels were compared with), "kernels" (selftest.run.Result and "ok"),
         "verdict" (a line) and "works".
 
     Raises:

@@ -10,15 +10,17 @@ from dataclasses import KW_ONLY, dataclass, fields
 
 import numpy as np
 
-from minivae import apply, arrays, evaluate, export, fitting, models, walks
+from minivae import apply, arrays, export, fitting, models
 from minivae.data import ARRAYS, Dataset
 from minivae.device import Device, select
-from minivae.epochs import Epoch
 from minivae.errors import MinivaeError, UsageError
-from minivae.evaluate import Score
-from minivae.labels import a_class
-from minivae.report import in_use, last_line
+from minivae.evaluation import evaluate
+from minivae.evaluation.evaluate import Score
+from minivae.pictures import walks
 from minivae.runs import Run, Settings, build, checked
+from minivae.terminal.report import in_use, last_line
+from minivae.training.epochs import Epoch
+from minivae.training.labels import a_class
 
 OWN = ("device", "image_shape", "fit_batch")     # arguments that are no settings of a training
 
@@ -57,7 +59,7 @@ class VAE:
     Raises (here and in every method):
         ValueError: a wrong argument, as a UsageError (a MinivaeError that is a ValueError, too) or plain.
         TypeError: an array of something else than numbers of these kinds.
-        MinivaeError: what is wrong with a file, a device or the training (training.Diverged).
+        MinivaeError: what is wrong with a file, a device or the training (recovery.Diverged).
     """
 
     arch: str = Settings.arch

@@ -9,21 +9,23 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minivae import __version__, fit_batch, kernels, mpi
-from minivae.agreement import require_same
-from minivae.checks import check, check_alone, check_size
-from minivae.collapse import active_units
+from minivae import __version__, kernels
 from minivae.data import Dataset
 from minivae.device import Device, announced, out_of_memory, select
-from minivae.epochs import Listener
 from minivae.errors import UsageError
-from minivae.evaluate import Score
-from minivae.fixed_point import Passes
+from minivae.evaluation.evaluate import Score
+from minivae.evaluation.fixed_point import Passes
 from minivae.models import ARCHITECTURES
+from minivae.parallel import mpi
+from minivae.parallel.agreement import require_same
 from minivae.rates import RATES
-from minivae.report import Silence, TerminalReport
 from minivae.runs import Settings, versions
-from minivae.training import Stopped, Trainer
+from minivae.terminal.report import Silence, TerminalReport
+from minivae.training import fit_batch
+from minivae.training.checks import check, check_alone, check_size
+from minivae.training.collapse import active_units
+from minivae.training.epochs import Listener
+from minivae.training.trainer import Stopped, Trainer
 
 # What holds where nothing is said, by architecture: on few images, and from LARGE_COUNT training images on.
 LARGE_COUNT = 20_000

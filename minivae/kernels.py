@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 from numpy import ndarray
 
-from minivae import compiler, sources, trace
+from minivae import sources, trace
 from minivae.arguments import REFUSED, checks_of, configure_host, cuda_launch, host_launch, proper
 from minivae.device import Device, cpu, device_of, driver_answer, known
+from minivae.host import compiler
 from minivae.sources import signature_of, signatures, source, stem_of, stems
 from minivae.system import kernel_folder
 from minivae.work import MAX_GRID_Y, Work, geometry

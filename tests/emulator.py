@@ -19,7 +19,7 @@ from pathlib import Path
 import elf
 import numpy as np
 
-from minivae import compiler
+from minivae.host import compiler
 from minivae.system import kernel_folder
 
 RUNTIME = ("simt_abi.h", "simt_memory.cpp", "simt_check.cpp", "simt_switch.cpp", "simt_threads.cpp", "simt_launch.cpp")

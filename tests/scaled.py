@@ -13,13 +13,16 @@ os.environ["MINIVAE_THREADS"] = "1"
 import numpy as np
 from data_sets import some_digits
 
-from minivae import data, importance, models, mpi, training
+from minivae import data, models
 from minivae import device as devices
 from minivae.device import device_of
+from minivae.evaluation import importance
 from minivae.nn import batch_norms
-from minivae.report import Silence
+from minivae.parallel import mpi
 from minivae.runs import Settings
-from minivae.training import Trainer
+from minivae.terminal.report import Silence
+from minivae.training import trainer as training
+from minivae.training.trainer import Trainer
 
 
 class Costs(Silence):

@@ -3,10 +3,10 @@
 import pytest
 from threads_group import together
 
-from minivae import launcher, mpi
-from minivae.agreement import Agreement, Wishes, require_same
 from minivae.errors import MinivaeError, UsageError
-from minivae.group import ALONE, Group
+from minivae.parallel import launcher, mpi
+from minivae.parallel.agreement import Agreement, Wishes, require_same
+from minivae.parallel.group import ALONE, Group
 
 
 def test_shares_are_contiguous_and_even():

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minivae import animations, files
+from minivae import files
 from minivae.errors import MinivaeError, UsageError
+from minivae.pictures import animations
 
 
 def frames(count, mode, rng):

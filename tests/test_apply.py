@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from pages import data_set
 
-from minivae import apply, evaluate, models
+from minivae import apply, models
 from minivae.errors import UsageError
+from minivae.evaluation import evaluate
 from minivae.ops.batch import DeviceImages
 
 

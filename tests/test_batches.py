@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from minivae import batches, data
-from minivae.batches import labelled_rows
+from minivae import data
 from minivae.ops.reparameterize import Noise
+from minivae.training import batches
+from minivae.training.batches import labelled_rows
 
 
 def _dataset(rng, count=60, classes=3):

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from minivae import bench, timing, trace
+from minivae import trace
+from minivae.bench import iterations, timing
 from minivae.errors import UsageError
 
 BATCH = 4
@@ -14,13 +15,13 @@ BATCH = 4
 @pytest.fixture(autouse=True)
 def quick(monkeypatch, few_digits):
     """Few images, no pauses."""
-    monkeypatch.setattr(bench.data, "load", lambda name: few_digits)
+    monkeypatch.setattr(iterations.data, "load", lambda name: few_digits)
     monkeypatch.setattr(timing, "PAUSE", 0)
 
 
 def test_all_numbers(fast_device):
     """Every number is there, is what follows from the others, and survives JSON."""
-    report = bench.measure(("ff", "conv"), fast_device, batch_size=BATCH, repeat=2, profiled=True)
+    report = iterations.measure(("ff", "conv"), fast_device, batch_size=BATCH, repeat=2, profiled=True)
     assert json.loads(json.dumps(report)) == {**report, "settings": json.loads(json.dumps(report["settings"]))}
     assert report["device"] == fast_device.describe() and report["repeat"] == 2
     ff, conv = report["architectures"]["ff"], report["architectures"]["conv"]
@@ -56,7 +57,7 @@ def _check_profile(profile, numbers):
 
 
 def test_one_architecture_alone_is_compared_with_none(cpu):
-    report = bench.measure(("ff",), cpu, batch_size=BATCH, repeat=1)
+    report = iterations.measure(("ff",), cpu, batch_size=BATCH, repeat=1)
     assert report["architectures"].keys() == {"ff"} and "conv/ff" not in report and "profiles" not in report
 
 
@@ -64,8 +65,8 @@ def test_working_memory(cpu):
     """Parameters, gradients, three arrays of the optimizer, and what a batch of so many takes; no data set. It does
     not depend on what was measured before."""
     def measured(*archs, size=16):
-        dataset = bench.data.load("digits")
-        subjects = [bench.Subject(bench.endless(arch, size), dataset, cpu) for arch in archs]
+        dataset = iterations.data.load("digits")
+        subjects = [iterations.Subject(iterations.endless(arch, size), dataset, cpu) for arch in archs]
         return [subject.working_bytes for subject in subjects]
 
     ff, conv = measured("ff", "conv")
@@ -80,4 +81,4 @@ def test_batch_sizes_that_cannot_be(cpu):
     """Said before anything is built."""
     for size, words in ((65, "take at most 64"), (1, "must be at least 2"), (0, "--batch-size is 0")):
         with pytest.raises(UsageError, match=words):
-            bench.measure(("conv", "ff"), cpu, batch_size=size)
+            iterations.measure(("conv", "ff"), cpu, batch_size=size)

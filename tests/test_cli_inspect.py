@@ -9,8 +9,9 @@ import sys
 import pytest
 from command_line import ROOT, minivae
 
-from minivae import data, kernels, nvrtc, system
+from minivae import data, kernels, system
 from minivae.cli import entry, options
+from minivae.gpu_code import nvrtc
 from minivae.models import ARCHITECTURES, LIKELIHOODS, SEMI
 from minivae.optim import OPTIMIZERS, SCHEDULES
 

@@ -9,7 +9,8 @@ from command_line import minivae
 from data_sets import idx
 from PIL import Image
 
-from minivae import VAE, data, pictures
+from minivae import VAE, data
+from minivae.pictures import grids
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ def test_transfer(run, tmp_path):
     made = VAE.load(path, "cpu").transfer(images[7:8])
     assert made.shape == (1, 10, 28, 28, 1)
     row = np.concatenate([images[7:8] / np.float32(255), made[0]])
-    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "one.png")), np.asarray(pictures.grid(row, columns=11)))
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "one.png")), np.asarray(grids.grid(row, columns=11)))
 
 
 def test_what_cannot_be_transferred(run, tmp_path):

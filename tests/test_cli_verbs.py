@@ -6,9 +6,10 @@ from command_line import ROOT, minivae
 from data_sets import idx
 from PIL import Image
 
-from minivae import data, latent, walks
+from minivae import data, latent
 from minivae.cli import chosen
 from minivae.estimator import VAE
+from minivae.pictures import walks
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,12 @@ import pytest
 from data_sets import some_digits
 
 from minivae import VAE, fitting
-from minivae.collapse import LOOKED_AT, CollapseWatch, active_units, remedies
-from minivae.epochs import Epoch
 from minivae.errors import MinivaeWarning
 from minivae.latent import ACTIVE
 from minivae.ops.batch import DeviceImages
 from minivae.runs import Settings, build
+from minivae.training.collapse import LOOKED_AT, CollapseWatch, active_units, remedies
+from minivae.training.epochs import Epoch
 
 SMALL = {"hidden": (64, 32), "code": 16, "batch_size": 50}
 

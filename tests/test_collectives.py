@@ -10,9 +10,9 @@ import strict_cupy
 from mpi_program import command, environment, needs_mpi
 from strict_cupy import ledger, nccl
 
-from minivae import mpi
-from minivae.collectives import OnHost, ThroughHost
-from minivae.nccl import Nccl
+from minivae.parallel import mpi
+from minivae.parallel.collectives import OnHost, ThroughHost
+from minivae.parallel.nccl import Nccl
 
 
 class Echo:
@@ -119,7 +119,8 @@ def test_processes_that_do_not_call_the_same_are_noticed(tmp_path):
     program = tmp_path / "differ.py"
     program.write_text("""
 import strict_cupy
-from minivae import device as devices, mpi
+from minivae import device as devices
+from minivae.parallel import mpi
 devices._import_cupy = lambda: strict_cupy
 gpu, world = devices.gpu(0), mpi.world()
 mpi.group(world, gpu).sum(gpu.zeros((4 + world.rank,), "float32"))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from gradients import check_model
 
-from minivae import fixed_point
 from minivae.errors import UsageError
+from minivae.evaluation import fixed_point
 from minivae.models import build
 from minivae.nn import Flat, batch_norms
 from minivae.ops.reparameterize import Noise

@@ -10,8 +10,9 @@ import strict_cupy
 from PIL import Image
 from strict_cupy import cuda
 
-from minivae import cli, data, kernels, timing
+from minivae import cli, data, kernels
 from minivae import device as devices
+from minivae.bench import timing
 from minivae.models import ARCHITECTURES
 
 SIZES = {"ff": ["--hidden", "24,12", "--code", "6"], "conv": ["--channels", "3,16", "--hidden", "16", "--code", "6"]}

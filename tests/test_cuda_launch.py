@@ -6,7 +6,8 @@ import strict_cupy
 from strict_cupy import cuda, ledger
 
 from minivae import device as devices
-from minivae import kernels, timing, trace
+from minivae import kernels, trace
+from minivae.bench import timing
 from minivae.errors import MinivaeError, UsageError
 from minivae.work import columns, elements, rows
 

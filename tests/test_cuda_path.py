@@ -10,14 +10,17 @@ import numpy as np
 import pytest
 from strict_cupy import cuda, ledger
 
-from minivae import bench, data, evaluate, models, trace, training
+from minivae import data, models, trace
+from minivae.bench import iterations
+from minivae.evaluation import evaluate
 from minivae.models import LIKELIHOODS
 from minivae.nn import batch_norms
 from minivae.ops.batch import DeviceImages
 from minivae.ops.reparameterize import SAMPLE, Noise, standard_normal
-from minivae.report import Silence
 from minivae.runs import Run, Settings
-from minivae.training import Trainer
+from minivae.terminal.report import Silence
+from minivae.training import trainer as training
+from minivae.training.trainer import Trainer
 
 SMALL = {"ff": {"hidden": (24, 12), "code": 6}, "conv": {"hidden": (16,), "code": 6, "channels": (3, 16)}}
 BATCH, STEPS = 16, 4
@@ -161,7 +164,7 @@ def test_what_a_step_asks_of_the_gpu(simt, only_counted, arch):
     """At the sizes of `minivae bench`: no new memory after the first step, nothing copied to the device or from it, and
     few launches, hardly any of CuPy's own."""
     simt.release()      # what earlier tests have left would be cut up anew for some steps
-    trainer = Trainer(bench.endless(arch, bench.BATCH_SIZES[arch]), data.load(bench.DATA), simt)
+    trainer = Trainer(iterations.endless(arch, iterations.BATCH_SIZES[arch]), data.load(iterations.DATA), simt)
     trainer.step(0)
     held = simt.bytes_held
     for number in range(1, 5):

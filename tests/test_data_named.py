@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from test_idx import idx, message
 
-from minivae import compiler, data, files
+from minivae import data, files
 from minivae.data import download
 from minivae.data.idx import read_idx
 from minivae.errors import MinivaeError, UsageError
+from minivae.host import compiler
 
 
 def write_set(folder, train=6, test=4, size=(5, 3), zipped=True, replace=None):

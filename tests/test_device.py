@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from minivae import device as devices
-from minivae import host
 from minivae.errors import MinivaeError, UsageError
+from minivae.host import pool
 
 
 def test_address_is_numpys_own(rng):
     for array in (np.zeros(3), np.zeros((4, 5), np.float32)[1:, ::2], rng.random((7, 7)).T, np.zeros((), np.uint8)):
-        assert host.address(array) == array.ctypes.data
+        assert pool.address(array) == array.ctypes.data
 
 
 def test_selection(monkeypatch):

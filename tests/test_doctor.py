@@ -10,9 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minivae import compiler, doctor, gpu_errors, gpu_probe, kernels
 from minivae import device as devices
+from minivae import doctor, kernels
 from minivae.errors import MinivaeError, UsageError
+from minivae.gpu import errors as gpu_errors
+from minivae.gpu import probe as gpu_probe
+from minivae.host import compiler
 
 ROOT = Path(__file__).parent.parent
 TOO_OLD = RuntimeError("cudaErrorInsufficientDriver: CUDA driver version is insufficient for CUDA runtime version")

@@ -12,14 +12,17 @@ from click.testing import CliRunner
 from data_sets import some_digits
 from PIL import Image
 
-from minivae import checkpoint, data, estimator, evaluate, fitting, pictures, report
+from minivae import checkpoint, data, estimator, fitting
 from minivae.cli import cli
 from minivae.data.reading import NAMES as READING
 from minivae.errors import MinivaeError, MinivaeWarning, UsageError
 from minivae.estimator import VAE
+from minivae.evaluation import evaluate
 from minivae.ops.batch import DeviceImages
+from minivae.pictures import grids
 from minivae.runs import Run, Settings
-from minivae.training import Diverged, Trainer
+from minivae.terminal import report
+from minivae.training.trainer import Diverged, Trainer
 
 SMALL = {"hidden": (24, 12), "code": 6, "epochs": 2, "batch_size": 20}
 
@@ -240,9 +243,9 @@ def test_the_command_line_draws_what_python_gives(vae, tmp_path):
     """sample and reconstruct, on a saved folder: the pictures of vae.sample and vae.reconstruct."""
     vae.save(tmp_path / "run")
     shown = data.load("digits").test_images[:12]
-    for arguments, picture in ((["sample", "--count", "9", "--seed", "4"], pictures.square(vae.sample(9, seed=4))),
+    for arguments, picture in ((["sample", "--count", "9", "--seed", "4"], grids.square(vae.sample(9, seed=4))),
                                (["reconstruct", "--count", "12", "--data", "digits"],
-                                pictures.side_by_side(shown, vae.reconstruct(shown), columns=10))):
+                                grids.side_by_side(shown, vae.reconstruct(shown), columns=10))):
         verb, *rest = arguments
         done = CliRunner().invoke(cli, [verb, str(tmp_path / "run"), *rest, "--device", "cpu", "--out",
                                         str(tmp_path / "p.png")])

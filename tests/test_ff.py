@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from gradients import check_model
 
-from minivae import fixed_point
 from minivae.check import directional_error
 from minivae.errors import UsageError
+from minivae.evaluation import fixed_point
 from minivae.models import build
 from minivae.models.likelihoods import SquaredError
 from minivae.nn import Flat

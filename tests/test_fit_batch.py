@@ -13,12 +13,14 @@ import strict_cupy
 from command_line import ROOT
 from data_sets import some_digits
 
-from minivae import VAE, data, evaluate, fit_batch, fitting
-from minivae.fit_batch import OutOfMemory, largest, plan, rounded
-from minivae.report import Silence
+from minivae import VAE, data, fitting
+from minivae.evaluation import evaluate
 from minivae.runs import Settings
-from minivae.snapshot import Snapshot
-from minivae.training import Trainer
+from minivae.terminal.report import Silence
+from minivae.training import fit_batch
+from minivae.training.fit_batch import OutOfMemory, largest, plan, rounded
+from minivae.training.snapshot import Snapshot
+from minivae.training.trainer import Trainer
 
 SMALL = {"hidden": (24, 12), "code": 6, "epochs": 2, "batch_size": 16}
 

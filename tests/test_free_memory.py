@@ -6,8 +6,8 @@ import sys
 import psutil
 import pytest
 
-from minivae import free_memory
-from minivae.free_memory import free_memory as free
+from minivae.host import free_memory
+from minivae.host.free_memory import free_memory as free
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_no_limit_or_nothing_of_the_kind(groups):
 @pytest.mark.skipif(not hasattr(psutil.Process, "rlimit"), reason="no limit of a process's own here")
 def test_the_limit_of_the_process_itself():
     """With `ulimit -v` what is told can be taken, nearly all of it, and no more than it."""
-    code = ("import numpy as np, resource\nfrom minivae.free_memory import free_memory\n"
+    code = ("import numpy as np, resource\nfrom minivae.host.free_memory import free_memory\n"
             "resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))\nroom = free_memory()\n"
             "assert room < 3 << 30\nkept = np.empty(int(0.95 * room), np.uint8)\n"
             "try:\n    np.empty(int(0.1 * room), np.uint8)\nexcept MemoryError:\n    print('full')")

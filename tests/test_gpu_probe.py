@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from minivae import gpu_probe
+from minivae.gpu import probe as gpu_probe
 
 
 @pytest.mark.parametrize(("answer", "said"), [(0, (12, 4)), (1, None)])

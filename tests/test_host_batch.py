@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 from data_sets import some_digits
 
-from minivae import batches, data
+from minivae import data
 from minivae.ops import host_batch
 from minivae.ops.batch import DeviceImages
 from minivae.ops.host_batch import HostImages, placed
 from minivae.ops.reparameterize import Noise
 from minivae.runs import Settings
-from minivae.training import Trainer
+from minivae.training import batches
+from minivae.training.trainer import Trainer
 
 
 def equal(device, one, two):

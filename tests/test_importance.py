@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from known_likelihoods import LinearGaussian, random_images
 
-from minivae import evaluate, importance, ops
+from minivae import ops
+from minivae.evaluation import evaluate, importance
 from minivae.models import build
 from minivae.ops.batch import DeviceImages
 from minivae.ops.importance import GROUP, draw, log_mean, merge

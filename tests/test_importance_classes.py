@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from known_likelihoods import LinearGaussian, Mixture, random_images
 
-from minivae import evaluate, importance
+from minivae.evaluation import evaluate, importance
 from minivae.models import build
 from minivae.ops.batch import DeviceImages
 from minivae.ops.importance import log_mean

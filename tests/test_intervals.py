@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minivae.intervals import of_mean, student, wilson
+from minivae.evaluation.intervals import of_mean, student, wilson
 
 
 @pytest.mark.parametrize(("degrees", "level", "t"), [

@@ -9,8 +9,9 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from minivae import cli, kernel_table, progress
+from minivae import cli, progress
 from minivae.kernels import stems
+from minivae.terminal import kernels as kernel_table
 
 ROW = {"file": "pool", "kernel": "max_pool", "architecture": "sm_75", "registers": 40, "shared_bytes": 12_288,
        "stack_bytes": 0, "spilled_bytes": 8, "occupancy": 0.625, "bytes_per_element": 5.25, "moves": "1 x -> 1/4 y, 1/4 chosen",

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from minivae import compiler, kernels, sources
+from minivae import kernels, sources
 from minivae.device import cpu as cpu_device
 from minivae.errors import MinivaeError
+from minivae.host import compiler
 from minivae.kernels import launch
 from minivae.system import kernel_folder
 from minivae.work import MAX_THREADS, Work, blocks, columns, elements, geometry, rows, slabs

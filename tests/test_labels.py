@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minivae.errors import UsageError
-from minivae.labels import choose, matrix
+from minivae.training.labels import choose, matrix
 
 LABELS = np.repeat(np.arange(4, dtype=np.uint8), (10, 7, 12, 9))[np.random.default_rng(0).permutation(38)]
 

@@ -5,7 +5,8 @@ import ctypes
 import numpy as np
 import pytest
 
-from minivae import compiler, kernels
+from minivae import kernels
+from minivae.host import compiler
 
 FUNCTIONS = {   # name in math.cuh: (NumPy's, smallest, largest argument, largest error in units of the last place)
     "exp_": (np.exp, -87.0, 88.7, 2),

@@ -6,12 +6,14 @@ import re
 import numpy as np
 import pytest
 
-from minivae import apply, eval_report, evaluate, importance, measures
+from minivae import apply
 from minivae.errors import MinivaeError
-from minivae.measures import Subject, measure
+from minivae.evaluation import evaluate, importance, measures
+from minivae.evaluation.measures import Subject, measure
 from minivae.models import build
 from minivae.ops.batch import DeviceImages
 from minivae.ops.reparameterize import EVALUATE, Noise
+from minivae.terminal import evaluation
 
 
 def _subject(device, images=40, **options):
@@ -62,7 +64,7 @@ def test_units_that_are_not_used_are_not_counted(cpu):
 def test_what_is_no_density_is_said(cpu, settings, words):
     """And bits per dimension are only said of probabilities."""
     report = {**measure(_subject(cpu, settings=settings, samples=3)), "split": "test", "data": "digits"}
-    labels, notes = [row[0] for row in eval_report.rows(report)], eval_report.notes(report)
+    labels, notes = [row[0] for row in evaluation.rows(report)], evaluation.notes(report)
     assert ("nll_bits_per_dimension" in report) == ("-ELBO" in labels) == settings.get("binarize", False)
     if words is None:
         assert report["caveat"] is None and "NLL, 3 samples" in labels and len(notes) == 2
@@ -73,12 +75,12 @@ def test_what_is_no_density_is_said(cpu, settings, words):
 
 def test_no_samples_no_likelihood(cpu):
     report = {**measure(_subject(cpu)), "split": "test", "data": "digits"}
-    assert "nll" not in report and not [row for row in eval_report.rows(report) if "NLL" in row[0]]
+    assert "nll" not in report and not [row for row in evaluation.rows(report) if "NLL" in row[0]]
 
 
 def test_one_image_has_no_standard_error(cpu):
     report = {**measure(_subject(cpu, limit=1, samples=2)), "split": "test", "data": "digits"}
-    assert report["nll"]["standard_error"] is None and eval_report.rows(report)[0][2] == ""
+    assert report["nll"]["standard_error"] is None and evaluation.rows(report)[0][2] == ""
 
 
 def test_numbers_that_are_not_finite_are_refused(cpu):
@@ -107,5 +109,5 @@ def test_classification_error(cpu, rng, semi):
     sampled = measure(Subject(model, shown, samples=5, limit=30, progress=told.append))
     assert sampled["nll"]["mean"] == importance.estimate(model, shown, 5, limit=30).nll.mean()
     assert sum(told) == 30 * 5 * model.draws
-    notes = " ".join(eval_report.notes({**sampled, "split": "test", "data": "digits"}))
+    notes = " ".join(evaluation.notes({**sampled, "split": "test", "data": "digits"}))
     assert "summed out" in notes and ("decodes predicted probabilities" in notes) == (semi == "shared")

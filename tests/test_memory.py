@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minivae.memory import ALIGNMENT, SMALL, MemoryPool
+from minivae.host.memory import ALIGNMENT, SMALL, MemoryPool
 
 
 def test_freed_memory_comes_back():

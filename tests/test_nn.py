@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from minivae import fixed_point, models, ops, trace
+from minivae import models, ops, trace
 from minivae.errors import MinivaeError
+from minivae.evaluation import fixed_point
 from minivae.models import build
 from minivae.nn import Buffer, Conv, Dense, Flat, Module, Parameter, Sequential, batch_norms, glorot, summarize
 from minivae.tensor import Tensor, no_grad

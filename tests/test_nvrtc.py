@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from minivae import device as devices
-from minivae import nvrtc, ptx, traffic
+from minivae import traffic
 from minivae.arguments import Parameter
-from minivae.cubin import Slot, parameters
 from minivae.errors import MinivaeError
+from minivae.gpu_code import nvrtc, ptx
+from minivae.gpu_code.cubin import Slot, parameters
 from minivae.kernels import cuda_options
 from minivae.sources import signatures, source, stems
 from minivae.work import MAX_THREADS

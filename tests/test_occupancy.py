@@ -3,8 +3,8 @@
 import pytest
 
 from minivae.errors import UsageError
-from minivae.nvrtc import ARCHITECTURES
-from minivae.occupancy import MULTIPROCESSORS, occupancy
+from minivae.gpu_code.nvrtc import ARCHITECTURES
+from minivae.gpu_code.occupancy import MULTIPROCESSORS, occupancy
 
 
 @pytest.mark.parametrize(("architecture", "threads", "registers", "shared", "expected"), [

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from command_line import minivae
 
-from minivae import over_runs
 from minivae.errors import UsageError
-from minivae.intervals import student
+from minivae.evaluation import over_runs
+from minivae.evaluation.intervals import student
 from minivae.runs import Run, Settings
 
 
@@ -69,10 +69,10 @@ def test_numbers_that_only_some_reports_have():
 
 def test_every_number_of_a_report_is_known_to_the_table():
     """A measure that is added must be said how to combine and show."""
-    from minivae import eval_report
+    from minivae.terminal import evaluation
 
     report = {"caveat": None, "importance_samples": 3, "code": 4, **{name: 0 for name in over_runs.NUMBERS}}
-    assert list(eval_report.table(report)) == list(over_runs.NUMBERS)
+    assert list(evaluation.table(report)) == list(over_runs.NUMBERS)
 
 
 def test_damaged_settings(tmp_path):

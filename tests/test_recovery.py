@@ -10,12 +10,12 @@ from data_sets import some_digits
 
 from minivae import VAE
 from minivae.errors import MinivaeWarning
-from minivae.recovery import FAR, LESS, TIMES, Diverged, Recovery
-from minivae.report import Silence
 from minivae.runs import Run, Settings
 from minivae.runs.journal import Journal
 from minivae.runs.metrics import Metrics
-from minivae.training import Stopped, Trainer
+from minivae.terminal.report import Silence
+from minivae.training.recovery import FAR, LESS, TIMES, Diverged, Recovery
+from minivae.training.trainer import Stopped, Trainer
 
 SMALL = {"hidden": (64, 32), "code": 16, "batch_size": 50, "epochs": 4}
 WILD = {**SMALL, "optimizer": "sgd", "learning_rate": 10.0, "kl_warm_up": 5 / 6}      # explodes in its first epoch, then in its second

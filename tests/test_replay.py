@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from minivae.bench import endless
-from minivae.replay import ALIGNMENT, Products, regions
+from minivae.bench.iterations import endless
+from minivae.bench.replay import ALIGNMENT, Products, regions
 from minivae.trace import Operand, recording
-from minivae.training import Trainer
+from minivae.training.trainer import Trainer
 
 
 def _distances(operands):

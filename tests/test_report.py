@@ -7,8 +7,8 @@ import types
 import pytest
 from data_sets import some_digits
 
-from minivae import training
 from minivae.estimator import VAE
+from minivae.training import trainer as training
 
 SMALL = {"hidden": (24, 12), "code": 6, "epochs": 2, "batch_size": 20}
 

@@ -13,9 +13,9 @@ import pytest
 from command_line import ROOT, minivae
 from data_sets import random_set
 
-from minivae.events import TAGS
 from minivae.runs import Run
 from minivae.runs.metrics import Metrics
+from minivae.training.events import TAGS
 
 # The command line with checkpoints that take long to write: some 20 ms each, in pieces.
 SLOW = """
@@ -168,7 +168,8 @@ def test_stopped_at_once_by_a_second_signal(folder):
 # The command line, slow where it takes the fixed-point statistics at the end, and where it draws.
 SLOW_END = """
 import sys, time
-from minivae import drawing, training
+from minivae.pictures import drawing
+from minivae.training import trainer as training
 
 def slow(module, name, word):
     plain = getattr(module, name)

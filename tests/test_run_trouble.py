@@ -11,14 +11,16 @@ import numpy as np
 import pytest
 from data_sets import some_digits
 
-from minivae import checkpoint, data, device, resuming, training
+from minivae import checkpoint, data, device
 from minivae.errors import MinivaeError, MinivaeWarning, UsageError
 from minivae.nn import Flat
-from minivae.report import Silence
 from minivae.runs import Run, Settings, lock
 from minivae.runs.journal import Journal
 from minivae.runs.metrics import Metrics
-from minivae.training import Trainer
+from minivae.terminal.report import Silence
+from minivae.training import resuming
+from minivae.training import trainer as training
+from minivae.training.trainer import Trainer
 
 SETTINGS = Settings(hidden=(16,), code=4, epochs=9, batch_size=20, ema=0.9, optimizer="adam", schedule="plateau")
 STEPS = 27

@@ -127,7 +127,7 @@ def test_a_signal_stops_all_after_the_same_step(folder, whom):
 
 # The command line with one process that is asked to stop after a step; they meet after every one.
 STOPPED = """
-from minivae import training
+from minivae.training import trainer as training
 
 training.LOOK_EVERY = 0.0
 plain = training.Trainer.step

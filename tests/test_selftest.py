@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
-from minivae import kernels, selftest, selftest_case, selftest_cases
+from minivae import kernels
 from minivae.device import CpuDevice
-from minivae.selftest import difference
+from minivae.selftest import case as selftest_case
+from minivae.selftest import cases as selftest_cases
+from minivae.selftest import run as selftest
+from minivae.selftest.run import difference
 
 KERNELS = {name for stem in kernels.stems() for name in kernels.signatures(stem)}
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from gradients import check_model
 
-from minivae import fixed_point, ops
+from minivae import ops
 from minivae.errors import UsageError
+from minivae.evaluation import fixed_point
 from minivae.models import Weights, build
 from minivae.ops.reparameterize import Noise, standard_normal
 from minivae.tensor import no_grad

@@ -8,13 +8,15 @@ import pytest
 from data_sets import some_digits
 from PIL import Image
 
-from minivae import apply, checkpoint, drawing, evaluate, ops
+from minivae import apply, checkpoint, ops
 from minivae.errors import UsageError
+from minivae.evaluation import evaluate
 from minivae.ops.reparameterize import Noise
-from minivae.report import Silence
+from minivae.pictures import drawing
 from minivae.runs import Run, Settings
-from minivae.training import Trainer
-from minivae.weighting import weights_at
+from minivae.terminal.report import Silence
+from minivae.training.trainer import Trainer
+from minivae.training.weighting import weights_at
 
 SMALL = {"hidden": (64, 32), "code": 8, "epochs": 4, "batch_size": 50, "likelihood": "bernoulli", "labels": 100,
          "label_weight": 30.0}

@@ -10,10 +10,11 @@ import pytest
 from PIL import Image
 from served import client_of, digits, labelled, plain, thread, vaes  # noqa: F401
 
-from minivae import apply, pictures
+from minivae import apply
 from minivae.data import picture
 from minivae.errors import MinivaeError
 from minivae.estimator import VAE
+from minivae.pictures import grids
 from minivae.serve.served import Served
 
 
@@ -49,7 +50,7 @@ def test_a_decoded_code_is_the_librarys(plain, labelled, vaes):
     for client, kind, label in ((plain, "plain", None), (labelled, "labelled", [7, 1, 1])):
         sent = {} if label is None else {"classes": label}
         found, vae = pixels(client.post("/api/decode", json={"codes": codes.tolist(), **sent})), vaes[kind]
-        assert np.array_equal(found, np.asarray(pictures.grid(vae.decode(codes, label), 3, gap=0, scale=1)))
+        assert np.array_equal(found, np.asarray(grids.grid(vae.decode(codes, label), 3, gap=0, scale=1)))
 
 
 def test_shares_of_classes(labelled, vaes):

@@ -62,7 +62,7 @@ def test_in_another_thread():
 
 def test_fit_from_python_is_interrupted_as_all_python_is(monkeypatch):
     """KeyboardInterrupt reaches the caller, and the VAE is as it was."""
-    from minivae.training import Trainer
+    from minivae.training.trainer import Trainer
     plain = Trainer.step
 
     def step(self, number):

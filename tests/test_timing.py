@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from minivae import timing
-from minivae.timing import STEPS, Part, spread, time_all
+from minivae.bench import timing
+from minivae.bench.timing import STEPS, Part, spread, time_all
 
 
 class Clock:

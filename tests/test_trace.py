@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from minivae import ops, trace
-from minivae.bench import endless
+from minivae.bench.iterations import endless
 from minivae.kernels import launch
 from minivae.tensor import Tensor, no_grad, op
 from minivae.trace import BACKWARD, FORWARD, Operation, recording
-from minivae.training import Trainer
+from minivae.training.trainer import Trainer
 from minivae.work import elements
 
 

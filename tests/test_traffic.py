@@ -5,10 +5,10 @@ from fractions import Fraction
 import pytest
 
 from minivae import traffic
-from minivae.bench import endless
+from minivae.bench.iterations import endless
 from minivae.kernels import signature_of, signatures, stems
 from minivae.trace import Extent, recording
-from minivae.training import Trainer
+from minivae.training.trainer import Trainer
 
 KERNELS = [name for stem in stems() for name in signatures(stem)]
 

@@ -7,14 +7,17 @@ import numpy as np
 import pytest
 from data_sets import some_digits
 
-from minivae import checkpoint, data, drawing, evaluate, runs, training
+from minivae import checkpoint, data, runs
 from minivae.cli.options import RATES
 from minivae.errors import MinivaeError, MinivaeWarning, UsageError
+from minivae.evaluation import evaluate
 from minivae.nn import Flat
 from minivae.optim import OPTIMIZERS
-from minivae.report import Silence
+from minivae.pictures import drawing
 from minivae.runs import Run, Settings
-from minivae.training import Diverged, Trainer
+from minivae.terminal.report import Silence
+from minivae.training import trainer as training
+from minivae.training.trainer import Diverged, Trainer
 
 SMALL = {"hidden": (64, 32), "code": 16, "epochs": 2, "batch_size": 50}
 

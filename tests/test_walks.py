@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from minivae import apply, latent, models, walks
+from minivae import apply, latent, models
 from minivae.errors import UsageError
 from minivae.nn import batch_norms
+from minivae.pictures import walks
 
 
 @pytest.fixture(params=[(0, "shared"), (3, "shared"), (3, "m2")], ids=["plain", "shared", "m2"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from minivae.device import device_of
-from minivae.group import Group
+from minivae.parallel.group import Group
 
 
 class _Meeting:

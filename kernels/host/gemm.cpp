@@ -304,7 +304,7 @@ template <class T> int products(Product<T> p, int64_t count, int64_t a_next, int
   return batch.failed;
 }
 
-// What minivae/host.py packs of a product: NumPy's objects, of which gemm_configure() says how many bytes their heads have.
+// What minivae/host/pool.py packs of a product: NumPy's objects; gemm_configure() says how many bytes their heads have.
 struct Call { const char *a, *b, *out; int accumulate; };
 ptrdiff_t object_head;
 
@@ -324,7 +324,7 @@ template <class T> struct Matrix {
   bool fits() const { return row == 1 || col == 1; }
 };
 
-enum { DONE, NO_MEMORY, STRIDED };      // as minivae/host.py has them
+enum { DONE, NO_MEMORY, STRIDED };      // as minivae/host/pool.py has them
 
 template <class T> int multiply(const char* packed) {
   Call call;

@@ -107,8 +107,8 @@ def _kind(path: str) -> str:
     Raises:
         UsageError: an ending that stands for nothing here.
     """
-    from minivae import animations
     from minivae.errors import UsageError
+    from minivae.pictures import animations
 
     ending = Path(path).suffix.lower()
     if path.endswith("/") or not ending or Path(path).is_dir():
@@ -120,15 +120,16 @@ def _kind(path: str) -> str:
 
 
 def _write(images, path: str, kind: str) -> None:
-    from minivae import animations, codes, drawing, files, pictures
+    from minivae import codes, files
+    from minivae.pictures import animations, drawing, grids
 
     if kind == ".npz":
         codes.write(path, images=images)
     elif kind == ".png":
-        pictures.save(pictures.square(images), path)
+        grids.save(grids.square(images), path)
     elif kind != FOLDER:
         animations.save(drawing.frames(images[:, None]), path)
     else:
         with files.new_folder(path) as folder:
             for i, image in enumerate(images):
-                pictures.grid(image[None], columns=1, scale=1).save(folder / f"{i:0{len(str(len(images) - 1))}}.png")
+                grids.grid(image[None], columns=1, scale=1).save(folder / f"{i:0{len(str(len(images) - 1))}}.png")

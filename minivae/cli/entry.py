@@ -16,7 +16,7 @@ import click
 from minivae import __version__
 from minivae.cli import together
 from minivae.errors import MinivaeError, MinivaeWarning, UsageError
-from minivae.launcher import launched
+from minivae.parallel.launcher import launched
 
 # Every command: the module of minivae.cli that has it, and the first line of its help. A command's module is loaded when
 # the command is used, so that what the others need costs it nothing.

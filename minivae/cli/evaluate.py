@@ -10,7 +10,7 @@ from minivae.cli.options import Name, checkpoint_option, device_option, images_f
 
 if TYPE_CHECKING:
     from minivae.device import Device
-    from minivae.group import Group
+    from minivae.parallel.group import Group
     from minivae.runs import Run
 
 SAMPLES = 100       # codes decoded an image, where nothing is said
@@ -46,12 +46,15 @@ def eval(runs: tuple[str, ...], file: str | None, device: str, **how) -> None:
     import json
     from contextlib import nullcontext
 
-    from minivae import eval_report, kernels, mpi, over_runs
+    from minivae import kernels
     from minivae.cli import together
     from minivae.device import announced
+    from minivae.evaluation import over_runs
     from minivae.files import replacing
+    from minivae.parallel import mpi
     from minivae.runs import Run
     from minivae.runs.checkpoints import BEST
+    from minivae.terminal import evaluation
 
     trained = [Run(run) for run in runs]
     settings = over_runs.require_alike(trained)      # before anything is written or announced
@@ -69,10 +72,10 @@ def eval(runs: tuple[str, ...], file: str | None, device: str, **how) -> None:
             return
         if several:
             report = {"seeds": [its.seed for its in settings], "over_runs": over_runs.combine(found), "reports": found}
-            printed(eval_report.show_runs, report)
+            printed(evaluation.show_runs, report)
         else:
             report = found[0]
-            printed(eval_report.show, report)
+            printed(evaluation.show, report)
         out.write(json.dumps(report, indent=1, allow_nan=False).encode())
 
 
@@ -81,9 +84,10 @@ def _measured(run: Run, where: Device, group: Group, importance: int | None, dat
     """All numbers of a run, and what they are of."""
     from rich.console import Console
 
-    from minivae import __version__, apply, eval_report
+    from minivae import __version__, apply
     from minivae.errors import UsageError
-    from minivae.measures import Subject, measure
+    from minivae.evaluation.measures import Subject, measure
+    from minivae.terminal import evaluation
 
     model, settings, facts = run.load_with_facts(where, which)
     name = data or settings.data
@@ -99,7 +103,7 @@ def _measured(run: Run, where: Device, group: Group, importance: int | None, dat
     images = apply.on_device(model, chosen)
     console = Console(highlight=False)
     begin, end = group.share(len(chosen))
-    with eval_report.progress(console, (end - begin) * samples * model.draws, shown=group.rank == 0) as progress:
+    with evaluation.progress(console, (end - begin) * samples * model.draws, shown=group.rank == 0) as progress:
         numbers = measure(Subject(model, images, samples, seed, labels=labels, progress=progress, group=group))
     return {"minivae": __version__, "run": str(run.folder), "checkpoint": which, "epoch": facts.get("epoch"), "device": where.describe(),
             "data": name, "split": split, "likelihood": settings.likelihood, "binarize": settings.binarize, **numbers}

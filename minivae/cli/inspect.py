@@ -60,18 +60,18 @@ def bench(arch: str, batch_size: int | None, repeat: int, profile: bool, file: s
     """
     import json
 
-    from minivae import bench_report
-    from minivae import bench as measuring
+    from minivae.bench import iterations
     from minivae.device import announced
     from minivae.files import replacing
+    from minivae.terminal.bench import show
 
     with replacing(file) if file is not None else nullcontext() as out:     # before anything is timed
         archs = ARCHITECTURES if arch == "both" else (arch,)
-        measuring.settings_of(archs, batch_size)        # refuses what cannot be, before anything is said
+        iterations.settings_of(archs, batch_size)        # refuses what cannot be, before anything is said
         where = announced(device, click.echo)
         click.echo(f"timing {' and '.join(archs)} in turn; rounds: {repeat} ...")
-        report = measuring.measure(archs, where, batch_size=batch_size, repeat=repeat, profiled=profile)
-        printed(bench_report.show, report)
+        report = iterations.measure(archs, where, batch_size=batch_size, repeat=repeat, profiled=profile)
+        printed(show, report)
         if out:
             out.write(json.dumps(report, indent=1).encode())
 
@@ -94,14 +94,14 @@ def kernels(architectures: tuple[str, ...], real: str, file: str | None) -> None
     """
     import json
 
-    from minivae import kernel_table
     from minivae.files import replacing
     from minivae.progress import counting
     from minivae.system import default_threads
+    from minivae.terminal.kernels import measure, show
 
     with replacing(file) if file is not None else nullcontext() as out:
-        report = kernel_table.measure(architectures or GPU_ARCHITECTURES, real, default_threads(), counting)
-        printed(kernel_table.show, report)
+        report = measure(architectures or GPU_ARCHITECTURES, real, default_threads(), counting)
+        printed(show, report)
         if out:
             out.write(json.dumps(report, indent=1).encode())
     if report["faults"]:
@@ -118,9 +118,9 @@ def optimizers(names: tuple[str, ...]) -> None:
       minivae optimizers
       minivae optimizers adam lamb
     """
-    from minivae import optimizer_table
+    from minivae.terminal.optimizers import show
 
-    printed(optimizer_table.show, {name: RATES[name] for name in names or OPTIMIZERS})
+    printed(show, {name: RATES[name] for name in names or OPTIMIZERS})
 
 
 @click.command()
@@ -141,12 +141,12 @@ def doctor(file: str | None, device: str) -> None:
     import json
 
     from minivae import doctor as examination
-    from minivae import doctor_report
     from minivae.files import replacing
+    from minivae.terminal.doctor import show
 
     with replacing(file) if file is not None else nullcontext() as out:
         report = examination.examine(device)
-        printed(doctor_report.show, report, wide=True)
+        printed(show, report, wide=True)
         if out:
             out.write(json.dumps(report, indent=1).encode())
     if not report["works"]:

@@ -27,14 +27,14 @@ def sample(run: str, count: int, label: str | None, seed: int, out: str | None, 
       minivae sample runs/digits-ff-1 --count 400 --seed 7 --out many.png
       minivae sample few --label 7
     """
-    from minivae import pictures
     from minivae.estimator import VAE
+    from minivae.pictures import grids
 
     trained = VAE.load(run, device, which)
     named = class_of(trained, run, label)
     samples = trained.sample(count, named, seed=seed)
     path = out or Path(run) / "samples.png"
-    pictures.save(pictures.square(samples), path)
+    grids.save(grids.square(samples), path)
     click.echo(f"{count} samples in {path}")
 
 
@@ -60,10 +60,10 @@ def reconstruct(run: str, images: tuple[str, ...], count: int | None, data: str 
       minivae reconstruct runs/digits-ff-1
       minivae reconstruct runs/digits-ff-1 seven.png test:0 --out some.png
     """
-    from minivae import drawing, pictures
     from minivae.cli import chosen
     from minivae.errors import UsageError
     from minivae.estimator import VAE
+    from minivae.pictures import drawing, grids
 
     if images and count:
         raise UsageError("IMAGES says which images, --count how many of the test images: leave one out")
@@ -81,5 +81,5 @@ def reconstruct(run: str, images: tuple[str, ...], count: int | None, data: str 
             raise UsageError(f"--count is {count}, but {name} has {len(shown)} test images; take at most {len(shown)}")
         shown = shown[:count or drawing.PAIRS]
     path = out or Path(run) / "reconstructions.png"
-    pictures.save(drawing.reconstructions(trained.model, shown), path)
+    grids.save(drawing.reconstructions(trained.model, shown), path)
     click.echo(f"{len(shown)} images and their reconstructions in {path}")

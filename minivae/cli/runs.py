@@ -26,15 +26,15 @@ def runs(folder: str, file: str | None) -> None:
     """
     import json
 
-    from minivae import runs_report
     from minivae.files import replacing
     from minivae.runs import listing
+    from minivae.terminal.runs import show
 
     with replacing(file) if file is not None else nullcontext() as out:
         found = [listing.figures(run) for run in listing.runs_in(folder)]
         if out:
             out.write(json.dumps(found, indent=1, allow_nan=False).encode())
         if found:
-            printed(runs_report.show, found, wide=True)
+            printed(show, found, wide=True)
         else:
             click.echo(f"there are no runs in {folder} yet; minivae train makes one")

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from minivae.launcher import launched, rank
+from minivae.parallel.launcher import launched, rank
 
 if TYPE_CHECKING:
-    from minivae.mpi import World
+    from minivae.parallel.mpi import World
 
 COMMANDS = ("train", "eval")        # those that several processes can run together
 # Seconds that a process waits for the others to end, too, before it ends them; and where they are about to, but may have a
@@ -63,8 +63,8 @@ def _world() -> World | None:
     """The processes that were started with this one; None where there are none, or MPI does not work."""
     if launched() == 1:
         return None
-    from minivae import mpi
     from minivae.errors import MinivaeError
+    from minivae.parallel import mpi
 
     try:
         return mpi.world()

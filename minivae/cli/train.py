@@ -115,13 +115,14 @@ def train(context: click.Context, device: str, out: str | None, config: str | No
       minivae train --resume runs/digits-ff-1
       minivae train --config runs/digits-ff-1/settings.toml --seed 1
     """
-    from minivae import events, mpi
     from minivae.cli import together
     from minivae.errors import UsageError
     from minivae.page.following import Following
+    from minivae.parallel import mpi
     from minivae.runs import Run, settings
     from minivae.runs.journal import Journal
     from minivae.stopping import Signals
+    from minivae.training import events
 
     given = {name: value for name, value in options.items()
              if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
@@ -145,7 +146,8 @@ def train(context: click.Context, device: str, out: str | None, config: str | No
 
 def _prepared(world, told: dict, out: str | None, device: str, fit_batch: bool, journal_of):
     """The trainer of a new run, in a folder of its own."""
-    from minivae import data, fitting, mpi
+    from minivae import data, fitting
+    from minivae.parallel import mpi
     from minivae.runs import Run
 
     say, reading = say_of(world), reading_of(told)
@@ -163,11 +165,14 @@ def _prepared_to_go_on(world, journal, given: dict, device: str, page: bool):
     """The trainer of a run that goes on; None where it is finished, which is said."""
     from dataclasses import asdict
 
-    from minivae import data, drawing, fitting, mpi, resuming
+    from minivae import data, fitting
     from minivae.device import announced
     from minivae.errors import UsageError
-    from minivae.fit_batch import OutOfMemory
     from minivae.page import of_run
+    from minivae.parallel import mpi
+    from minivae.pictures import drawing
+    from minivae.training import resuming
+    from minivae.training.fit_batch import OutOfMemory
 
     run = journal.run
     settings, saved = mpi.by_first(world, lambda: resuming.found(run, given))
@@ -206,10 +211,12 @@ def _prepared_to_go_on(world, journal, given: dict, device: str, page: bool):
 
 def _train(trainer, signals, tensorboard: bool, page_of) -> None:
     """Train to the end, and draw; what stops it says what is kept and how to go on."""
-    from minivae import drawing, events, fitting
-    from minivae.report import in_use, last_line
+    from minivae import fitting
+    from minivae.pictures import drawing
     from minivae.stopping import exit_code
-    from minivae.training import Stopped
+    from minivae.terminal.report import in_use, last_line
+    from minivae.training import events
+    from minivae.training.trainer import Stopped
 
     run = trainer.journal and trainer.journal.run       # none in the processes that write nothing
     trainer.stop = signals.asked

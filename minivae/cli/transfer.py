@@ -29,10 +29,10 @@ def transfer(run: str, images: tuple[str, ...], out: str | None, which: str, dev
       minivae transfer runs/digits-ff-1 seven.png
       minivae transfer runs/digits-ff-1 seven.png test:0 --out styles.png
     """
-    from minivae import drawing, pictures
     from minivae.cli import chosen
     from minivae.errors import UsageError
     from minivae.estimator import VAE
+    from minivae.pictures import drawing, grids
 
     trained = VAE.load(run, device, which)
     model = trained.model
@@ -41,5 +41,5 @@ def transfer(run: str, images: tuple[str, ...], out: str | None, which: str, dev
     if len(found) > (most := max(1, MOST // (model.classes + 1))):
         raise UsageError(f"there are {len(found)} images, but a picture can have {most} rows: name fewer")
     path = out or Path(run) / "transfer.png"
-    pictures.save(drawing.transfer(model, found), path)
+    grids.save(drawing.transfer(model, found), path)
     click.echo(f"{len(names)} image{'s' if len(names) > 1 else ''} in {model.classes} classes in {path}")

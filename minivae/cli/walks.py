@@ -49,9 +49,9 @@ def interpolate(run: str, a: str, b: str, steps: int | None, spherical: bool, la
     """
     import numpy as np
 
-    from minivae import animations, drawing, pictures
     from minivae.cli import chosen
     from minivae.estimator import VAE
+    from minivae.pictures import animations, drawing, grids
 
     path = out or Path(run) / "interpolation.png"
     moving = animations.moves(path)
@@ -64,7 +64,7 @@ def interpolate(run: str, a: str, b: str, steps: int | None, spherical: bool, la
     if moving:
         animations.save(drawing.frames(images[:, np.newaxis]), path)
     else:
-        pictures.save(pictures.row([ends[0], *images, ends[1]]), path)
+        grids.save(grids.row([ends[0], *images, ends[1]]), path)
     click.echo(f"{steps} images between {a} and {b} in {path}")
 
 
@@ -102,10 +102,10 @@ def traverse(run: str, image: str | None, units: tuple[int, ...] | None, count: 
     """
     import numpy as np
 
-    from minivae import animations, drawing, pictures, walks
     from minivae.cli import chosen
     from minivae.errors import UsageError
     from minivae.estimator import VAE
+    from minivae.pictures import animations, drawing, grids, walks
 
     path = out or Path(run) / "traversal.png"
     moving = animations.moves(path)
@@ -124,7 +124,7 @@ def traverse(run: str, image: str | None, units: tuple[int, ...] | None, count: 
     if moving:
         animations.save(drawing.frames(images.swapaxes(0, 1)), path)
     else:
-        pictures.save(pictures.grid(images.reshape(-1, *images.shape[2:]), columns=images.shape[1]), path)
+        grids.save(grids.grid(images.reshape(-1, *images.shape[2:]), columns=images.shape[1]), path)
     click.echo(f"numbers {', '.join(map(str, walked))} of the code, from {-reach:g} to {reach:g}, in {path}")
 
 

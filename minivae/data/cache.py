@@ -24,9 +24,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minivae import compiler
 from minivae.errors import MinivaeError
 from minivae.files import FULL, umask
+from minivae.host import compiler
 
 try:
     import fcntl

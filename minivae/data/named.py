@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from minivae import compiler
 from minivae.data import idx_files
 from minivae.data.dataset import Dataset
 from minivae.data.idx_files import STEMS
 from minivae.errors import MinivaeError
+from minivae.host import compiler
 
 DEFAULT = "digits"
 DIGITS_FOLDER = Path(__file__).parents[1] / "digits"

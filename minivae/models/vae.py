@@ -11,11 +11,11 @@ import numpy as np
 from minivae import ops
 from minivae.device import Device
 from minivae.errors import UsageError
-from minivae.group import Group
 from minivae.models import importance_weighted
 from minivae.models.likelihoods import Likelihood
 from minivae.nn import Dense, Joint, Module
 from minivae.ops.reparameterize import Noise, standard_normal
+from minivae.parallel.group import Group
 from minivae.tensor import Tensor, no_grad
 
 
@@ -81,7 +81,7 @@ class Cost(NamedTuple):
 
 
 class Proposal(NamedTuple):
-    """Where codes of a batch's images are drawn for their likelihood, see importance.py.
+    """Where codes of a batch's images are drawn for their likelihood, see evaluation/importance.py.
 
     Attributes:
         heads: array (rows, 2 * code) of N(mu, sigma^2), as VAE.encode gives them.

@@ -18,7 +18,7 @@ class BatchNorm(Joint):
     """Batch norm over all rows of the batch, then an activation; gamma starts at 1, beta at 0.
 
     In training it uses the batch's own mean and variance; otherwise `moments`, the fixed-point
-    statistics that fixed_point.py computes.
+    statistics that evaluation/fixed_point.py computes.
 
     Args:
         channels: columns of what comes in.

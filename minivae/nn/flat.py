@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from minivae.device import Device
-from minivae.group import ALONE, Group
 from minivae.nn.module import Module
+from minivae.parallel.group import ALONE, Group
 from minivae.tape import changed
 
 FLAT_ALIGNMENT = 64     # bytes: where each parameter begins in the flat array

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from minivae.group import ALONE, Group
 from minivae.nn.module import Module
+from minivae.parallel.group import ALONE, Group
 
 
 class Joint(Module):

@@ -8,9 +8,9 @@ from itertools import pairwise
 import numpy as np
 
 from minivae.device import Device
-from minivae.group import ALONE, Group
 from minivae.kernels import launch
 from minivae.ops.reparameterize import Noise
+from minivae.parallel.group import ALONE, Group
 from minivae.work import rows
 
 

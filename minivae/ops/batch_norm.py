@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from minivae.device import device_of
-from minivae.group import ALONE, Group
 from minivae.kernels import launch
 from minivae.ops.batch_norm_joint import joint_moments, joint_sums
+from minivae.parallel.group import ALONE, Group
 from minivae.tensor import op, place_for
 from minivae.work import columns, slabs
 

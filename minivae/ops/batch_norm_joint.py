@@ -4,9 +4,9 @@ forward pass of a layer, one for its backward pass."""
 from __future__ import annotations
 
 from minivae.device import device_of
-from minivae.group import Group
 from minivae.kernels import launch
 from minivae.ops.unary import AFFINE
+from minivae.parallel.group import Group
 from minivae.sums import sum_over
 from minivae.work import columns, elements
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from minivae.device import device_of
-from minivae.group import ALONE, Group
 from minivae.kernels import launch
 from minivae.ops.batch_norm import EPSILON, activation_number, check, partial_moments
 from minivae.ops.batch_norm_joint import joint_moments, joint_sums
 from minivae.ops.pool import pooled_shape
+from minivae.parallel.group import ALONE, Group
 from minivae.tensor import op, place_for
 from minivae.work import columns, slabs
 

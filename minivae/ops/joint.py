@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from minivae.device import empty_like
-from minivae.group import Group
 from minivae.kernels import launch
 from minivae.ops.reductions import mean
 from minivae.ops.unary import AFFINE
+from minivae.parallel.group import Group
 from minivae.tensor import Tensor, op
 from minivae.work import elements
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minivae import apply, ops
-from minivae.evaluate import batch_size
+from minivae.evaluation.evaluate import batch_size
 from minivae.models import VAE
 from minivae.ops.reparameterize import EVALUATE, Noise
 from minivae.tensor import no_grad

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from minivae.data import Dataset
-from minivae.evaluate import Score
+from minivae.evaluation.evaluate import Score
 from minivae.fitting import settings_for
 from minivae.models import VAE
 from minivae.page.history import Row

@@ -8,16 +8,16 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from minivae import evaluate
 from minivae.errors import MinivaeError, MinivaeWarning
-from minivae.evaluate import Score
+from minivae.evaluation import evaluate
+from minivae.evaluation.evaluate import Score
 from minivae.page import coding, facts, history
 from minivae.page.content import content
 from minivae.page.facts import Facts
 from minivae.page.looks import Looks, look
 from minivae.page.writing import write
 from minivae.runs import Run, versions
-from minivae.training import SAMPLED, SAMPLED_PASSES, Epoch, Trainer
+from minivae.training.trainer import SAMPLED, SAMPLED_PASSES, Epoch, Trainer
 
 SHARE = 0.02            # of the training's time that its pages take at most, the last one among them
 FAULTS = (MinivaeError, MemoryError, ArithmeticError, ValueError)     # for which no training ends: the page is none of it

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from minivae.data import Dataset
-from minivae.evaluate import Score
+from minivae.evaluation.evaluate import Score
 from minivae.models import VAE
 from minivae.page import facts, history
 from minivae.page.content import content

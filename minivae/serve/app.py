@@ -11,9 +11,10 @@ from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException, UnsupportedMediaType
 from werkzeug.routing import IntegerConverter
 
-from minivae import __version__, latent, pictures
+from minivae import __version__, latent
 from minivae.device import gpu_failure
 from minivae.errors import MinivaeError, UsageError
+from minivae.pictures import grids
 from minivae.serve import guard
 from minivae.serve.fields import Fields
 from minivae.serve.served import Served
@@ -184,13 +185,13 @@ def _png(images: np.ndarray, columns: int, side: int | None = None) -> Response:
 def _bytes(images: np.ndarray, columns: int, side: int | None = None) -> bytes:
     factor, out = max(images.shape[1:3]) // side if side else 1, io.BytesIO()
     shown = _reduced(images, factor) if factor > 1 else images
-    pictures.grid(shown, columns, gap=0, scale=1).save(out, "PNG", compress_level=1)
+    grids.grid(shown, columns, gap=0, scale=1).save(out, "PNG", compress_level=1)
     return out.getvalue()
 
 
 def _reduced(images: np.ndarray, factor: int) -> np.ndarray:
     """The images, each side divided and rounded up, as uint8; one by one, so that none takes from its neighbours."""
-    found = np.stack([np.asarray(pictures.grid(image[np.newaxis], 1, scale=1).reduce(factor)) for image in images])
+    found = np.stack([np.asarray(grids.grid(image[np.newaxis], 1, scale=1).reduce(factor)) for image in images])
     return found.reshape(*found.shape[:3], images.shape[3])
 
 

@@ -1,0 +1,3 @@
+"""What NVIDIA's compiler makes of the kernels, for any GPU, on a machine without one: NVRTC itself, the parameters in its
+machine code (cubin), its PTX, and how many threads of a kernel a multiprocessor holds. For `minivae kernels` and the
+tests."""

@@ -1,0 +1,1 @@
+"""What the person at the terminal sees: how a training goes, and the tables that commands print, a module each."""
