@@ -90,7 +90,7 @@ def test_a_killed_process_ends_all(folder):
 BROKEN = """
 import sys
 from minivae.errors import MinivaeError
-from minivae.training import Trainer
+from minivae.training.trainer import Trainer
 
 plain, kind = Trainer.step, {kind}
 def step(trainer, number):
