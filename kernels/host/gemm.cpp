@@ -150,6 +150,11 @@ __attribute__((noinline)) void tile(const Product<T>& p, const T* a, const T* b,
   typedef typename Simd<T>::Vector Vector;
   constexpr int LANES = Simd<T>::LANES, NR = Simd<T>::NR;
   const int64_t depth = p.depth, a_row = p.a_row;
+  if (p.c_col == 1)                            // on its way while the sums are made
+    for (int i = 0; i < ROWS; ++i) {
+      __builtin_prefetch(c + i * p.c_row, 1);
+      __builtin_prefetch(c + i * p.c_row + LANES, 1);
+    }
   Vector sum[ROWS][2];
 #pragma GCC unroll 16
   for (int i = 0; i < ROWS; ++i) sum[i][0] = sum[i][1] = Vector{};
