@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minivae.errors import MinivaeError
+
 if TYPE_CHECKING:
     from minivae.mpi import World
 
@@ -46,13 +48,14 @@ class Shared:
         """An array of zeros, which sum() takes. All processes must ask for one of this shape and dtype.
 
         Raises:
-            OSError: there is no memory for it, or it cannot be shared; in all processes then.
+            MinivaeError: there is no memory for it, or it cannot be shared; in all processes then.
         """
         dtype = np.dtype(dtype)
         count = math.prod(shape)
         blocks, errors = self._map(max(count * dtype.itemsize, TOKEN))
         if any(errors):
-            raise OSError(f"an array of shape {shape} cannot be shared among processes: {next(filter(None, errors))}")
+            raise MinivaeError(f"an array of shape {shape} and type {dtype} cannot be shared among processes "
+                               f"({next(filter(None, errors))}): start fewer of them on this machine, or make the model smaller")
         arrays = [np.frombuffer(block, dtype, count) for block in blocks]
         mine = arrays[self._world.rank]
         mine.fill(0)
