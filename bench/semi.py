@@ -5,8 +5,8 @@
 A draw is a seed: of the labelled images' choice, the initial weights, the orders and the noise. The baseline is the
 encoder and the classifier alone, with batch norm, the same optimizer and its own number of steps, on the same labelled
 images; its fixed-point statistics are over those, the models' over all training images without their labels. Where the
-models see images moved or mirrored (--consistency), a second baseline, "moved", is trained on labelled images that are
-moved and mirrored like that, anew at every step. What is below the first is said draw by draw, too, since all have the
+models see images moved, mirrored or partly erased (--consistency), a second baseline, "moved", is trained on labelled
+images that are changed like that, anew at every step. What is below the first is said draw by draw, too, since all have the
 draw's labelled images. With "binarize = true" the pixels that the baselines see are drawn at every step, too. DEFAULTS are
 what holds for a data set where nothing else is said, SETTINGS those of the models where --set says nothing else.
 """
@@ -45,7 +45,8 @@ DEFAULTS = {"digits": {"labels": 100, "models": "shared,m2", "baseline_steps": 5
             "fashion-mnist": {"labels": 1000, "models": "shared", "baseline_steps": 1000, "baseline_rate": 1e-3}}
 SETTINGS = {"digits": {"hidden": (256, 128), "code": 32, "likelihood": "bernoulli", "epochs": 20},
             "fashion-mnist": {"arch": "conv", "channels": (16, 32), "hidden": (128,), "code": 32, "likelihood": "bernoulli",
-                              "epochs": 10, "batch_size": 250, "ema": 0.99, "consistency": 300.0, "shift": 2, "mirror": True}}
+                              "epochs": 10, "batch_size": 250, "ema": 0.99, "consistency": 300.0, "shift": 2, "mirror": True,
+                              "erase": 10}}
 
 
 class Classifier(Module):
@@ -63,7 +64,7 @@ def baseline(settings: Settings, dataset: data.Dataset, device, steps: int, batc
     """The test error of the encoder and the classifier trained on the labelled images alone.
 
     Args:
-        moved: train on them moved and mirrored, as the settings say.
+        moved: train on them moved, mirrored and partly erased, as the settings say.
     """
     model = build(settings, dataset.image_shape, device, classes_of(dataset.train_labels))
     alone = Classifier(model)
@@ -77,7 +78,7 @@ def baseline(settings: Settings, dataset: data.Dataset, device, steps: int, batc
         x, example = shuffled.batch(step, Noise(settings.seed, step))
         if moved:
             x = ops.distort(x, example, Noise(settings.seed, step), image_shape=dataset.image_shape, shift=settings.shift,
-                            mirror=settings.mirror)
+                            mirror=settings.mirror, erase=settings.erase)
         ops.mean(ops.cross_entropy(alone(x), ops.take(labels, example))).backward()
         optimizer.lr = learning_rate * schedule.factor(step)
         optimizer.step()

@@ -44,7 +44,7 @@ class VAE:
         kl_warm_up: epochs over which beta rises from 0 at the start; None as for epochs.
         samples: see runs.Settings.
         semi: where fit gets labels, "shared" (classifier and codes share the encoder) or "m2" (the class is latent).
-        label_weight, label_kl, consistency, shift, mirror: where fit gets labels, see models.Weights.
+        label_weight, label_kl, consistency, shift, mirror, erase: where fit gets labels, see models.Weights.
         fit_batch: where the memory does not do for the batch size, take the largest for which it does.
         epochs, batch_size, learning_rate, schedule: None for what `minivae train` takes, by the number of images.
         optimizer: one that `minivae optimizers` lists.
@@ -80,6 +80,7 @@ class VAE:
     consistency: float = Settings.consistency
     shift: int = Settings.shift
     mirror: bool = Settings.mirror
+    erase: int = Settings.erase
     epochs: int | None = None
     batch_size: int | None = None
     optimizer: str = Settings.optimizer

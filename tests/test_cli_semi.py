@@ -18,7 +18,7 @@ def run(tmp_path_factory):
     """A short training with labels: (its run folder, its output)."""
     folder = tmp_path_factory.mktemp("semi")
     code, out, err = minivae("train", "--labels", 200, "--label-weight", 100, "--label-kl", 0.5, "--likelihood", "bernoulli",
-                             "--epochs", 2, "--consistency", 10, "--shift", 1, "--mirror", "--hidden", "64,32", "--code", 8, "--device", "cpu", "--out", "run", cwd=folder)
+                             "--epochs", 2, "--consistency", 10, "--shift", 1, "--mirror", "--erase", 5, "--hidden", "64,32", "--code", 8, "--device", "cpu", "--out", "run", cwd=folder)
     assert code == 0, err
     return folder / "run", out
 
@@ -30,7 +30,7 @@ def test_train(run):
     assert lines[2].endswith("images/s  test error") and re.search(r"  [\d,]+ +\d+\.\d\d%$", lines[3])
     assert re.search(r"KL \d+\.\d\d nats/image, test error \d+\.\d\d%, trained in", lines[-1])
     text = (path / "settings.toml").read_text()
-    for line in ("labels = 200", 'semi = "shared"', "label_weight = 100.0", "label_kl = 0.5", "consistency = 10.0", "shift = 1", "mirror = true"):
+    for line in ("labels = 200", 'semi = "shared"', "label_weight = 100.0", "label_kl = 0.5", "consistency = 10.0", "shift = 1", "mirror = true", "erase = 5"):
         assert line + "\n" in text
     assert (path / "metrics.csv").read_text().splitlines()[0].endswith(",test_error")
     assert all((path / f"{name}.png").exists() for name in ("grid", "transfer", "samples", "reconstructions", "source"))

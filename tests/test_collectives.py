@@ -16,9 +16,9 @@ from minivae.parallel.nccl import Nccl
 
 
 class Echo:
-    """Two processes, both of which have the same to say."""
+    """Two processes on two machines, both of which have the same to say."""
 
-    rank, size = 0, 2
+    rank, size, local_size = 0, 2, 1
 
     def sum(self, array):
         array *= 2

@@ -17,7 +17,8 @@ MODELS = {
     "conv": {**SMALL, "arch": "conv", "channels": [3, 4], "likelihood": "gaussian"},
     "free bits": {**SMALL, "free_bits": 0.3, "beta": 0.5},
     "importance-weighted": {**SMALL, "samples": 3, "likelihood": "bernoulli", "binarize": True},
-    "few labels": {**SMALL, "labels": 10, "free_bits": 0.2, "consistency": 30.0, "shift": 2, "mirror": True},
+    "few labels": {**SMALL, "labels": 10, "free_bits": 0.2, "consistency": 30.0, "shift": 2, "mirror": True,
+                   "erase": 5},
     "m2": {**SMALL, "labels": 20, "semi": "m2", "free_bits": 0.3},
 }
 CLOSE = 1e-9

@@ -188,11 +188,11 @@ def test_cost_of_distorted_images_is_the_formula(device, rng, semi):
     prediction for the image itself; what is reported stays."""
     model, noise = _model(device, semi), Noise(4, 2)
     x, example, labels = _batch(device, rng, model)
-    plain, weights = Weights(label=2.5), Weights(label=2.5, consistency=0.7, shift=1, mirror=True)
+    plain, weights = Weights(label=2.5), Weights(label=2.5, consistency=0.7, shift=1, mirror=True, erase=2)
     one, two = (model.cost(x, example, noise, w, labels) for w in (plain, weights))
     for a, b in zip(_reported(device, one), _reported(device, two), strict=True):
         np.testing.assert_array_equal(a, b)
-    moved = ops.distort(x, example, noise, image_shape=model.image_shape, shift=1, mirror=True)
+    moved = ops.distort(x, example, noise, image_shape=model.image_shape, shift=1, mirror=True, erase=2)
     (_, q), (_, again) = (_features(device, model, device.to_host(images)) for images in (x, moved))
     labels = device.to_host(labels)
     target = 2.5 * labels + 0.7 * (1 - labels.sum(1, keepdims=True)) * q**2 / (q**2).sum(1, keepdims=True)
@@ -204,7 +204,7 @@ def test_cost_of_distorted_images_is_the_formula(device, rng, semi):
 def test_gradient_of_distorted_images(device, rng, semi, arch):
     """Finite differences where all are labelled; elsewhere the targets get no gradient: the gradients are those of the
     rest plus those of the cross-entropy with the targets as plain numbers."""
-    model, weights = _model(device, semi, arch), Weights(label=3.0, consistency=0.7, shift=1, mirror=True)
+    model, weights = _model(device, semi, arch), Weights(label=3.0, consistency=0.7, shift=1, mirror=True, erase=2)
     x, example, labels = _batch(device, rng, model, labelled=7)
     check_model(model, x, example, rng, step=1e-7, labels=labels, weights=weights)
     x, example, labels = _batch(device, rng, model)
@@ -221,7 +221,7 @@ def test_gradient_of_distorted_images(device, rng, semi, arch):
     q = device.to_host(ops.softmax(model.classifier(model.encoder(x))).data)**2
     known = device.to_host(labels)
     target = device.from_host(3 * known + 0.7 * (1 - known.sum(1, keepdims=True)) * q / q.sum(1, keepdims=True))
-    moved = ops.distort(x, example, noise, image_shape=model.image_shape, shift=1, mirror=True)
+    moved = ops.distort(x, example, noise, image_shape=model.image_shape, shift=1, mirror=True, erase=2)
     parts = gradients(model.cost(x, example, noise, Weights(label=3.0), labels).total,
                       ops.mean(ops.cross_entropy(model.classifier(model.encoder(moved)), target)))
     for one, two in zip(whole, parts, strict=True):

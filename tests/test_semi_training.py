@@ -107,7 +107,9 @@ def test_goes_on_where_it_was_saved(device, digits, tmp_path):
     ({"consistency": -1.0}, "--consistency is -1"),
     ({"consistency": 1.0}, "--consistency asks a classifier to mind no --shift"),
     ({"consistency": 1.0, "shift": 28}, "--shift is 28, but images of 28 x 28 can be shifted by 0 to 27"),
-    ({"consistency": 1.0, "mirror": True, "labels": None, "label_weight": 500.0}, "--mirror: give one of them, and --labels"),
+    ({"consistency": 1.0, "mirror": True, "labels": None, "label_weight": 500.0}, "--erase: give one of them, and --labels"),
+    ({"consistency": 1.0, "erase": 28}, "--erase is 28, but images of 28 x 28 can be erased in squares of 0 to 27"),
+    ({"erase": -1}, "--erase is -1"), ({"erase": 3}, "say what --consistency is about"),
     ({"mirror": True}, "say what --consistency is about"), ({"shift": 2}, "say what --consistency is about"),
     ({"semi": "m3"}, "--semi is m3, but must be one of shared, m2"), ({"labels": None, "semi": "m3"}, "--semi is m3"),
     ({"labels": None, "semi": "m2", "label_weight": 500.0}, "--semi is m2, but there are no labels: give --labels"),
@@ -122,7 +124,7 @@ def test_consistency_rises_over_the_first_epoch(cpu, digits):
     settings = Settings(**SMALL, consistency=100.0, shift=2)
     trainer = Trainer(settings, digits, cpu)
     weights = [weights_at(trainer.settings, n, trainer.steps_an_epoch) for n in (0, 7, 15, 16, 60)]
-    assert [each.consistency for each in weights] == [6.25, 50, 100, 100, 100] and weights[0][-2:] == (2, False)
+    assert [each.consistency for each in weights] == [6.25, 50, 100, 100, 100] and weights[0][-3:] == (2, False, 0)
     kept = []
     for one in (trainer, Trainer(Settings(**SMALL), digits, cpu)):
         one.train(Silence())
@@ -134,7 +136,7 @@ def test_consistency_rises_over_the_first_epoch(cpu, digits):
 
 
 def test_settings_go_into_the_run_folder_and_come_back(tmp_path):
-    settings = Settings(**SMALL, label_kl=0.5, consistency=3.0, shift=2, mirror=True, semi="m2")
+    settings = Settings(**SMALL, label_kl=0.5, consistency=3.0, shift=2, mirror=True, erase=5, semi="m2")
     run = Run.create(settings, tmp_path / "run")
     assert run.settings() == settings and "labels = 100" in (run.folder / "settings.toml").read_text()
     assert json.dumps(run.settings().labels) == "100"

@@ -143,18 +143,25 @@ template <class T, int ROWS> void store_tile(typename Simd<T>::Vector (&sum)[ROW
     for (int64_t j = 0; j < columns; ++j) c[i * p.c_row + j] = add ? c[i * p.c_row + j] + whole[i][j] : whole[i][j];
 }
 
-// c (ROWS, NR) (+)= a (ROWS, depth) b (depth, NR).  a is a packed strip (depth, ROWS), or with DIRECT the matrix.
+// c (ROWS, NR) (+)= a (ROWS, depth) b (depth, NR).  a is a packed strip (depth, ROWS), or with DIRECT the matrix.  With AHEAD
+// `depth` rows of op(B) from `ahead` on, which are packed next, are fetched on the way, a cache line of each.
 // A function of its own: inlined, GCC 12 runs out of registers for the rows' addresses, and a third of the speed is lost.
-template <class T, int ROWS, bool DIRECT>
-__attribute__((noinline)) void tile(const Product<T>& p, const T* a, const T* b, T* c, int64_t columns) {
+template <class T, int ROWS, bool DIRECT, bool AHEAD>
+__attribute__((noinline)) void tile(const Product<T>& p, const T* a, const T* b, T* c, int64_t columns, const T* ahead) {
   typedef typename Simd<T>::Vector Vector;
   constexpr int LANES = Simd<T>::LANES, NR = Simd<T>::NR;
-  const int64_t depth = p.depth, a_row = p.a_row;
+  const int64_t depth = p.depth, a_row = p.a_row, b_row = p.b_row;
+  if (p.c_col == 1)                            // on its way while the sums are made
+    for (int i = 0; i < ROWS; ++i) {
+      __builtin_prefetch(c + i * p.c_row, 1);
+      __builtin_prefetch(c + i * p.c_row + LANES, 1);
+    }
   Vector sum[ROWS][2];
 #pragma GCC unroll 16
   for (int i = 0; i < ROWS; ++i) sum[i][0] = sum[i][1] = Vector{};
   for (int64_t k = 0; k < depth; ++k, a += DIRECT ? 1 : ROWS, b += NR) {
     const Vector b0 = Simd<T>::load(b), b1 = Simd<T>::load(b + LANES);
+    if (AHEAD) __builtin_prefetch(ahead, 0, 2), ahead += b_row;
 #pragma GCC unroll 16
     for (int i = 0; i < ROWS; ++i) {
       const T ai = DIRECT ? a[i * a_row] : a[i];
@@ -167,13 +174,17 @@ __attribute__((noinline)) void tile(const Product<T>& p, const T* a, const T* b,
 
 // `rows` <= ROWS rows of C from `row` on, in the columns of a packed panel; `strip` is those rows of op(A), packed, or null.
 template <class T, int ROWS>
-void strip_by_panel(const Product<T>& p, int64_t row, int64_t rows, const T* strip, int64_t panel, const T* packed) {
+void strip_by_panel(const Product<T>& p, int64_t row, int64_t rows, const T* strip, int64_t panel, const T* packed,
+                    const T* ahead) {
   if constexpr (ROWS > 0) {
-    if (rows < ROWS) return strip_by_panel<T, ROWS - 1>(p, row, rows, strip, panel, packed);
+    if (rows < ROWS) return strip_by_panel<T, ROWS - 1>(p, row, rows, strip, panel, packed, ahead);
     const int64_t first = panel * Simd<T>::NR, columns = std::min<int64_t>(Simd<T>::NR, p.n - first);
     T* c = p.c + row * p.c_row + first * p.c_col;
-    if (strip) tile<T, ROWS, false>(p, strip, packed, c, columns);
-    else tile<T, ROWS, true>(p, p.a + row * p.a_row + p.k0, packed, c, columns);
+    const T* a = strip ? strip : p.a + row * p.a_row + p.k0;
+    if (strip && ahead) tile<T, ROWS, false, true>(p, a, packed, c, columns, ahead);
+    else if (strip) tile<T, ROWS, false, false>(p, a, packed, c, columns, ahead);
+    else if (ahead) tile<T, ROWS, true, true>(p, a, packed, c, columns, ahead);
+    else tile<T, ROWS, true, false>(p, a, packed, c, columns, ahead);
   }
 }
 
@@ -211,8 +222,12 @@ template <class T> void multiply_depth(const Product<T>& p) {
     for (int64_t j = 0; j < panels; ++j) {
       T* const panel = packed + (keep ? j : j % GROUP) * p.depth * NR;
       if (block == 0 && j % GROUP == 0) pack_panels(p, j, std::min(GROUP, panels - j), panel);
+      // Of the next group's rows each of this one's panels fetches two cache lines, by its first two strips.
+      const T* const next = p.b_col == 1 && block == 0 && j / GROUP < (panels - 1) / GROUP ?
+          p.b + p.k0 * p.b_row + ((j / GROUP + 1) * GROUP + j % GROUP) * NR : nullptr;
       for (int64_t s = 0; s < rows; s += MR)
-        strip_by_panel<T, MR>(p, block + s, std::min<int64_t>(MR, rows - s), strips ? strips + s * KC : nullptr, j, panel);
+        strip_by_panel<T, MR>(p, block + s, std::min<int64_t>(MR, rows - s), strips ? strips + s * KC : nullptr, j, panel,
+                              next && s < 2 * MR ? next + s / MR * Simd<T>::LANES : nullptr);
     }
   }
 }

@@ -67,10 +67,12 @@ from minivae.cli.options import (ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDUL
 @click.option("--label-kl", type=float, help="Factor of the KL of unlabelled images' predicted classes from the uniform "
               "distribution.  [default: shared 0, m2 1]")
 @click.option("--consistency", type=float, metavar="FACTOR", help="Of the cost of classes that change where an image is moved by "
-              "--shift pixels or mirrored; rises over the first epoch.  [default: 0]")
+              "--shift pixels, mirrored or partly erased; rises over the first epoch.  [default: 0]")
 @click.option("--shift", type=int, metavar="PIXELS", help="How far images are moved at most, each way, for --consistency.  "
               "[default: 0]")
 @click.option("--mirror", is_flag=True, help="Mirror half of them left to right, for --consistency.")
+@click.option("--erase", type=int, metavar="PIXELS", help="The side of a square that is erased somewhere in each of them, for "
+              "--consistency.  [default: 0]")
 @click.option("--local-bn", is_flag=True, help="Started on several processes (mpiexec), let each take batch norm's statistics "
               "over its own images, not over the whole batch.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same run; of the labels' choice, too.")

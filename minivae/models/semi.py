@@ -39,7 +39,7 @@ class ClassVAE(VAE):
     one-hot where a row's label is known, zero where it is not. A labelled image has no cost of its class; a classifier
     learns from it by its cross-entropy, Weights.label times which is minimized beside the rest.
 
-    With Weights.consistency the classifier also sees every image moved and, with Weights.mirror, mirrored (ops.distort). There a
+    With Weights.consistency the classifier also sees every image moved, mirrored and partly erased (ops.distort). There a
     labelled image has its label still; for an unlabelled one the prediction for the image itself, sharpened, is the
     target, to which no gradient goes (Xie et al. 2020, "Unsupervised data augmentation for consistency training").
 
@@ -177,7 +177,8 @@ class ClassVAE(VAE):
         """
         if not weights.consistency:
             return total
-        moved = ops.distort(x, example, noise, image_shape=self.image_shape, shift=weights.shift, mirror=weights.mirror)
+        moved = ops.distort(x, example, noise, image_shape=self.image_shape, shift=weights.shift, mirror=weights.mirror,
+                            erase=weights.erase)
         with no_grad():
             target = (ops.softmax(logits * SHARPENED) * known.open * weights.consistency
                       + ops.multiply(known.labels, weights.label))

@@ -52,8 +52,8 @@ class Weights(NamedTuple):
         free_bits: nats that the mean KL of each number of the code has for free (Kingma et al. 2016, appendix C.8).
         label: factor of the cross-entropy of a batch's labelled images, see semi.py.
         label_kl: factor of the KL divergence of predicted classes from the uniform distribution; None for the model's own.
-        consistency, shift, mirror: factor of the cost of predictions that a move by up to `shift` pixels, and a mirror, change,
-            see semi.py; 0 for none.
+        consistency, shift, mirror, erase: factor of the cost of predictions that a move by up to `shift` pixels, a mirror, and
+            an erased square of `erase` pixels a side change, see semi.py; 0 for none.
     """
 
     beta: float = 1.0
@@ -64,6 +64,7 @@ class Weights(NamedTuple):
     consistency: float = 0.0
     shift: int = 0
     mirror: bool = False
+    erase: int = 0
 
 
 class Cost(NamedTuple):

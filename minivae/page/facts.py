@@ -14,7 +14,7 @@ from minivae.page.history import Row
 from minivae.runs import Settings
 
 TRAINING, FINISHED, STOPPED, SAVED = "training", "finished", "stopped", "saved"
-ONLY_WITH_LABELS = ("semi", "label_weight", "label_kl", "consistency", "shift", "mirror")
+ONLY_WITH_LABELS = ("semi", "label_weight", "label_kl", "consistency", "shift", "mirror", "erase")
 DECISIVE = ("arch", "labels", "optimizer", "epochs")        # settings that other settings' defaults depend on
 
 

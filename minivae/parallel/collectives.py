@@ -9,27 +9,36 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minivae.parallel.shared import Shared
+
 if TYPE_CHECKING:
     from minivae.device import Device
     from minivae.parallel.mpi import World
 
 
 class OnHost:
-    """Of arrays that lie in the host's memory: MPI works on them where they are.
+    """Of arrays that lie in the host's memory: MPI works on them where they are; the processes of one machine add up those
+    that zeros() gave in memory that they share.
 
     Attributes:
         words: what the sums go through.
     """
 
-    words = "MPI"
-
     def __init__(self, world: World, device: Device):
-        self._world, self._device = world, device
+        self._world, self._device, self._shared = world, device, Shared(world)
+        self.words = "MPI" if self._shared.missing else "shared memory and MPI"
+
+    def zeros(self, shape: tuple[int, ...], dtype) -> np.ndarray:
+        """See Group.zeros."""
+        return (self._device if self._shared.missing else self._shared).zeros(shape, dtype)
 
     def sum(self, array: np.ndarray) -> None:
         """See Group.sum."""
-        require_contiguous(array)
-        self._world.sum(array)
+        if self._shared.holds(array):
+            self._shared.sum(array)
+        else:
+            require_contiguous(array)
+            self._world.sum(array)
 
     def gather(self, array: np.ndarray) -> np.ndarray:
         """See Group.gather."""
@@ -49,6 +58,7 @@ class ThroughHost:
     def __init__(self, world: World, device: Device, why: str):
         self._world, self._device = world, device
         self.words = f"MPI and copies on the host ({why})"
+        self.zeros = device.zeros
 
     def sum(self, array) -> None:
         """See Group.sum."""

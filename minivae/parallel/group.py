@@ -39,6 +39,10 @@ class Group:
     def sum(self, array) -> None:
         """Put the sum of every process's array, of one shape, in place of this one: the same bits in all of them."""
 
+    def zeros(self, device, shape: tuple[int, ...], dtype):
+        """An array of zeros on a device, of which sum() may be quicker than of others. All processes ask for it."""
+        return device.zeros(shape, dtype)
+
     def gather(self, array):
         """Every process's array, of one shape, in the order of their numbers: (size, *shape)."""
         return array.reshape(1, *array.shape)

@@ -24,10 +24,10 @@ from minivae.parallel.launcher import launched
 from minivae.system import processors, threads_asked
 
 T = TypeVar("T")
-# MPI's own way to wait keeps a processor busy. That is right for some SPIN seconds; then whoever waits looks again every
-# NAP seconds, so that others of this machine come to work, those among them that it waits for; and where a wait is long by
-# nature every PAUSE seconds.
-SPIN, NAP, PAUSE = 1e-4, 2e-5, 0.02
+# MPI's own way to wait keeps a processor busy. That is right for a moment; then whoever waits lets others of this machine
+# come first between two looks, those among them that it waits for, but does not sleep, as to wake up takes as long as most
+# waits do. After SPIN seconds it looks every NAP seconds; where a wait is long by nature, every PAUSE seconds.
+HOLD, SPIN, NAP, PAUSE = 5e-5, 2e-3, 2e-5, 0.02
 PASSED_ON = 0.5     # seconds in which a launcher passes on what a process has printed, before all are ended and the rest is lost
 NUMBERED = 8        # so many processes are named by the numbers that the system gave them, as launchers name those that died
 
@@ -64,6 +64,10 @@ class World:
         _wait(self._mpi.Ibarrier())
         return self._mpi.bcast(value)
 
+    def meet(self) -> None:
+        """Go on when all have come here, which is soon."""
+        _wait(self._mpi.Ibarrier())
+
     def wait(self) -> None:
         """Go on when all have come here, without keeping a processor busy."""
         _wait(self._mpi.Ibarrier(), PAUSE)
@@ -94,8 +98,10 @@ def _wait(request, pause: float = NAP, patience: float = math.inf) -> bool:
     while not request.Test():
         if (passed := waiting.read()) > patience:
             return False
-        if passed > SPIN:
+        if passed > SPIN or passed > HOLD and pause > NAP:
             time.sleep(pause)
+        elif passed > HOLD:
+            os.sched_yield()
     return True
 
 
@@ -179,6 +185,9 @@ class Processes(Group):
         self.rank, self.size, self._world = world.rank, world.size, world
         self._collectives = device.collectives(world)
         self.sum, self.gather, self.exchange = self._collectives.sum, self._collectives.gather, world.exchange
+
+    def zeros(self, device: Device, shape: tuple[int, ...], dtype):
+        return self._collectives.zeros(shape, dtype)
 
     def describe(self) -> str:
         told = self.exchange((self._world.local_rank, os.getpid()))

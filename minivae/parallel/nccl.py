@@ -29,7 +29,7 @@ class Nccl:
         key = world.broadcast(cupy.cuda.nccl.get_unique_id() if world.rank == 0 else None)
         self._nccl = cupy.cuda.nccl.NcclCommunicator(world.size, key, world.rank)
         self._types = {np.dtype(np.float32): cupy.cuda.nccl.NCCL_FLOAT32, np.dtype(np.float64): cupy.cuda.nccl.NCCL_FLOAT64}
-        self._add = cupy.cuda.nccl.NCCL_SUM
+        self._add, self.zeros = cupy.cuda.nccl.NCCL_SUM, device.zeros
 
     def sum(self, array) -> None:
         """See Group.sum."""

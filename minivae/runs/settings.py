@@ -40,7 +40,7 @@ class Settings:
         labels: how many training images have a label, 0 to all; None for a model that knows of no classes.
         semi: a key of models.SEMI, which model where there are labels.
         label_weight, label_kl: see models.Weights.
-        consistency, shift, mirror: likewise; consistency rises from 0 over the first epoch.
+        consistency, shift, mirror, erase: likewise; consistency rises from 0 over the first epoch.
         local_bn: of several processes each has batch norm's statistics over its own rows, not over the whole batch.
         size, fit, colour, labels_from, test_share, split_seed, skip_share: see data.Reading.
     """
@@ -74,6 +74,7 @@ class Settings:
     consistency: float = 0.0
     shift: int = 0
     mirror: bool = False
+    erase: int = 0
     local_bn: bool = False
     seed: int = 0
     size: tuple[int, ...] = ()

@@ -90,7 +90,7 @@ def _distort(draw: Draw) -> Iterator[Case]:
     for images, height, width, channels in ((9, 7, 5, 3), (6, 8, 9, 1), (5, 6, 6, 8)):
         shape = (images, height, width, channels)
         yield kernel("distort", by(*shape), pixels(images * height * width, channels), draw.normal(*shape),
-                     draw.whole(1000, images, dtype=np.int32), Out(shape), *shape, 2, 1, 2**63 + 5, 3, 32)
+                     draw.whole(1000, images, dtype=np.int32), Out(shape), *shape, 2, 1, 3, 2**63 + 5, 3, 32)
 
 
 def _dropout(draw: Draw) -> Iterator[Case]:

@@ -44,9 +44,10 @@ def check(settings: Settings, dataset: Dataset) -> None:
         raise UsageError(f"--epochs is {settings.epochs}, but there can be {MOST_STEPS - 1:,} steps, each with noise of its own: "
                          f"take at most {(MOST_STEPS - 1) // (count // settings.batch_size):,}")
     least = min(dataset.image_shape[:2])
-    if settings.shift >= least:
-        raise UsageError(f"--shift is {settings.shift}, but images of {' x '.join(map(str, dataset.image_shape[:2]))} can be "
-                         f"shifted by 0 to {least - 1} pixels")
+    for name, value, done in (("shift", settings.shift, "shifted by"), ("erase", settings.erase, "erased in squares of")):
+        if value >= least:
+            raise UsageError(f"--{name} is {value}, but images of {' x '.join(map(str, dataset.image_shape[:2]))} can be {done} "
+                             f"0 to {least - 1} pixels")
     if settings.labels is not None and (dataset.train_labels is None or dataset.train_labels.max() < 0):
         raise UsageError(f"--labels is {settings.labels}, but {settings.data} has no labels: leave it out, or give them "
                          "(for pictures by subfolders or --labels-from FILE.csv)")
@@ -147,10 +148,11 @@ def _check_labels(settings: Settings) -> None:
         if value != getattr(Settings, name):
             raise UsageError(f"--{name.replace('_', '-')} is {value}, but there are no labels: give --labels (from Python, "
                              "fit's y), or leave it out")
-    if settings.shift < 0:
-        raise UsageError(f"--shift is {settings.shift}, but must be 0 (none) or a number of pixels")
-    distorted = settings.shift > 0 or settings.mirror
+    for name, value in (("shift", settings.shift), ("erase", settings.erase)):
+        if value < 0:
+            raise UsageError(f"--{name} is {value}, but must be 0 (none) or a number of pixels")
+    distorted = settings.shift > 0 or settings.mirror or settings.erase > 0
     if settings.consistency and (settings.labels is None or not distorted):
-        raise UsageError("--consistency asks a classifier to mind no --shift or --mirror: give one of them, and --labels")
+        raise UsageError("--consistency asks a classifier to mind no --shift, --mirror or --erase: give one of them, and --labels")
     if distorted and not settings.consistency:
-        raise UsageError("--shift and --mirror say what --consistency is about: give it, too, such as --consistency 300")
+        raise UsageError("--shift, --mirror and --erase say what --consistency is about: give it, too, such as --consistency 300")

@@ -12,4 +12,4 @@ def weights_at(settings: Settings, number: int, steps_an_epoch: int) -> Weights:
     beta = settings.beta * min(1.0, (number + 1) / warm_up) if warm_up else settings.beta
     consistency = settings.consistency * min(1.0, (number + 1) / steps_an_epoch)
     return Weights(beta, settings.free_bits, settings.samples if number >= warm_up else 1, settings.label_weight,
-                   settings.label_kl, consistency, settings.shift, settings.mirror)
+                   settings.label_kl, consistency, settings.shift, settings.mirror, settings.erase)
