@@ -56,11 +56,6 @@ def found(run: Run, given: Mapping[str, object]) -> tuple[Settings, Loaded | Non
     return settings, run.state() if run.checkpoints.all() else None
 
 
-def is_finished(saved: Loaded, settings: Settings) -> bool:
-    """Whether nothing is left to be trained."""
-    return bool(saved[1].get("finished")) and saved[1]["settings"]["epochs"] == settings.epochs
-
-
 def go_on(trainer: Trainer, saved: Loaded | None) -> None:
     """Give a trainer the state that its run was saved in. The steps to come are those of a run that was not stopped, bit for
     bit; with another number of epochs, those of a run that was asked for as many from the start.

@@ -168,10 +168,11 @@ def _prepared_to_go_on(world, journal, given: dict, device: str, page: bool):
     from minivae.errors import UsageError
     from minivae.fit_batch import OutOfMemory
     from minivae.page import of_run
+    from minivae.runs.outcome import is_finished
 
     run = journal.run
     settings, saved = mpi.by_first(world, lambda: resuming.found(run, given))
-    finished = saved and resuming.is_finished(saved, settings)
+    finished = saved and is_finished(saved[1], settings)
     if finished and not mpi.leads(world):
         return None
     if finished:

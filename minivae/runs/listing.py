@@ -11,6 +11,7 @@ from minivae.errors import MinivaeError, UsageError
 from minivae.runs.folder import LOCK, Run
 from minivae.runs.lock import in_use
 from minivae.runs.metrics import Metrics
+from minivae.runs.outcome import is_finished
 from minivae.runs.settings import Settings
 
 SCORE = ("total", "reconstruction", "kl", "error")
@@ -112,9 +113,7 @@ def _state(run: Run, settings: Settings, facts: dict | None) -> str:
         return "running"
     if facts and "optimizer" not in facts:
         return "model"
-    asked = facts["settings"].get("epochs") if facts else None
-    finished = facts and facts.get("finished", facts.get("epoch") == asked)     # older checkpoints do not say
-    return "finished" if finished and asked == settings.epochs else "interrupted"
+    return "finished" if facts and is_finished(facts, settings) else "interrupted"
 
 
 def _changed(run: Run) -> str | None:
