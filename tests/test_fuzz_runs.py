@@ -173,7 +173,7 @@ def test_the_cache(place, monkeypatch):  # noqa: F811
         part.finish([("x.png", "an empty file")], "abc")
     whole = images.read_bytes()
     looks.parent.mkdir(exist_ok=True)
-    monkeypatch.setattr(survey, "_of", lambda paths, advance: survey.Survey((4, 4), 4, True, 1, ""))
+    monkeypatch.setattr(survey, "_of", lambda paths, advance: (survey.Survey((4, 4), 4, True, 1, ""), False))
 
     def read(content):
         images.write_bytes(content)
