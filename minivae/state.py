@@ -65,6 +65,9 @@ def restore(trainer: Trainer, arrays: dict[str, np.ndarray], facts: dict) -> Non
     average = trainer.average
     if (trained is None) != (average is None):
         raise MinivaeError("the checkpoint was saved with another --ema: take the settings that it was saved with")
+    if average and (trained.shape, trained.dtype) != (average.values.shape, average.values.dtype):
+        raise MinivaeError(f"the checkpoint's weights under the average are {trained.shape} of {trained.dtype}, but this model has "
+                           f"{average.values.shape} of {average.values.dtype}: take another checkpoint, or train anew")
     trainer.model.load_state_dict(model_state(arrays, trainer.settings.arch))
     trainer.optimizer.restore(own, facts["optimizer"])
     trainer.schedule.restore(facts["schedule"])
