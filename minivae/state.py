@@ -2,7 +2,7 @@
 
 Arrays by name: the model's, as they are evaluated and kept; with OPTIMIZER before it, the optimizer's state, and where the
 model is an average of the weights, those themselves. Facts, of which JSON gives back every number exactly: settings, steps
-made, the plain numbers of optimizer, schedule and recovery, the running score of the epoch, seconds.
+made, the plain numbers of optimizer, schedule, recovery and of the watch for collapse, the running score of the epoch, seconds.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def whole(trainer: Trainer, **more) -> tuple[dict[str, np.ndarray], dict]:
     good, recovery = trainer.recovery.state(apart=trainer.optimizer.steps % trainer.steps_an_epoch > 0)
     arrays |= {f"{OPTIMIZER}{GOOD}{name}": value for name, value in good.items()}
     return arrays, {**facts, "optimizer": trainer.optimizer.facts(), "schedule": trainer.schedule.facts(),
-                    "score": trainer.score.read(), "recovery": recovery, "seconds": trainer.clock.read(),
-                    "epoch_seconds": trainer.epoch_clock.read(), "data": trainer.fingerprint}
+                    "score": trainer.score.read(), "recovery": recovery, "collapse": trainer.collapse.facts(),
+                    "seconds": trainer.clock.read(), "epoch_seconds": trainer.epoch_clock.read(), "data": trainer.fingerprint}
 
 
 def restore(trainer: Trainer, arrays: dict[str, np.ndarray], facts: dict) -> None:
@@ -78,5 +78,6 @@ def restore(trainer: Trainer, arrays: dict[str, np.ndarray], facts: dict) -> Non
     if "score" in facts:        # older checkpoints were written at the end of an epoch
         trainer.score.set(facts["score"])
     trainer.recovery.restore(good, facts.get("recovery"))
+    trainer.collapse.restore(facts.get("collapse"))
     trainer.clock.set(facts.get("seconds", 0.0))
     trainer.epoch_clock.set(facts.get("epoch_seconds", 0.0))

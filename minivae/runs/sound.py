@@ -95,6 +95,11 @@ def _good(value) -> bool:
             and _numbers(value["schedule"]) and _whole(value["averaged"]))
 
 
+def _collapse(value) -> bool:
+    """See CollapseWatch.facts."""
+    return isinstance(value, dict) and value.keys() == {"without", "told"} and all(map(_whole, value.values()))
+
+
 def _score(value) -> bool:
     if not isinstance(value, dict) or not {"total", "reconstruction", "kl"} <= value.keys() <= {*SCORE}:
         return False
@@ -118,6 +123,6 @@ ALWAYS = {"image_shape": _shape, "settings": _settings}
 WHERE_THERE = {
     "classes": _whole, "epoch": _whole, "step": _whole, "seconds": _amount, "epoch_seconds": _amount, "optimizer": _optimizer,
     "schedule": _numbers, "test_cost": _or_none(_score), "best": _or_none(_best), "recovery": _recovery,
-    "finished": lambda value: type(value) is bool,
+    "collapse": _collapse, "finished": lambda value: type(value) is bool,
     "score": lambda value: isinstance(value, list) and len(value) == 3 and all(map(_real, value)),
 }
