@@ -8,8 +8,8 @@ import numpy as np
 
 from minivae.errors import UsageError
 
-
-MOST_CLASSES = 1_000_000    # that labels tell apart
+CLASSES_READ = 1_000_000    # that labels may tell apart, whether they are trained with or not
+CLASSES_TRAINED = 100_000   # that a model can know of: an output for each, and a row of so many numbers for every label
 AT_ONCE = 1 << 12       # images that are checked at a time
 
 
@@ -81,7 +81,7 @@ def labels(values, count: int, name: str = "y") -> np.ndarray:
 
     Raises:
         TypeError: no whole numbers.
-        UsageError: another number of labels, one below -1, or MOST_CLASSES and more.
+        UsageError: another number of labels, one below -1, or CLASSES_READ and more.
     """
     array = _on_host(values, name)
     huge = array.dtype.kind == "O" and array.size and all(isinstance(value, int) for value in array.flat)
@@ -91,9 +91,9 @@ def labels(values, count: int, name: str = "y") -> np.ndarray:
         raise UsageError(f"{name} is of shape {array.shape}, but must have a label for each of {count} images, -1 for none")
     if count and array.min() < -1:
         raise UsageError(f"{name} holds {array.min()}, but labels are classes from 0 on, or -1 for none")
-    if count and array.max() >= MOST_CLASSES:
-        raise UsageError(f"{name} holds {array.max()}, but labels are classes from 0 to {MOST_CLASSES - 1} at most: number the "
-                         "classes from 0 on")
+    if count and array.max() >= CLASSES_READ:
+        raise UsageError(f"{name} holds {array.max()}, but labels are classes from 0 to {CLASSES_READ - 1:,} at most, of which a "
+                         f"model can know of 0 to {CLASSES_TRAINED - 1:,}: number the classes from 0 on")
     return array.astype(np.int64)
 
 
