@@ -97,6 +97,34 @@ def labels(values, count: int, name: str = "y") -> np.ndarray:
     return array.astype(np.int64)
 
 
+def known_labels(values, count: int, name: str = "y") -> np.ndarray:
+    """Labels of `count` images, every one of which has a class; see labels().
+
+    Raises:
+        TypeError: no whole numbers.
+        UsageError: as for labels(), or -1 among them.
+    """
+    found = labels(values, count, name)
+    if found.min() < 0:
+        raise UsageError(f"{name} has -1 for none, but here every image needs its label")
+    return found
+
+
+def images_and_labels(validation):
+    """What an estimator takes as `validation` as two: images, and their labels or None for each that is not given. A list is a
+    pair where its second entry is flat and its first is not, which no images are.
+
+    Raises:
+        UsageError: a tuple that is no pair.
+    """
+    if isinstance(validation, tuple) and len(validation) != 2:
+        raise UsageError(f"validation has {len(validation)} entries, but must be images, or a pair of images and their labels")
+    if isinstance(validation, tuple) or (isinstance(validation, list) and len(validation) == 2
+                                         and np.ndim(validation[1]) == 1 < np.ndim(validation[0])):
+        return validation
+    return validation, None
+
+
 def _on_host(values, name: str) -> np.ndarray:
     if not isinstance(values, np.ndarray) and hasattr(values, "__cuda_array_interface__"):
         raise TypeError(f"{name} is an array on a GPU, of {type(values).__module__}, but must be one of NumPy: copy it to "
