@@ -12,7 +12,7 @@ from minivae import apply, arrays, evaluate, export, fitting, models, walks
 from minivae.data import ARRAYS, Dataset
 from minivae.device import Device, select
 from minivae.epochs import Epoch
-from minivae.errors import MinivaeError, UsageError
+from minivae.errors import UsageError
 from minivae.evaluate import Score
 from minivae.given import named_as_arguments, plain, whole, whole_seed
 from minivae.labels import a_class
