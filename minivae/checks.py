@@ -72,6 +72,7 @@ def check_alone(settings: Settings) -> None:
     _check_optimizer(settings)
     _check_cost(settings)
     _check_labels(settings)
+    _check_pools(settings)
 
 
 def check_size(settings: Settings, device: Callable[[], Device]) -> None:
@@ -119,6 +120,15 @@ def _check_optimizer(settings: Settings) -> None:
         raise UsageError(f"--warm-up is {settings.warm_up:g} epochs, but there are only {settings.epochs}")
     if not 0 <= settings.ema < 1:
         raise UsageError(f"--ema is {settings.ema:g}, but must be 0 (no average) or a decay below 1, such as 0.999")
+
+
+def _check_pools(settings: Settings) -> None:
+    """Of pictures, which --size brings to a height and width that do; of other images the model says what does."""
+    step = 1 << len(settings.channels) if settings.arch == "conv" else 1
+    fitting = [max(1, round(side / step)) * step for side in settings.size]
+    if fitting != list(settings.size) and max(fitting) <= 2 * max(settings.size):
+        raise UsageError(f"--size is {','.join(map(str, settings.size))}, but each of the {len(settings.channels)} --channels halves "
+                         f"height and width: take --size {','.join(map(str, fitting))}, or fewer --channels")
 
 
 def _check_cost(settings: Settings) -> None:
