@@ -15,6 +15,7 @@ import numpy as np
 from minivae import __version__
 from minivae.errors import MinivaeError
 from minivae.runs import OPTIMIZER, model_state
+from minivae.runs.outcome import is_of_training
 
 if TYPE_CHECKING:
     from minivae.training import Trainer
@@ -54,7 +55,7 @@ def whole(trainer: Trainer, **more) -> tuple[dict[str, np.ndarray], dict]:
 
 def restore(trainer: Trainer, arrays: dict[str, np.ndarray], facts: dict) -> None:
     """Give a trainer such a state; see Trainer.restore."""
-    if "optimizer" not in facts:
+    if not is_of_training(facts):
         raise MinivaeError("the checkpoint holds a model, but no state of a training: go on from one that a training wrote")
     if facts.get("data", trainer.fingerprint) != trainer.fingerprint:
         raise MinivaeError(f"{trainer.settings.data} holds other images or labels than those that the run was trained on: put "

@@ -21,7 +21,7 @@ SAID = {"finished": "finished", "interrupted": "stopped", "model": "saved model"
     ({"finished": None}, 2, "finished"),                # older ones do not say, only how many epochs are over
     ({"finished": None, "epoch": 1}, 2, "interrupted"),
     ({"finished": None}, 3, "interrupted"),
-    ({"finished": None, "epoch": None, "optimizer": None}, 2, "model"),
+    ({"finished": None, "epoch": None, "step": None, "optimizer": None}, 2, "model"),
 ])
 def test_all_agree_on_what_is_finished(rng, tmp_path, change, epochs, state):
     """By the facts of the newest checkpoint, None for one that it does not have, and by the epochs asked for."""
@@ -35,5 +35,6 @@ def test_all_agree_on_what_is_finished(rng, tmp_path, change, epochs, state):
     of_run.write_for(run, *run.load_with_facts(cpu()), None)
     words = page_of(run).words
     assert [each for each in SAID.values() if f"{each} " in words[:words.index("Costs")]] == [SAID[state]]
-    out = minivae("train", "--resume", "run", "--device", "cpu", cwd=tmp_path)[1]
-    assert ("run is finished: " in out) == (state == "finished")
+    _, out, err = minivae("train", "--resume", "run", "--device", "cpu", cwd=tmp_path)
+    assert ("run is finished: " in out) == (state == "finished") and "Traceback" not in err
+    assert ("minivae: run holds a model, but no state of a training" in err) == (state == "model")

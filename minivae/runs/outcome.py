@@ -7,6 +7,11 @@ from collections.abc import Mapping
 from minivae.runs.settings import Settings
 
 
+def is_of_training(facts: Mapping[str, object]) -> bool:
+    """Whether a checkpoint holds the state of a training, and not a model alone."""
+    return "optimizer" in facts
+
+
 def is_finished(facts: Mapping[str, object], settings: Settings) -> bool:
     """Whether nothing is left to be trained.
 
