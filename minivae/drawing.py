@@ -7,7 +7,7 @@ import numpy as np
 
 from minivae import animations, apply, pictures
 from minivae.data import Dataset
-from minivae.labels import first_of_each
+from minivae.data.dataset import first_of_each
 from minivae.models import VAE, ClassVAE
 from minivae.ops.reparameterize import SAMPLE, Noise
 from minivae.runs import PICTURES, Run

@@ -25,12 +25,6 @@ def a_class(label, classes: int) -> int:
     return label
 
 
-def first_of_each(labels: np.ndarray) -> np.ndarray:
-    """The indices of the first image of each class that has one, by class; -1 is none."""
-    classes, first = np.unique(labels, return_index=True)
-    return first[classes >= 0]
-
-
 def choose(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     """Which `count` images keep their labels: the same number of each class, drawn by the seed.
 

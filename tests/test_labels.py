@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from minivae.data.dataset import first_of_each
 from minivae.errors import UsageError
-from minivae.labels import choose, first_of_each, matrix
+from minivae.labels import choose, matrix
 
 LABELS = np.repeat(np.arange(4, dtype=np.uint8), (10, 7, 12, 9))[np.random.default_rng(0).permutation(38)]
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from minivae import apply, latent
 from minivae.data import Dataset
-from minivae.labels import first_of_each
+from minivae.data.dataset import first_of_each
 from minivae.models import VAE
 from minivae.page import coding
 from minivae.page.coding import Coded
