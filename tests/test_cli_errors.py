@@ -179,7 +179,7 @@ def test_stopped_alone_while_kernels_are_compiled(tmp_path):
 
 LEFT = """
 import pathlib, sys, threading, time
-from minivae import compiler
+from minivae.host import compiler
 from minivae.cli import entry
 threading.Thread(target=compiler.build, args=("x", "int x;")).start()
 while not list(compiler.cache_folder().glob("kernels/tmp*/compiling")):
