@@ -92,8 +92,8 @@ def labels(values, count: int, name: str = "y") -> np.ndarray:
     if count and array.min() < -1:
         raise UsageError(f"{name} holds {array.min()}, but labels are classes from 0 on, or -1 for none")
     if count and array.max() >= CLASSES_READ:
-        raise UsageError(f"{name} holds {array.max()}, but labels are classes from 0 to {CLASSES_READ - 1:,} at most, of which a "
-                         f"model can know of 0 to {CLASSES_TRAINED - 1:,}: number the classes from 0 on")
+        raise UsageError(f"{name} holds {array.max()}, but labels are classes from 0 to {CLASSES_READ - 1:,} at "
+                         f"most, of which a model can know of 0 to {CLASSES_TRAINED - 1:,}: number the classes from 0 on")
     return array.astype(np.int64)
 
 
@@ -111,14 +111,15 @@ def known_labels(values, count: int, name: str = "y") -> np.ndarray:
 
 
 def images_and_labels(validation):
-    """What an estimator takes as `validation` as two: images, and their labels or None for each that is not given. A list is a
-    pair where its second entry is flat and its first is not, which no images are.
+    """What an estimator takes as `validation` as two: images, and their labels or None for each that is not given. A list is
+    a pair where its second entry is flat and its first is not, which no images are.
 
     Raises:
         UsageError: a tuple that is no pair.
     """
     if isinstance(validation, tuple) and len(validation) != 2:
-        raise UsageError(f"validation has {len(validation)} entries, but must be images, or a pair of images and their labels")
+        raise UsageError(f"validation has {len(validation)} entries, but must be images, or a pair of images and their "
+                         "labels")
     if isinstance(validation, tuple) or (isinstance(validation, list) and len(validation) == 2
                                          and np.ndim(validation[1]) == 1 < np.ndim(validation[0])):
         return validation

@@ -162,8 +162,8 @@ def _of_config(config: str, given: dict) -> dict:
         return of_other_data(found, given)
     if name == data.ARRAYS:
         raise UsageError(f"{config} is of a training on arrays, from Python: name images to train on with --data")
-    raise UsageError(f"{config} says that the data are in {name}, but there is nothing: name their place with --data; to keep how "
-                     "they are read (size, colours, split), write it there instead")
+    raise UsageError(f"{config} says that the data are in {name}, but there is nothing: name their place with --data; to "
+                     "keep how they are read (size, colours, split), write it there instead")
 
 
 def _prepared(world, told: dict, out: str | None, device: str, fit_batch: bool, journal_of):

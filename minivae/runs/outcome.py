@@ -16,7 +16,7 @@ def is_finished(facts: Mapping[str, object], settings: Settings) -> bool:
     """Whether nothing is left to be trained.
 
     Args:
-        facts: of the newest checkpoint, see sound.sound; those of a model that no training left are of nothing that was finished.
+        facts: of the newest checkpoint, see sound.sound; a model that no training left is none that was finished.
         settings: what the run is asked for now, which may be more epochs than when the checkpoint was written.
     """
     asked = facts["settings"]["epochs"]

@@ -51,8 +51,8 @@ def require_room(path: Path, settings: Settings, facts: dict, arrays: dict[str, 
 
 
 def _stranger(path: Path, why: str) -> MinivaeError:
-    return MinivaeError(f"{path} is no checkpoint of a run: what it says of itself is not what one says ({why}); take another copy "
-                        "or train again")
+    return MinivaeError(f"{path} is no checkpoint of a run: what it says of itself is not what one says ({why}); take "
+                        "another copy or train again")
 
 
 def _whole(value) -> bool:
@@ -91,8 +91,8 @@ def _recovery(value) -> bool:
 
 def _good(value) -> bool:
     """See Snapshot.to_host."""
-    return (isinstance(value, dict) and value.keys() == {"optimizer", "schedule", "averaged"} and _optimizer(value["optimizer"])
-            and _numbers(value["schedule"]) and _whole(value["averaged"]))
+    return (isinstance(value, dict) and value.keys() == {"optimizer", "schedule", "averaged"}
+            and _optimizer(value["optimizer"]) and _numbers(value["schedule"]) and _whole(value["averaged"]))
 
 
 def _collapse(value) -> bool:
@@ -121,8 +121,8 @@ def _settings(value) -> bool:
 SCORE = ("total", "reconstruction", "kl", "error")
 ALWAYS = {"image_shape": _shape, "settings": _settings}
 WHERE_THERE = {
-    "classes": _whole, "epoch": _whole, "step": _whole, "seconds": _amount, "epoch_seconds": _amount, "optimizer": _optimizer,
-    "schedule": _numbers, "test_cost": _or_none(_score), "best": _or_none(_best), "recovery": _recovery,
+    "classes": _whole, "epoch": _whole, "step": _whole, "seconds": _amount, "epoch_seconds": _amount,
+    "optimizer": _optimizer, "schedule": _numbers, "test_cost": _or_none(_score), "best": _or_none(_best), "recovery": _recovery,
     "collapse": _collapse, "finished": lambda value: type(value) is bool,
     "score": lambda value: isinstance(value, list) and len(value) == 3 and all(map(_real, value)),
 }

@@ -127,8 +127,8 @@ def _check_pools(settings: Settings) -> None:
     step = 1 << len(settings.channels) if settings.arch == "conv" else 1
     fitting = [max(1, round(side / step)) * step for side in settings.size]
     if fitting != list(settings.size) and max(fitting) <= 2 * max(settings.size):
-        raise UsageError(f"--size is {','.join(map(str, settings.size))}, but each of the {len(settings.channels)} --channels halves "
-                         f"height and width: take --size {','.join(map(str, fitting))}, or fewer --channels")
+        raise UsageError(f"--size is {','.join(map(str, settings.size))}, but each of the {len(settings.channels)} "
+                         f"--channels halves height and width: take --size {','.join(map(str, fitting))}, or fewer --channels")
 
 
 def _check_cost(settings: Settings) -> None:

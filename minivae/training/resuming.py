@@ -57,8 +57,8 @@ def found(run: Run, given: Mapping[str, object]) -> tuple[Settings, Loaded | Non
     run.lock()
     saved = run.state() if run.checkpoints.all() else None
     if saved and not is_of_training(saved[1]):
-        raise UsageError(f"{run.folder} holds a model, but no state of a training, and cannot go on: train anew, such as with "
-                         f"--config {shlex.quote(str(run.folder))}")
+        raise UsageError(f"{run.folder} holds a model, but no state of a training, and cannot go on: train anew, such as "
+                         f"with --config {shlex.quote(str(run.folder))}")
     return settings, saved
 
 

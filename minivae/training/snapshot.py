@@ -73,8 +73,8 @@ class Snapshot:
         for name, kept in self._kept.items():
             right = right and name in arrays and (arrays[name].shape, arrays[name].dtype) == (kept.shape, kept.dtype)
         if not right:
-            raise MinivaeError("the state that a training would go back to is one of another training: take another checkpoint, "
-                               "or train anew")
+            raise MinivaeError("the state that a training would go back to is one of another training: take another "
+                               "checkpoint, or train anew")
         for name, kept in self._kept.items():
             kept[...] = device_of(kept).from_host(arrays[name])
         self._facts = facts

@@ -2,7 +2,8 @@
 
 Arrays by name: the model's, as they are evaluated and kept; with OPTIMIZER before it, the optimizer's state, and where the
 model is an average of the weights, those themselves. Facts, of which JSON gives back every number exactly: settings, steps
-made, the plain numbers of optimizer, schedule, recovery and of the watch for collapse, the running score of the epoch, seconds.
+made, the plain numbers of optimizer, schedule, recovery and of the watch for collapse, the running score of the epoch,
+seconds.
 """
 
 from __future__ import annotations
@@ -67,8 +68,8 @@ def restore(trainer: Trainer, arrays: dict[str, np.ndarray], facts: dict) -> Non
     if (trained is None) != (average is None):
         raise MinivaeError("the checkpoint was saved with another --ema: take the settings that it was saved with")
     if average and (trained.shape, trained.dtype) != (average.values.shape, average.values.dtype):
-        raise MinivaeError(f"the checkpoint's weights under the average are {trained.shape} of {trained.dtype}, but this model has "
-                           f"{average.values.shape} of {average.values.dtype}: take another checkpoint, or train anew")
+        raise MinivaeError(f"the checkpoint's weights under the average are {trained.shape} of {trained.dtype}, but this model "
+                           f"has {average.values.shape} of {average.values.dtype}: take another checkpoint, or train anew")
     trainer.model.load_state_dict(model_state(arrays, trainer.settings.arch))
     trainer.optimizer.restore(own, facts["optimizer"])
     trainer.schedule.restore(facts["schedule"])
