@@ -8,8 +8,8 @@ import numpy as np
 
 from minivae.errors import UsageError
 
-
-MOST_CLASSES = 1_000_000    # that labels tell apart
+CLASSES_READ = 1_000_000    # that labels may tell apart, whether they are trained with or not
+CLASSES_TRAINED = 100_000   # that a model can know of: an output for each, and a row of so many numbers for every label
 AT_ONCE = 1 << 12       # images that are checked at a time
 
 
@@ -81,7 +81,7 @@ def labels(values, count: int, name: str = "y") -> np.ndarray:
 
     Raises:
         TypeError: no whole numbers.
-        UsageError: another number of labels, one below -1, or MOST_CLASSES and more.
+        UsageError: another number of labels, one below -1, or CLASSES_READ and more.
     """
     array = _on_host(values, name)
     huge = array.dtype.kind == "O" and array.size and all(isinstance(value, int) for value in array.flat)
@@ -91,10 +91,39 @@ def labels(values, count: int, name: str = "y") -> np.ndarray:
         raise UsageError(f"{name} is of shape {array.shape}, but must have a label for each of {count} images, -1 for none")
     if count and array.min() < -1:
         raise UsageError(f"{name} holds {array.min()}, but labels are classes from 0 on, or -1 for none")
-    if count and array.max() >= MOST_CLASSES:
-        raise UsageError(f"{name} holds {array.max()}, but labels are classes from 0 to {MOST_CLASSES - 1} at most: number the "
-                         "classes from 0 on")
+    if count and array.max() >= CLASSES_READ:
+        raise UsageError(f"{name} holds {array.max()}, but labels are classes from 0 to {CLASSES_READ - 1:,} at "
+                         f"most, of which a model can know of 0 to {CLASSES_TRAINED - 1:,}: number the classes from 0 on")
     return array.astype(np.int64)
+
+
+def known_labels(values, count: int, name: str = "y") -> np.ndarray:
+    """Labels of `count` images, every one of which has a class; see labels().
+
+    Raises:
+        TypeError: no whole numbers.
+        UsageError: as for labels(), or -1 among them.
+    """
+    found = labels(values, count, name)
+    if found.min() < 0:
+        raise UsageError(f"{name} has -1 for none, but here every image needs its label")
+    return found
+
+
+def images_and_labels(validation):
+    """What an estimator takes as `validation` as two: images, and their labels or None for each that is not given. A list is
+    a pair where its second entry is flat and its first is not, which no images are.
+
+    Raises:
+        UsageError: a tuple that is no pair.
+    """
+    if isinstance(validation, tuple) and len(validation) != 2:
+        raise UsageError(f"validation has {len(validation)} entries, but must be images, or a pair of images and their "
+                         "labels")
+    if isinstance(validation, tuple) or (isinstance(validation, list) and len(validation) == 2
+                                         and np.ndim(validation[1]) == 1 < np.ndim(validation[0])):
+        return validation
+    return validation, None
 
 
 def _on_host(values, name: str) -> np.ndarray:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
-from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, fields
 
 import numpy as np
@@ -13,9 +11,10 @@ import numpy as np
 from minivae import apply, arrays, export, fitting, models
 from minivae.data import ARRAYS, Dataset
 from minivae.device import Device, select
-from minivae.errors import MinivaeError, UsageError
+from minivae.errors import UsageError
 from minivae.evaluation import evaluate
 from minivae.evaluation.evaluate import Score
+from minivae.given import named_as_arguments, plain, whole, whole_seed
 from minivae.pictures import walks
 from minivae.runs import Run, Settings, build, checked
 from minivae.terminal.report import in_use, last_line
@@ -124,7 +123,7 @@ class VAE:
             This VAE.
         """
         say = print if progress else _say_nothing
-        with _arguments_named():
+        with named_as_arguments():
             dataset = self._dataset(X, y, validation)
             known = {} if y is None else {"labels": int((dataset.train_labels >= 0).sum())}
             trainer = fitting.prepare({**self._told(), **known}, dataset, self.device, say,
@@ -141,17 +140,17 @@ class VAE:
         labels = None if y is None else arrays.labels(y, len(train))
         if labels is not None and labels.max() < 0:
             raise UsageError("y has no label at all: leave it out")
-        V, v = _images_and_labels(validation)
+        V, v = arrays.images_and_labels(validation)
         test = train[:0] if V is None else arrays.images(V, train.shape[1:], "validation")
         if v is not None:
             if labels is None:
                 raise UsageError("validation has labels, but y is not given: leave them out, or give y")
-            v = _all_known(v, len(test), "validation's labels")
+            v = arrays.known_labels(v, len(test), "validation's labels")
         return Dataset(ARRAYS, train, labels, test, v)
 
     def _told(self) -> dict[str, object]:
         """The settings that were given, plain numbers and tuples."""
-        return {f.name: _plain(value) for f in fields(self)
+        return {f.name: plain(value) for f in fields(self)
                 if f.name not in OWN and (value := getattr(self, f.name)) is not None}
 
     # ---- what it is for ----
@@ -194,7 +193,7 @@ class VAE:
             self._check_classes("label")
             label = a_class(label, self.model.classes)
         ends = (self._images(np.asarray(image)[np.newaxis])[0] for image in (a, b))
-        return walks.interpolation(self.model, *ends, _whole(steps, "steps", 2), spherical=spherical, label=label)
+        return walks.interpolation(self.model, *ends, whole(steps, "steps", 2), spherical=spherical, label=label)
 
     def sample(self, n: int = 1, label=None, *, seed: int = 0) -> np.ndarray:
         """n images decoded from draws of the prior: float32 (n, height, width, channels) in [0, 1].
@@ -202,10 +201,10 @@ class VAE:
         Args:
             label: of a model that knows of classes, the class of all of them or of each (n,); None for the classes in turn.
         """
-        n = _whole(n, "n", 1)
+        n = whole(n, "n", 1)
         if label is None and self.model.classes:
             label = np.arange(n) % self.model.classes
-        return self.decode(apply.prior(self.model, n, _seed(seed)), label)
+        return self.decode(apply.prior(self.model, n, whole_seed(seed)), label)
 
     def score(self, X, y=None, *, each: bool = False, seed: int = 0) -> Score:
         """What images cost, in nats per image: lower is better, and -total is the evidence lower bound.
@@ -224,10 +223,10 @@ class VAE:
         images = apply.on_device(self.model, self._images(X))
         if y is not None:
             self._check_classes("y")
-            y = _all_known(y, images.count, "y")
+            y = arrays.known_labels(y, images.count, "y")
         if not each:
-            return evaluate.score(self.model, images, _seed(seed), y)
-        reconstruction, kl = evaluate.costs(self.model, images, _seed(seed))
+            return evaluate.score(self.model, images, whole_seed(seed), y)
+        reconstruction, kl = evaluate.costs(self.model, images, whole_seed(seed))
         wrong = None if y is None else evaluate.mistaken(self.model, images, y, seed)
         return Score(reconstruction + kl, reconstruction, kl, wrong)
 
@@ -356,53 +355,5 @@ def _chosen(device: str | Device) -> Device:
     return select(device)[0] if isinstance(device, str) else device
 
 
-def _images_and_labels(validation):
-    """What fit() takes as `validation` as two: images, and their labels or None for each that is not given. A list is a pair
-    where its second entry is flat and its first is not, which no images are."""
-    if isinstance(validation, tuple) and len(validation) != 2:
-        raise UsageError(f"validation has {len(validation)} entries, but must be images, or a pair of images and their labels")
-    if isinstance(validation, tuple) or (isinstance(validation, list) and len(validation) == 2
-                                         and np.ndim(validation[1]) == 1 < np.ndim(validation[0])):
-        return validation
-    return validation, None
-
-
-def _all_known(labels, count: int, name: str) -> np.ndarray:
-    found = arrays.labels(labels, count, name)
-    if found.min() < 0:
-        raise UsageError(f"{name} has -1 for none, but here every image needs its label")
-    return found
-
-
-def _whole(number, name: str, least: int) -> int:
-    if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < least:
-        raise UsageError(f"{name} is {number!r}, but must be a whole number, at least {least}")
-    return int(number)
-
-
-def _seed(seed) -> int:
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**64:
-        raise UsageError(f"seed is {seed!r}, but must be a whole number from 0 to 2^64 - 1")
-    return int(seed)
-
-
-def _plain(value):
-    """NumPy's numbers as Python's, sequences as tuples."""
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return tuple(_plain(item) for item in value)
-    return value.item() if isinstance(value, np.generic) else value
-
-
 def _say_nothing(text: str) -> None:
     pass
-
-
-@contextmanager
-def _arguments_named():
-    """Errors within this context name options as Python's arguments, not as the command line has them."""
-    try:
-        yield
-    except MinivaeError as error:
-        text = re.sub(r"--([a-z]+(?:-[a-z]+)*)", lambda found: found[1].replace("-", "_"), str(error))
-        error.args = (text,)
-        raise

@@ -211,6 +211,10 @@ def test_settings_and_runs_that_go_on(tmp_path, rng):
     for arguments, code, words in (
             (["reconstruct", runs[2]], 2, f"the data of {runs[2]} are no longer in {tmp_path / 'p'}: name the place "),
             (["train", "--resume", runs[2], "--epochs", 3], 2, "with --data"),
+            (["train", "--config", runs[2], "--out", "a"], 2, f"{runs[2]} says that the data are in {tmp_path / 'p'}, but there is "
+             "nothing: name their place with --data; to keep how they are read (size, colours, split), write it there instead\n"),
+            (["train", "--config", runs[2], "--data", "nowhere", "--out", "a"], 2, "no data set 'nowhere'"),
+            (["train", "--config", runs[2], "--data", "moved", "--fit", "pad", "--grey", "--out", "a"], 0, ""),
             (["train", "--resume", runs[2], "--epochs", 3, "--data", "q"], 1, "q holds other images or labels than those that"),
             (["train", "--resume", runs[2], "--epochs", 3, "--data", "moved"], 0, ""), (["reconstruct", runs[2]], 0, "")):
         got, out, err = minivae(*arguments, "--device", "cpu", cwd=tmp_path)
@@ -223,6 +227,8 @@ def test_settings_and_runs_that_go_on(tmp_path, rng):
     (["p", "--labels-from", "no.csv"], 1, "no.csv cannot be read"), (["p", "--test-share", "2"], 2, "--test-share is 2"),
     (["p", "--labels", "4"], 2, "has no labels"), (["empty"], 2, "has no pictures"), (["one"], 2, "too few training images in"),
     (["bad"], 1, "none of the 1 pictures can be read, such as a.png"), (["--size", "8"], 2, "digits has images of its own size"),
+    (["p", "--arch", "conv", "--size", "30,47"], 2, "--size is 30,47, but each of the 2 --channels halves height and width: take --size "
+     "32,48, or fewer --channels"), (["p", "--arch", "conv", "--size", "9", "--channels", "2,2,2,2,2,2"], 2, "take --arch ff"),
     (["p/a.png"], 2, "a single picture"), (["p", "--split-seed", "-1"], 2, "--split-seed is -1")])
 def test_what_is_refused(tmp_path, rng, arguments, code, words):
     """One line, no trace, no run."""

@@ -177,6 +177,29 @@ def test_stopped_alone_while_kernels_are_compiled(tmp_path):
     assert not list(cache.glob("kernels/tmp*")) and not (tmp_path / "x").exists()
 
 
+LEFT = """
+import pathlib, sys, threading, time
+from minivae.host import compiler
+from minivae.cli import entry
+threading.Thread(target=compiler.build, args=("x", "int x;")).start()
+while not list(compiler.cache_folder().glob("kernels/tmp*/compiling")):
+    time.sleep(0.01)
+entry._stop("stopped", KeyboardInterrupt(), 130)
+"""
+
+
+def test_threads_that_compile_are_not_waited_for(tmp_path):
+    """As one that Python was about to start when Ctrl-C came, of which its pool does not know: its compiler and its folder go."""
+    compiler = tmp_path / "compiler"
+    compiler.write_text('#!/bin/sh\nfor last; do case $last in *.cpp) touch "${last%/*}/compiling";; esac; done\nsleep 60\n')
+    compiler.chmod(0o755)
+    began, environment = time.monotonic(), {"CXX": str(compiler), "MINIVAE_CACHE": str(tmp_path / "cache")}
+    done = subprocess.run([sys.executable, "-c", LEFT], capture_output=True, text=True, timeout=100,
+                          env={**os.environ, "PYTHONPATH": str(ROOT), **environment})
+    assert (done.returncode, done.stderr) == (130, "minivae: stopped\n") and time.monotonic() - began < 50
+    assert not list((tmp_path / "cache/kernels").iterdir())
+
+
 def test_ctrl_c_while_kernels_are_compiled_for_the_processor(tmp_path):
     """The cache keeps nothing but what is whole."""
     cache = tmp_path / "cache"

@@ -1,5 +1,6 @@
 """A code that is not used is noticed, once, and not where it is in use or only about to be."""
 
+import json
 import warnings
 from dataclasses import replace
 
@@ -14,6 +15,7 @@ from minivae.ops.batch import DeviceImages
 from minivae.runs import Settings, build
 from minivae.training.collapse import LOOKED_AT, CollapseWatch, active_units, remedies
 from minivae.training.epochs import Epoch
+from minivae.training.trainer import Stopped, Trainer
 
 SMALL = {"hidden": (64, 32), "code": 16, "batch_size": 50}
 
@@ -61,6 +63,27 @@ def test_active_units(device, digits, count):
     model.heads.norm.gamma.data[...] = device.from_host(gamma)
     model.eval()
     assert active_units(model, images, seed=5) == 2 and not model.training
+
+
+def test_a_training_that_goes_on_says_no_more(cpu, digits):
+    """Stopped after every epoch, with what it goes on with as JSON has it: it says what it says when it is not stopped, once."""
+    settings = Settings(**SMALL, epochs=9, likelihood="gaussian", sigma=10.0, learning_rate=0.003)
+    whole, stopped = [], []
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = lambda message, *_: whole.append(str(message))
+        Trainer(settings, digits, cpu).train()
+        warnings.showwarning = lambda message, *_: stopped.append(str(message))
+        saved = None
+        for step in range(8, 8 * 9 + 1, 8):
+            trainer = Trainer(settings, digits, cpu)
+            if saved:
+                trainer.restore(saved[0], json.loads(json.dumps(saved[1])))
+            trainer.stop = lambda trainer=trainer, step=step: trainer.optimizer.steps == step
+            with pytest.raises(Stopped):
+                trainer.train()
+            saved = trainer.state()
+    assert len(whole) == 1 and "has collapsed" in whole[0] and stopped == whole
 
 
 def _told(settings, *active):

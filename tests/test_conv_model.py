@@ -58,7 +58,7 @@ def test_samples_and_reconstructions_are_images(device, rng):
 
 
 @pytest.mark.parametrize(("shape", "settings", "words"), [
-    ((28, 30, 1), {}, "28 x 30 can be halved 1 times only: take at most 1 --channels"),
+    ((28, 30, 1), {}, "28 x 30 can be halved 1 times only: take at most 1 --channels$"),
     ((3, 28, 1), {}, "halved 0 times only: take --arch ff"), ((28, 28, 1), {"channels": ()}, "--channels is empty"),
     ((28, 28, 1), {"channels": (0, 3)}, "--channels is 0,3"), ((28, 28, 1), {"hidden": ()}, "--hidden is empty"),
     ((28, 28, 1), {"code": 0}, "--code is 0")])

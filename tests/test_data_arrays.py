@@ -187,7 +187,8 @@ def test_labels_beyond_all_numbers(tmp_path):
     """2^63 and more would become negative; as many classes as the least of them says would fill the memory."""
     images = np.zeros((20, 3, 3), np.uint8)
     np.savez(tmp_path / "a.npz", X=images, y=np.full(20, 2**63, np.uint64))
-    with pytest.raises(UsageError, match=r"a.npz\[y\] holds 9223372036854775808, but labels are classes from 0 to 999999"):
+    with pytest.raises(UsageError, match=r"a.npz\[y\] holds 9223372036854775808, but labels are classes from 0 to 999,999 at "
+                       "most, of which a model can know of 0 to 99,999: number"):
         load(tmp_path / "a.npz")
     np.savez(tmp_path / "a.npz", X=images, y=np.full(20, 999_999))
     assert load(tmp_path / "a.npz").train_labels.max() == 999_999

@@ -107,6 +107,35 @@ def test_the_survey_is_written_down(tmp_path, rng, own_cache):
     assert survey.look_at(files.paths, files.key()) == one
 
 
+def test_a_crash_at_the_first_look_is_forgotten(tmp_path, rng, monkeypatch, own_cache):
+    """At the next start that decoder may not crash: the picture then counts. What is no picture is not looked at again."""
+    folder = folder_of(tmp_path / "a", rng, channels=1)
+    save(folder / "cat" / "large.png", smooth(rng, 20, 20))
+    (folder / "dog" / "bad.png").write_bytes(b"x")
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        "def patch(event, args):\n"
+        "    if event == 'open' and str(args[0]).endswith('large.png'): os.kill(os.getpid(), 11)\n"
+        "sys.addaudithook(patch)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    files = listing.of_folder(str(folder), "folders")
+    found = survey.look_at(files.paths, files.key())
+    assert found[:4] == ((12, 12), 12, True, 12) and found.trouble == decoding.CRASHES
+    assert not list(own_cache.glob("*.json"))
+    (tmp_path / "sitecustomize.py").write_text("")
+    found = survey.look_at(files.paths, files.key())
+    assert found[:4] == (None, 12, False, 13) and found.trouble.startswith("no picture")
+    monkeypatch.setattr(survey, "each", None)
+    assert survey.look_at(files.paths, files.key()) == found
+
+
+def test_why_the_first_cannot_be_read(monkeypatch, own_cache):
+    """Of several for different reasons, in whatever order they are done."""
+    results = [decoding.Result(1, None, "late"), decoding.Result(0, None, "early")]
+    monkeypatch.setattr(survey, "each", lambda job, paths, advance: results)
+    assert survey.look_at(["a", "b"], "k") == (None, 0, False, 0, "early")
+
+
 @pytest.mark.parametrize("content", ["{}", "[]", "null", '[null, "x", 1, 1, ""]', "[[4], 4, true, 1, \"\"]", "[null, -1, true, 1, \"\"]",
                                      "[[4, 4], 4, 1, 1, \"\"]", '[null, 4, true, 1, 5]', "[" * 100_000])
 def test_a_survey_that_is_none(tmp_path, rng, own_cache, content):

@@ -400,7 +400,7 @@ BAD_FITS = [
     ({"kl_warm_up": 9.0, "epochs": 2}, FIT, "^kl_warm_up is 9 epochs"),
     ({"optimizer": "newton"}, FIT, "^optimizer is newton"),
     ({"sigma": 0.1}, FIT, "^sigma belongs to likelihood gaussian"), ({"hidden": ()}, FIT, "^hidden is empty"),
-    ({"device": "tpu"}, FIT, "unknown device 'tpu'"), ({"arch": "conv", "channels": (2, 2, 2)}, FIT, "take at most 2 channels, or images"),
+    ({"device": "tpu"}, FIT, "unknown device 'tpu'"), ({"arch": "conv", "channels": (2, 2, 2)}, FIT, "take at most 2 channels$"),
     ({}, {**FIT, "validation": X[:, :27]}, r"validation is of shape \(10, 27, 28\)"),
     ({}, {**FIT, "validation": X[:0]}, "validation is empty"), ({}, {**FIT, "y": np.full(10, -1)}, "y has no label at all"),
     ({}, {**FIT, "y": np.zeros(9, int)}, r"y is of shape \(9,\), but must have a label for each of 10 images"),

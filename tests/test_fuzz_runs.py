@@ -12,14 +12,16 @@ from fuzz import Reader, at_most, bounded, check_words, damaged, place  # noqa: 
 from hypothesis import strategies as st
 
 from minivae import checkpoint, kernels
-from minivae.data import cache, survey
+from minivae.data import Dataset, cache, survey
 from minivae.device import cpu
-from minivae.errors import MinivaeError
+from minivae.errors import MinivaeError, MinivaeWarning
 from minivae.page import facts as page_facts
 from minivae.page import history
 from minivae.runs import Run, Settings, build, listing, settings, versions
 from minivae.runs.lock import Lock
 from minivae.runs.metrics import Metrics
+from minivae.training.recovery import Diverged
+from minivae.training.trainer import Stopped, Trainer
 
 SMALL = Settings(hidden=(3,), code=2, epochs=3, batch_size=4, data="nowhere", labels=4)
 SHAPE = (2, 2, 1)
@@ -116,6 +118,83 @@ def test_facts_of_other_kinds(run, arrays):
     Reader(read).fuzz(400, changes, each)
 
 
+@pytest.fixture(scope="module")
+def trainer():
+    """Of a training with all that has a state, in the middle of its second epoch."""
+    settings = dataclasses.replace(SMALL, labels=None, optimizer="nadam", schedule="plateau", ema=0.5)
+    images = np.random.default_rng(0).integers(0, 256, (16, *SHAPE), np.uint8)
+    found = Trainer(settings, Dataset("noise", images[:8], None, images[8:], None), cpu())
+    found.stop = lambda: found.optimizer.steps == 3
+    with pytest.raises(Stopped):
+        found.train()
+    return found
+
+
+def places_of(facts, within=()):
+    """The places of all values in facts: tuples of keys."""
+    found = [(*within, key) for key in facts]
+    return found + [place for key, value in facts.items() if isinstance(value, dict) and key != "settings"
+                    for place in places_of(value, (*within, key))]
+
+
+def test_states_of_other_kinds(run, trainer):
+    """A checkpoint whose checksum is right, with other facts of a training than it has, or without them: it is refused, or the
+    training goes on from it, and back to its last good state."""
+    arrays, facts = trainer.state()
+    whole = json.loads(json.dumps(facts))
+
+    def read(changes):
+        told = json.loads(json.dumps(whole))
+        for place, value in changes:
+            within = told
+            for key in place[:-1]:
+                within = within.get(key) if isinstance(within, dict) else None
+            if isinstance(within, dict):
+                within[place[-1]] = value
+                if value is GONE:
+                    del within[place[-1]]
+        checkpoint.save(run.checkpoints.path(3), arrays, told)
+        goes_on(trainer, *run.state(3))
+
+    GONE = object()
+    places = places_of(whole)
+    odd = st.one_of(st.sampled_from([*fuzz_files.ODD, GONE]), st.integers(-2**70, 2**70), st.floats())
+    changes = st.lists(st.tuples(st.sampled_from(places), odd), min_size=1, max_size=2)
+    run.write(trainer.settings)
+    read([])
+    Reader(read).fuzz(300, changes, [[(place, value)] for place in places for value in (*fuzz_files.ODD, GONE)])
+
+
+def test_arrays_of_a_state_of_other_kinds(run, trainer):
+    """Likewise with other arrays, or without them."""
+    whole, facts = trainer.state()
+
+    def read(change):
+        name, array = change
+        arrays = {**whole, name: array}
+        if array is None:
+            del arrays[name]
+        checkpoint.save(run.checkpoints.path(3), arrays, facts)
+        goes_on(trainer, *run.state(3))
+
+    run.write(trainer.settings)
+    read(("optimizer.parameters", whole["optimizer.parameters"]))
+    odd = [None, np.zeros(0, np.float32), np.zeros((), np.float32), np.zeros((2, 2), np.float64), np.zeros(3, np.int8), np.zeros(1, np.float32)]
+    Reader(read).fuzz(1, st.sampled_from([("optimizer.parameters", None)]), [(name, array) for name in whole for array in odd])
+
+
+def goes_on(trainer, arrays, facts):
+    """A training makes a step from a state, and goes back from it."""
+    trainer.restore(arrays, facts)
+    trainer.recovery.begin()
+    trainer.step(trainer.optimizer.steps)
+    if trainer.recovery.times < trainer.recovery.most:
+        with pytest.warns(MinivaeWarning):
+            trainer.recovery.go_back(Diverged("what", "message"))
+        trainer.step(trainer.optimizer.steps)
+    trainer.state()
+
+
 def test_arrays_of_other_kinds(run, arrays):
     """Likewise with other arrays."""
     def read(change):
@@ -173,7 +252,7 @@ def test_the_cache(place, monkeypatch):  # noqa: F811
         part.finish([("x.png", "an empty file")], "abc")
     whole = images.read_bytes()
     looks.parent.mkdir(exist_ok=True)
-    monkeypatch.setattr(survey, "_of", lambda paths, advance: survey.Survey((4, 4), 4, True, 1, ""))
+    monkeypatch.setattr(survey, "_of", lambda paths, advance: (survey.Survey((4, 4), 4, True, 1, ""), False))
 
     def read(content):
         images.write_bytes(content)

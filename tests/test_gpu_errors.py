@@ -99,7 +99,7 @@ MESSAGES = [  # the machine, what is raised, what it means and what mends it
     ({}, RuntimeError("cudaErrorNoDevice: no CUDA-capable device is detected"), "nvidia-smi -L.*CUDA_VISIBLE_DEVICES"),
     ({}, RuntimeError("cudaErrorMemoryAllocation: out of memory"), "out of memory .*: end what else uses it .*--batch-size"),
     ({}, MemoryError("Out of memory allocating 1,000 bytes (allocated so far: 500 bytes)."),
-     "out of memory .*smaller --batch-size"),
+     "out of memory .*smaller --batch-size, --hidden, --channels, --code or --count"),
     ({}, RuntimeError("cudaErrorDevicesUnavailable: CUDA-capable device(s) is/are busy or unavailable"), "exclusive mode"),
     ({}, RuntimeError("cudaErrorSystemDriverMismatch: system has unsupported display driver / cuda driver combination"),
      "restart the machine"),

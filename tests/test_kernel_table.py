@@ -78,3 +78,12 @@ def test_progress(monkeypatch, terminal):
         advance()
     text = out.getvalue()
     assert ("2/2" in text and "\x1b[2K" in text) if terminal else text == "compiling 2 files ...\n"
+
+
+def test_progress_that_says_nothing(monkeypatch):
+    """Where there is no terminal, and its beginning is not to be said."""
+    out = io.StringIO()
+    monkeypatch.setattr(progress, "Console", lambda **options: Console(file=out, force_terminal=False, width=80))
+    with progress.counting("importance sampling", 2, begins=False) as advance:
+        advance(2)
+    assert out.getvalue() == ""

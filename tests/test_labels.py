@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from minivae.data.dataset import first_of_each
 from minivae.errors import UsageError
 from minivae.training.labels import choose, matrix
 
@@ -24,6 +25,12 @@ def test_by_the_seed():
     draws = [choose(LABELS, 9, seed) for seed in range(20)]
     assert len({tuple(draw) for draw in draws}) == 20
     assert {int(np.bincount(LABELS[draw]).argmax()) for draw in draws} == {0, 1, 2, 3}
+
+
+def test_the_first_of_each_class():
+    """By class; what has no label, and a class without an image, is left out."""
+    assert first_of_each(np.array([-1, 2, 0, 2, -1, 0, 5])).tolist() == [2, 1, 6]
+    assert first_of_each(np.array([-1, -1])).size == first_of_each(np.array([], np.int64)).size == 0
 
 
 def test_none_and_all():

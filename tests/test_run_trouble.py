@@ -312,7 +312,7 @@ def test_an_older_run_goes_on(tmp_path, digits, whole):
     with pytest.raises(MinivaeError, match="stopped"):
         trainer.train(Silence())
     arrays, facts = run.state()
-    newer = ("score", "seconds", "epoch_seconds", "data", "finished", "best")
+    newer = ("score", "seconds", "epoch_seconds", "data", "finished", "best", "recovery", "collapse")
     checkpoint.save(run.checkpoints.single, arrays, {name: value for name, value in facts.items() if name not in newer})
     run.checkpoints.forget_training()
     run.release()

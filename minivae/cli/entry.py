@@ -148,6 +148,9 @@ def _stop(words: str, error: BaseException, code: int) -> NoReturn:
     """Say what went wrong and what the error's notes say, and leave."""
     together.say_last((words, *getattr(error, "__notes__", ())), code, getattr(error, "everywhere", False))
     if code in STOPPED and any(not thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread()):
+        from minivae.host import compiler
+
+        compiler.abandon()
         if sys.stdout:
             sys.stdout.flush()
         os._exit(code)      # Python would wait for threads that cannot be stopped within a compiler

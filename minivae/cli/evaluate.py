@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import click
@@ -44,7 +45,6 @@ def eval(runs: tuple[str, ...], file: str | None, device: str, **how) -> None:
       minivae eval runs/seed-0 runs/seed-1 runs/seed-2 --importance 0
     """
     import json
-    from contextlib import nullcontext
 
     from minivae import kernels
     from minivae.cli import together
@@ -82,12 +82,10 @@ def eval(runs: tuple[str, ...], file: str | None, device: str, **how) -> None:
 def _measured(run: Run, where: Device, group: Group, importance: int | None, data: str | None, split: str, limit: int | None,
               seed: int, which: str) -> dict:
     """All numbers of a run, and what they are of."""
-    from rich.console import Console
-
     from minivae import __version__, apply
     from minivae.errors import UsageError
-    from minivae.evaluation.measures import Subject, measure
-    from minivae.terminal import evaluation
+    from minivae.evaluation.measures import Subject, measure, silent
+    from minivae.progress import counting
 
     model, settings, facts = run.load_with_facts(where, which)
     name = data or settings.data
@@ -101,9 +99,10 @@ def _measured(run: Run, where: Device, group: Group, importance: int | None, dat
     chosen, labels = getattr(dataset, f"{split}_images")[:limit], getattr(dataset, f"{split}_labels")
     labels = None if labels is None else labels[:limit]
     images = apply.on_device(model, chosen)
-    console = Console(highlight=False)
     begin, end = group.share(len(chosen))
-    with evaluation.progress(console, (end - begin) * samples * model.draws, shown=group.rank == 0) as progress:
+    decoded = (end - begin) * samples * model.draws
+    with (counting("importance sampling", decoded, begins=False) if decoded and group.rank == 0
+          else nullcontext(silent)) as progress:
         numbers = measure(Subject(model, images, samples, seed, labels=labels, progress=progress, group=group))
     return {"minivae": __version__, "run": str(run.folder), "checkpoint": which, "epoch": facts.get("epoch"), "device": where.describe(),
             "data": name, "split": split, "likelihood": settings.likelihood, "binarize": settings.binarize, **numbers}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from functools import partial
 
@@ -121,7 +122,7 @@ def train(context: click.Context, device: str, out: str | None, config: str | No
     from minivae.errors import UsageError
     from minivae.page.following import Following
     from minivae.parallel import mpi
-    from minivae.runs import Run, settings
+    from minivae.runs import Run
     from minivae.runs.journal import Journal
     from minivae.stopping import Signals
     from minivae.training import events
@@ -140,10 +141,31 @@ def train(context: click.Context, device: str, out: str | None, config: str | No
         if resume:
             trainer = _prepared_to_go_on(world, Journal(Run(resume), save_every, keep), given, device, page)
         else:
-            told = {**options, **(of_other_data(settings.read(config), given) if config else {}), **given}
+            told = {**options, **(_of_config(config, given) if config else {}), **given}
             trainer = _prepared(world, told, out, device, fit_batch, lambda run: Journal(run, save_every, keep))
         if trainer:
             _train(trainer, signals, tensorboard, Following if page else None)
+
+
+def _of_config(config: str, given: dict) -> dict:
+    """The settings of a --config, to be used with those that are given.
+
+    Raises:
+        UsageError: there is no such file, or its data are no longer where it says and no others are given.
+        MinivaeError: the file is damaged.
+    """
+    from minivae import data
+    from minivae.errors import UsageError
+    from minivae.runs import settings
+
+    found = settings.read(config)
+    name = found.get("data", data.DEFAULT)
+    if "data" in given or name in data.NAMES or os.path.lexists(os.path.expanduser(name)):
+        return of_other_data(found, given)
+    if name == data.ARRAYS:
+        raise UsageError(f"{config} is of a training on arrays, from Python: name images to train on with --data")
+    raise UsageError(f"{config} says that the data are in {name}, but there is nothing: name their place with --data; to "
+                     "keep how they are read (size, colours, split), write it there instead")
 
 
 def _prepared(world, told: dict, out: str | None, device: str, fit_batch: bool, journal_of):
@@ -173,12 +195,13 @@ def _prepared_to_go_on(world, journal, given: dict, device: str, page: bool):
     from minivae.page import of_run
     from minivae.parallel import mpi
     from minivae.pictures import drawing
+    from minivae.runs.outcome import is_finished
     from minivae.training import resuming
     from minivae.training.fit_batch import OutOfMemory
 
     run = journal.run
     settings, saved = mpi.by_first(world, lambda: resuming.found(run, given))
-    finished = saved and resuming.is_finished(saved, settings)
+    finished = saved and is_finished(saved[1], settings)
     if finished and not mpi.leads(world):
         return None
     if finished:

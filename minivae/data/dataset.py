@@ -61,3 +61,9 @@ class Dataset:
 
         train, test = mapped(self.train_labels), mapped(self.test_labels)
         return replace(self, train_labels=train, test_labels=test, class_names=tuple(names)), sorted(unknown)
+
+
+def first_of_each(labels: np.ndarray) -> np.ndarray:
+    """The indices of the first image of each class that has one, by class; -1 is none."""
+    classes, first = np.unique(labels, return_index=True)
+    return first[classes >= 0]

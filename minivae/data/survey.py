@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minivae.data import cache
-from minivae.data.decoding import each
+from minivae.data.decoding import CRASHES, each
 from minivae.errors import MinivaeError
 from minivae.files import replacing
 
@@ -28,7 +28,7 @@ class Survey(NamedTuple):
         median: of the shorter sides.
         grey: whether all are.
         seen: how many could be looked at.
-        trouble: why one could not; "" where all could.
+        trouble: why the first that could not be could not; "" where all could.
     """
 
     common: tuple[int, int] | None
@@ -39,7 +39,9 @@ class Survey(NamedTuple):
 
 
 def look_at(paths: Sequence[str], key: str) -> Survey:
-    """Look at every picture's header, or at what an earlier start has written down about them under that key."""
+    """Look at every picture's header, or at what an earlier start has written down about them under that key. Nothing is
+    written down where a decoder has crashed: at the next start it may not, as on a machine that was too busy, and then there
+    would be another size, or colours."""
     path = cache.folder() / f"{key}.json"
     try:
         return _noted(json.loads(path.read_text()))
@@ -47,7 +49,9 @@ def look_at(paths: Sequence[str], key: str) -> Survey:
         from minivae.progress import amount, counting   # rich takes a while to load, and only a first start needs it
 
         with counting(f"looking at {amount(len(paths), 'picture')}", len(paths)) as advance:
-            survey = _of(paths, advance)
+            survey, crashed = _of(paths, advance)
+    if crashed:
+        return survey
     with suppress(OSError, MinivaeError):       # without it the next start looks again
         os.makedirs(path.parent, exist_ok=True)
         with replacing(path) as file:
@@ -69,20 +73,22 @@ def _noted(found) -> Survey:
     return Survey(tuple(common) if common else None, median, grey, seen, trouble)
 
 
-def _of(paths: Sequence[str], advance: Callable[[int], None]) -> Survey:
-    sizes, grey, trouble = Counter(), True, ""
+def _of(paths: Sequence[str], advance: Callable[[int], None]) -> tuple[Survey, bool]:
+    """What they are like, and whether the decoder of one has crashed."""
+    sizes, grey, troubles = Counter(), True, {}
     for result in each({"task": "look"}, paths, advance):
         if result.unreadable is not None:
-            trouble = trouble or result.unreadable
+            troubles[result.index] = result.unreadable
             continue
         height, width, one_grey = result.found
         sizes[height, width] += 1
         grey = grey and one_grey
+    trouble, crashed = troubles[min(troubles)] if troubles else "", CRASHES in troubles.values()
     if not sizes:
-        return Survey(None, 0, False, 0, trouble)
+        return Survey(None, 0, False, 0, trouble), crashed
     shorter = np.repeat([min(size) for size in sizes], list(sizes.values()))
     common = next(iter(sizes)) if len(sizes) == 1 else None
-    return Survey(common, int(np.median(shorter)), grey, int(sizes.total()), trouble)
+    return Survey(common, int(np.median(shorter)), grey, int(sizes.total()), trouble), crashed
 
 
 def suggested(survey: Survey) -> tuple[tuple[int, int], str]:

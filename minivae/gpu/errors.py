@@ -111,7 +111,7 @@ def _missing_header(said: str) -> Diagnosis:
 
 def _out_of_memory(said: str) -> Diagnosis:
     return Diagnosis(f"the GPU is out of memory ({said})", "end what else uses it (nvidia-smi shows that), take another "
-                     "with --device cuda:N, or a smaller --batch-size")
+                     "with --device cuda:N, or a smaller --batch-size, --hidden, --channels, --code or --count")
 
 
 def _no_gpu(said: str) -> Diagnosis:

@@ -37,6 +37,7 @@ STOPPED = {code for number in (signal.SIGINT, signal.SIGTERM) for code in (-numb
 OLD = 5.0       # seconds after which a folder that nobody holds is a dead process's
 
 _running: set[subprocess.Popen] = set()     # compilers
+_folders: set[str] = set()       # that it compiles in
 
 
 def cache_folder() -> Path:
@@ -144,12 +145,14 @@ def build(name: str, source: str, defines: tuple[str, ...] = (), flags: tuple[st
 @contextmanager
 def _held(folder: str) -> Iterator[None]:
     """Show other processes, by a lock, that this one works in a folder."""
+    _folders.add(folder)
     descriptor = os.open(folder, os.O_RDONLY) if fcntl else None
     try:
         if fcntl:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
+        _folders.discard(folder)
         if fcntl:
             os.close(descriptor)
 
@@ -172,6 +175,13 @@ def stop() -> None:
     for process in list(_running):
         with suppress(OSError):     # it has ended
             os.killpg(process.pid, signal.SIGTERM) if hasattr(os, "killpg") else process.terminate()
+
+
+def abandon() -> None:
+    """End the compilers, and remove what they have made so far: this process ends before its threads could do it."""
+    stop()
+    for folder in list(_folders):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _run(command: list[str]) -> tuple[int, str]:

@@ -110,7 +110,7 @@ def _pooled(image_shape: tuple[int, int, int], pools: int) -> tuple[int, int]:
         most = min((size & -size).bit_length() - 1 for size in (height, width))     # how often 2 divides both
         fix = f"take at most {most} --channels" if most else "take --arch ff, which has no pools"
         raise UsageError(f"each of the {pools} --channels halves height and width, but images of {height} x {width} can be "
-                         f"halved {most} times only: {fix}, or images whose height and width are multiples of {step}")
+                         f"halved {most} times only: {fix}")
     return image_shape[0] // step, image_shape[1] // step
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from minivae.errors import MinivaeError
+
 
 class Schedule:
     """A factor of the learning rate that stays 1 after the warm-up; the base of the others.
@@ -41,7 +43,15 @@ class Schedule:
         return {}
 
     def restore(self, facts: Mapping[str, float]) -> None:
-        """Go on from another one's facts()."""
+        """Go on from another one's facts().
+
+        Raises:
+            MinivaeError: they are of another kind of schedule; nothing is changed then.
+        """
+        if set(facts) != set(self.facts()):
+            raise MinivaeError(f"the saved schedule has the numbers {', '.join(sorted(facts)) or 'none'}, but "
+                               f"{type(self).__name__} needs {', '.join(sorted(self.facts())) or 'none'}: take the schedule "
+                               "that was saved")
         for name in self.facts():
             setattr(self, name, facts[name])
 

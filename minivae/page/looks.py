@@ -8,6 +8,7 @@ import numpy as np
 
 from minivae import apply, latent
 from minivae.data import Dataset
+from minivae.data.dataset import first_of_each
 from minivae.models import VAE
 from minivae.page import coding
 from minivae.page.coding import Coded
@@ -163,6 +164,5 @@ def _traverses(model: VAE, coded: Coded, order: np.ndarray, variance: np.ndarray
 
 def _transfer(model: VAE, coded: Coded, labels: np.ndarray | None) -> np.ndarray:
     """The first image of each class beside its style in every class."""
-    own, first = np.unique(coded.classes if labels is None else labels, return_index=True)
-    shown = first[own >= 0][:STYLES]
+    shown = first_of_each(coded.classes if labels is None else labels)[:STYLES]
     return np.concatenate([shrunk(coded.images[shown])[:, np.newaxis], _in_classes(model, coded.mu[shown])], axis=1)

@@ -13,6 +13,7 @@ from minivae.page.facts import Facts
 from minivae.page.looks import look
 from minivae.page.writing import write
 from minivae.runs import Run, Settings, versions
+from minivae.runs.outcome import is_finished
 
 
 def write_for(run: Run, model: VAE, settings: Settings, told: dict, dataset: Dataset | None,
@@ -44,5 +45,4 @@ def write_for(run: Run, model: VAE, settings: Settings, told: dict, dataset: Dat
 def _state(settings: Settings, told: dict) -> str:
     if "epoch" not in told:
         return facts.SAVED
-    finished = told.get("finished", told["epoch"] >= settings.epochs)       # older checkpoints do not say
-    return facts.FINISHED if finished else facts.STOPPED
+    return facts.FINISHED if is_finished(told, settings) else facts.STOPPED

@@ -7,6 +7,7 @@ import numpy as np
 
 from minivae import apply
 from minivae.data import Dataset
+from minivae.data.dataset import first_of_each
 from minivae.models import VAE, ClassVAE
 from minivae.ops.reparameterize import SAMPLE, Noise
 from minivae.pictures import animations, grids
@@ -58,9 +59,9 @@ def all_of(run: Run, model: VAE, dataset: Dataset, seed: int) -> None:
 
 
 def one_of_each(labels: np.ndarray) -> np.ndarray:
-    """The first image of each class that has a label, -1 being none; where none has, the first STYLES images."""
-    known = np.flatnonzero(labels >= 0)
-    return known[np.unique(labels[known], return_index=True)[1]] if len(known) else np.arange(min(len(labels), STYLES))
+    """The first image of each class; where no image has a label, the first STYLES images."""
+    shown = first_of_each(labels)
+    return shown if len(shown) else np.arange(min(len(labels), STYLES))
 
 
 def are_there(run: Run, labelled: bool) -> bool:

@@ -11,6 +11,7 @@ from minivae.errors import MinivaeError, UsageError
 from minivae.runs.folder import LOCK, Run
 from minivae.runs.lock import in_use
 from minivae.runs.metrics import Metrics
+from minivae.runs.outcome import is_finished, is_of_training
 from minivae.runs.settings import Settings
 
 SCORE = ("total", "reconstruction", "kl", "error")
@@ -110,11 +111,9 @@ def _real(value) -> float | None:
 def _state(run: Run, settings: Settings, facts: dict | None) -> str:
     if in_use(run.folder / LOCK):
         return "running"
-    if facts and "optimizer" not in facts:
+    if facts and not is_of_training(facts):
         return "model"
-    asked = facts["settings"].get("epochs") if facts else None
-    finished = facts and facts.get("finished", facts.get("epoch") == asked)     # older checkpoints do not say
-    return "finished" if finished and asked == settings.epochs else "interrupted"
+    return "finished" if facts and is_finished(facts, settings) else "interrupted"
 
 
 def _changed(run: Run) -> str | None:

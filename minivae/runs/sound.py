@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import prod
+from math import inf, prod
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,8 @@ def sound(path: Path, facts) -> dict:
     for name, is_right in WHERE_THERE.items():
         if name in facts and not is_right(facts[name]):
             raise _stranger(path, f"{name} is wrong")
+    if "optimizer" in facts and ("schedule" not in facts or facts.get("step") != facts["optimizer"]["steps"]):
+        raise _stranger(path, "its state of a training is not whole")
     return facts
 
 
@@ -49,8 +51,8 @@ def require_room(path: Path, settings: Settings, facts: dict, arrays: dict[str, 
 
 
 def _stranger(path: Path, why: str) -> MinivaeError:
-    return MinivaeError(f"{path} is no checkpoint of a run: it does not say what model it is of ({why}); take another copy or "
-                        "train again")
+    return MinivaeError(f"{path} is no checkpoint of a run: what it says of itself is not what one says ({why}); take "
+                        "another copy or train again")
 
 
 def _whole(value) -> bool:
@@ -62,12 +64,40 @@ def _real(value) -> bool:
     return type(value) is float or (type(value) is int and abs(value) <= MOST)
 
 
+def _amount(value) -> bool:
+    """A finite number from 0 on."""
+    return _real(value) and 0 <= value < inf
+
+
 def _shape(value) -> bool:
     return isinstance(value, list) and len(value) == 3 and all(_whole(side) and side for side in value) and prod(value) <= MOST
 
 
 def _numbers(value) -> bool:
     return isinstance(value, dict) and all(map(_real, value.values()))
+
+
+def _optimizer(value) -> bool:
+    return _numbers(value) and _whole(value.get("steps"))
+
+
+def _recovery(value) -> bool:
+    """See Recovery.state."""
+    if not isinstance(value, dict) or value.keys() != {"factor", "times", "lowest", "largest", "good"}:
+        return False
+    return (_amount(value["factor"]) and 0 < value["factor"] <= 1 and _whole(value["times"]) and _amount(value["largest"])
+            and _real(value["lowest"]) and -inf < value["lowest"] and _or_none(_good)(value["good"]))
+
+
+def _good(value) -> bool:
+    """See Snapshot.to_host."""
+    return (isinstance(value, dict) and value.keys() == {"optimizer", "schedule", "averaged"}
+            and _optimizer(value["optimizer"]) and _numbers(value["schedule"]) and _whole(value["averaged"]))
+
+
+def _collapse(value) -> bool:
+    """See CollapseWatch.facts."""
+    return isinstance(value, dict) and value.keys() == {"without", "told"} and all(map(_whole, value.values()))
 
 
 def _score(value) -> bool:
@@ -91,7 +121,8 @@ def _settings(value) -> bool:
 SCORE = ("total", "reconstruction", "kl", "error")
 ALWAYS = {"image_shape": _shape, "settings": _settings}
 WHERE_THERE = {
-    "classes": _whole, "epoch": _whole, "step": _whole, "seconds": _real, "epoch_seconds": _real, "optimizer": _numbers,
-    "schedule": _numbers, "test_cost": _or_none(_score), "best": _or_none(_best),
-    "score": lambda value: isinstance(value, list) and all(map(_real, value)),
+    "classes": _whole, "epoch": _whole, "step": _whole, "seconds": _amount, "epoch_seconds": _amount,
+    "optimizer": _optimizer, "schedule": _numbers, "test_cost": _or_none(_score), "best": _or_none(_best), "recovery": _recovery,
+    "collapse": _collapse, "finished": lambda value: type(value) is bool,
+    "score": lambda value: isinstance(value, list) and len(value) == 3 and all(map(_real, value)),
 }

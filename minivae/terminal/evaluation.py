@@ -1,27 +1,14 @@
-"""The tables and the progress bar of `minivae eval`."""
+"""The tables of `minivae eval`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from minivae.evaluation.over_runs import NUMBERS
-
-
-@contextmanager
-def progress(console: Console, total: int, shown: bool = True) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal; gives the function that is to be told how many more of `total` codes are decoded."""
-    bar = Progress(TextColumn("importance sampling"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(),
-                   TextColumn("left"), TimeRemainingColumn(), console=console, transient=True,
-                   disable=not (shown and console.is_terminal))
-    with bar:
-        task = bar.add_task("", total=max(total, 1))
-        yield lambda decoded: bar.update(task, advance=decoded)
 
 
 class Row(NamedTuple):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from minivae.arrays import CLASSES_TRAINED
 from minivae.data import ARRAYS, Dataset
 from minivae.device import Device
 from minivae.errors import UsageError
@@ -15,7 +16,6 @@ from minivae.optim import OPTIMIZERS, SCHEDULES
 from minivae.parallel.group import Group
 from minivae.runs import Settings
 
-MOST_CLASSES = 100_000      # for each of which the model has an output, and every label a row of so many numbers
 DRAWN = (1, 3)      # channels of a picture
 COPIES = 4          # of the weights next to the pixels that there are at least: encoder and decoder, each with its gradients
 LARGE = 1 << 30     # bytes for which there is always room
@@ -51,9 +51,9 @@ def check(settings: Settings, dataset: Dataset) -> None:
     if settings.labels is not None and (dataset.train_labels is None or dataset.train_labels.max() < 0):
         raise UsageError(f"--labels is {settings.labels}, but {settings.data} has no labels: leave it out, or give them "
                          "(for pictures by subfolders or --labels-from FILE.csv)")
-    if settings.labels is not None and dataset.train_labels.max() >= MOST_CLASSES:
+    if settings.labels is not None and dataset.train_labels.max() >= CLASSES_TRAINED:
         raise UsageError(f"the labels of {settings.data} go up to {dataset.train_labels.max()}, but a model can know of the "
-                         f"classes 0 to {MOST_CLASSES - 1:,}: number them from 0 on")
+                         f"classes 0 to {CLASSES_TRAINED - 1:,}: number them from 0 on")
 
 
 def check_alone(settings: Settings) -> None:
@@ -73,6 +73,7 @@ def check_alone(settings: Settings) -> None:
     _check_optimizer(settings)
     _check_cost(settings)
     _check_labels(settings)
+    _check_pools(settings)
 
 
 def check_size(settings: Settings, device: Callable[[], Device]) -> None:
@@ -120,6 +121,15 @@ def _check_optimizer(settings: Settings) -> None:
         raise UsageError(f"--warm-up is {settings.warm_up:g} epochs, but there are only {settings.epochs}")
     if not 0 <= settings.ema < 1:
         raise UsageError(f"--ema is {settings.ema:g}, but must be 0 (no average) or a decay below 1, such as 0.999")
+
+
+def _check_pools(settings: Settings) -> None:
+    """Of pictures, which --size brings to a height and width that do; of other images the model says what does."""
+    step = 1 << len(settings.channels) if settings.arch == "conv" else 1
+    fitting = [max(1, round(side / step)) * step for side in settings.size]
+    if fitting != list(settings.size) and max(fitting) <= 2 * max(settings.size):
+        raise UsageError(f"--size is {','.join(map(str, settings.size))}, but each of the {len(settings.channels)} "
+                         f"--channels halves height and width: take --size {','.join(map(str, fitting))}, or fewer --channels")
 
 
 def _check_cost(settings: Settings) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 
 from minivae.errors import MinivaeWarning
 from minivae.latent import by_activity, is_active
@@ -35,7 +36,7 @@ def active_units(model: VAE, images: DeviceImages, seed: int = 0) -> int:
 
 
 class CollapseWatch:
-    """Warns, once, where no number of the code is active any more.
+    """Warns where no number of the code is active any more: once in a training, also in one that is stopped and goes on.
 
     Args:
         settings: of the training, whose KL warm-up is waited for: until then the code may only begin to be used.
@@ -43,6 +44,14 @@ class CollapseWatch:
 
     def __init__(self, settings: Settings):
         self.settings, self._without, self._told = settings, 0, False
+
+    def facts(self) -> dict[str, int]:
+        """What restore() takes: epochs in a row without an active number, and whether it was said."""
+        return {"without": self._without, "told": int(self._told)}
+
+    def restore(self, facts: Mapping[str, int] | None) -> None:
+        """Go on from another one's facts(); None for a training that was saved before there were any."""
+        self._without, self._told = (facts["without"], bool(facts["told"])) if facts else (0, False)
 
     def epoch(self, epoch: Epoch) -> None:
         """An epoch is over."""

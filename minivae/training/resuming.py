@@ -15,6 +15,7 @@ from minivae.optim import SCHEDULES
 from minivae.runs import Run, Settings
 from minivae.runs.checkpoints import Loaded
 from minivae.runs.folder import LATER
+from minivae.runs.outcome import is_of_training
 from minivae.training.trainer import Trainer
 
 LOOKS = 10_000      # steps of the past at most at which two schedules are compared
@@ -49,16 +50,16 @@ def found(run: Run, given: Mapping[str, object]) -> tuple[Settings, Loaded | Non
     locked from then on.
 
     Raises:
-        UsageError, MinivaeError: as for settings_of; or another process is at work in the folder, or no checkpoint is whole.
+        UsageError, MinivaeError: as for settings_of; or another process is at work in the folder, or no checkpoint is whole,
+            or it holds a model alone.
     """
     settings = settings_of(run, given)
     run.lock()
-    return settings, run.state() if run.checkpoints.all() else None
-
-
-def is_finished(saved: Loaded, settings: Settings) -> bool:
-    """Whether nothing is left to be trained."""
-    return bool(saved[1].get("finished")) and saved[1]["settings"]["epochs"] == settings.epochs
+    saved = run.state() if run.checkpoints.all() else None
+    if saved and not is_of_training(saved[1]):
+        raise UsageError(f"{run.folder} holds a model, but no state of a training, and cannot go on: train anew, such as "
+                         f"with --config {shlex.quote(str(run.folder))}")
+    return settings, saved
 
 
 def go_on(trainer: Trainer, saved: Loaded | None) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from minivae.device import device_of, empty_like
+from minivae.errors import MinivaeError
 from minivae.nn import Flat, Module
 from minivae.optim import Average, Optimizer, Schedule
 
@@ -63,7 +64,17 @@ class Snapshot:
         return {name: device_of(array).to_host(array) for name, array in self._kept.items()}, self._facts
 
     def set(self, arrays: Mapping[str, np.ndarray], facts: dict) -> None:
-        """Keep what another snapshot of the same training gave to the host."""
+        """Keep what another snapshot of the same training gave to the host.
+
+        Raises:
+            MinivaeError: it is of another training; nothing is changed then.
+        """
+        right = all(set(facts[part]) == set(self._facts[part]) for part in ("optimizer", "schedule"))
+        for name, kept in self._kept.items():
+            right = right and name in arrays and (arrays[name].shape, arrays[name].dtype) == (kept.shape, kept.dtype)
+        if not right:
+            raise MinivaeError("the state that a training would go back to is one of another training: take another "
+                               "checkpoint, or train anew")
         for name, kept in self._kept.items():
             kept[...] = device_of(kept).from_host(arrays[name])
         self._facts = facts

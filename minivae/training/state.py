@@ -2,7 +2,8 @@
 
 Arrays by name: the model's, as they are evaluated and kept; with OPTIMIZER before it, the optimizer's state, and where the
 model is an average of the weights, those themselves. Facts, of which JSON gives back every number exactly: settings, steps
-made, the plain numbers of optimizer, schedule and recovery, the running score of the epoch, seconds.
+made, the plain numbers of optimizer, schedule, recovery and of the watch for collapse, the running score of the epoch,
+seconds.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from minivae import __version__
 from minivae.errors import MinivaeError
 from minivae.runs import OPTIMIZER, model_state
+from minivae.runs.outcome import is_of_training
 
 if TYPE_CHECKING:
     from minivae.training.trainer import Trainer
@@ -48,13 +50,13 @@ def whole(trainer: Trainer, **more) -> tuple[dict[str, np.ndarray], dict]:
     good, recovery = trainer.recovery.state(apart=trainer.optimizer.steps % trainer.steps_an_epoch > 0)
     arrays |= {f"{OPTIMIZER}{GOOD}{name}": value for name, value in good.items()}
     return arrays, {**facts, "optimizer": trainer.optimizer.facts(), "schedule": trainer.schedule.facts(),
-                    "score": trainer.score.read(), "recovery": recovery, "seconds": trainer.clock.read(),
-                    "epoch_seconds": trainer.epoch_clock.read(), "data": trainer.fingerprint}
+                    "score": trainer.score.read(), "recovery": recovery, "collapse": trainer.collapse.facts(),
+                    "seconds": trainer.clock.read(), "epoch_seconds": trainer.epoch_clock.read(), "data": trainer.fingerprint}
 
 
 def restore(trainer: Trainer, arrays: dict[str, np.ndarray], facts: dict) -> None:
     """Give a trainer such a state; see Trainer.restore."""
-    if "optimizer" not in facts:
+    if not is_of_training(facts):
         raise MinivaeError("the checkpoint holds a model, but no state of a training: go on from one that a training wrote")
     if facts.get("data", trainer.fingerprint) != trainer.fingerprint:
         raise MinivaeError(f"{trainer.settings.data} holds other images or labels than those that the run was trained on: put "
@@ -65,6 +67,9 @@ def restore(trainer: Trainer, arrays: dict[str, np.ndarray], facts: dict) -> Non
     average = trainer.average
     if (trained is None) != (average is None):
         raise MinivaeError("the checkpoint was saved with another --ema: take the settings that it was saved with")
+    if average and (trained.shape, trained.dtype) != (average.values.shape, average.values.dtype):
+        raise MinivaeError(f"the checkpoint's weights under the average are {trained.shape} of {trained.dtype}, but this model "
+                           f"has {average.values.shape} of {average.values.dtype}: take another checkpoint, or train anew")
     trainer.model.load_state_dict(model_state(arrays, trainer.settings.arch))
     trainer.optimizer.restore(own, facts["optimizer"])
     trainer.schedule.restore(facts["schedule"])
@@ -75,5 +80,6 @@ def restore(trainer: Trainer, arrays: dict[str, np.ndarray], facts: dict) -> Non
     if "score" in facts:        # older checkpoints were written at the end of an epoch
         trainer.score.set(facts["score"])
     trainer.recovery.restore(good, facts.get("recovery"))
+    trainer.collapse.restore(facts.get("collapse"))
     trainer.clock.set(facts.get("seconds", 0.0))
     trainer.epoch_clock.set(facts.get("epoch_seconds", 0.0))

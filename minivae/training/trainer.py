@@ -65,6 +65,7 @@ class Trainer:
         history: the epochs that were made since this was built.
         clock, epoch_clock: seconds of training, and of the epoch, also before it was stopped and went on.
         fingerprint: of the data set.
+        collapse: watches the code.
         tight: whether what steps and evaluations keep for reuse would not fit into the memory together.
 
     Raises:
@@ -105,7 +106,7 @@ class Trainer:
         self.history: list[Epoch] = []
         self.tight = False
         self.clock, self.epoch_clock = Stopwatch(), Stopwatch()
-        self.fingerprint, self._collapse = fingerprint(dataset), CollapseWatch(settings)
+        self.fingerprint, self.collapse = fingerprint(dataset), CollapseWatch(settings)
         self._sampled_at = -1       # the step at which the model's statistics were taken
 
     def step(self, number: int) -> None:
@@ -313,7 +314,7 @@ class Trainer:
         self.recovery.observe(minimized)
         self.recovery.keep()
         self.history.append(result)
-        self._collapse.epoch(result)
+        self.collapse.epoch(result)
         for listener in listeners:
             listener.epoch(result)
 
