@@ -7,11 +7,12 @@
 #include "philox.cuh"
 #include "image.cuh"
 
-// Where the pixels of a distorted image come from: `down` rows below and `right` columns beside, of the mirrored image.
+// Where the pixels of a distorted image come from: `down` rows below and `right` columns beside, of the mirrored image; and
+// where the square begins in which they are erased.
 struct Move {
   int down, right;
   bool mirrored;
-  int top, left;        // of the square that is erased
+  int top = 0, left = 0;
   DEVICE Move(const NoiseKey& key, uint32 example, int most, int mirror, int erase, int height, int width) {
     const Words w = words_of(key, example, 0);
     const uint32 steps = 2 * (uint32)most + 1;

@@ -20,6 +20,7 @@ from minivae.parallel import mpi
 from minivae.parallel.agreement import require_same
 from minivae.rates import RATES
 from minivae.runs import Settings, versions
+from minivae.runs.fingerprint import fingerprint
 from minivae.terminal.report import Silence, TerminalReport
 from minivae.training import fit_batch
 from minivae.training.checks import check, check_alone, check_size
@@ -135,14 +136,13 @@ def _together(settings: Settings, dataset: Dataset, device: Device, say: Callabl
     """This process's trainer of several, all of which have the same to work on; see prepare()."""
     if smaller_batch:
         raise UsageError("--fit-batch looks at the memory of one process: leave it out, and give a --batch-size")
-    group = mpi.group(world, device)
-    trainer = Trainer(settings, dataset, device, group=group)
-    say(group.describe())
-    require_same(group, {"minivae": __version__, "NumPy": np.__version__, "set of kernels": versions.kernels(),
+    require_same(world, {"minivae": __version__, "NumPy": np.__version__, "set of kernels": versions.kernels(),
                          "kind of device": "GPU" if device.cuda else "CPU", "setting": asdict(settings),
-                         "data set": f"{settings.data} {trainer.fingerprint[:8]}"},
+                         "data set": f"{settings.data} {fingerprint(dataset)[:8]}"},
                  "start all from the same installation, with the same options and data")
-    return trainer
+    group = mpi.group(world, device)        # from here on all make the same calls, for arrays of the same shapes
+    say(group.describe())
+    return Trainer(settings, dataset, device, group=group)
 
 
 def train(trainer: Trainer, progress: bool = True, listeners: Sequence[Listener] = ()) -> Fitted:

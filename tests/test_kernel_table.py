@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from minivae import cli, progress
+from minivae.gpu_code import needs
 from minivae.kernels import stems
 from minivae.terminal import kernels as kernel_table
 
@@ -37,7 +38,7 @@ def test_what_is_shown():
 
 @pytest.mark.parametrize(("faults", "code"), [(REPORT["faults"], 1), ([], 0)])
 def test_the_exit_code_says_whether_something_is_wrong(monkeypatch, faults, code):
-    monkeypatch.setattr(kernel_table, "measure", lambda *_: {**REPORT, "faults": faults})
+    monkeypatch.setattr(needs, "measure", lambda *_: {**REPORT, "faults": faults})
     assert CliRunner().invoke(cli.cli, ["kernels", "--arch", "sm_75"]).exit_code == code
 
 
@@ -59,10 +60,10 @@ def test_ctrl_c_does_not_wait_for_the_compiler(monkeypatch):
 
         yield advance
 
-    monkeypatch.setattr(kernel_table.nvrtc, "build", build)
+    monkeypatch.setattr(needs.nvrtc, "build", build)
     try:
         with pytest.raises(KeyboardInterrupt):
-            kernel_table.measure(["sm_75"], threads=2, watched=watched)
+            needs.measure(["sm_75"], threads=2, watched=watched)
         assert len(begun) <= 3 and not release.is_set()
     finally:
         release.set()

@@ -181,6 +181,7 @@ main()
 
 @pytest.mark.parametrize(("one", "other", "words"), [
     (["--seed", 0], ["--seed", 1], "another setting than process 0: seed = 1, not seed = 0"),
+    (["--hidden", 8], ["--hidden", 300], "another setting than process 0: hidden = (300,), not hidden = (8,)"),
     (["--data", "set"], ["--data", "set"], "another data set than process 0"),
     (["--data", "set"], ["--data", "other"], "another setting than process 0: data =")])
 def test_processes_that_differ_are_noticed(folder, one, other, words):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -122,6 +123,8 @@ def test_impossible_settings_are_named(cpu, digits, settings, words):
 def test_consistency_rises_over_the_first_epoch(cpu, digits):
     """From a step's share to the whole, and stays; it makes predictions that moved images keep more often."""
     settings = Settings(**SMALL, consistency=100.0, shift=2)
+    other = weights_at(replace(settings, mirror=True, erase=5), 0, 16)
+    assert (other.shift, other.mirror, other.erase) == (2, True, 5)
     trainer = Trainer(settings, digits, cpu)
     weights = [weights_at(trainer.settings, n, trainer.steps_an_epoch) for n in (0, 7, 15, 16, 60)]
     assert [each.consistency for each in weights] == [6.25, 50, 100, 100, 100] and weights[0][-3:] == (2, False, 0)

@@ -9,9 +9,9 @@ import pytest
 from mpi_program import command, environment, needs_mpi
 
 from minivae.errors import MinivaeError
-from minivae.parallel.shared import TOKEN, Shared, _open
+from minivae.parallel.shared import NAME, TOKEN, Shared, _open
 
-SIZES = [1, 7, 1000, 70_001]        # of one cache line, of less than one for each process, of several chunks and a rest
+SIZES = [1, 7, 1000, 300_001]        # of one cache line, of less than one for each process, of several chunks and a rest
 PROGRAM = """
 import gc, json, sys
 import numpy as np
@@ -81,22 +81,26 @@ class Pair:
 
 def test_memory_of_another_program_is_refused():
     """Two containers may have processes of the same number: what is found there is not written to."""
-    descriptor = os.memfd_create("another")
-    os.write(descriptor, bytes(TOKEN))
+    descriptor, stranger = os.memfd_create(NAME), os.memfd_create("another")
+    for one in (descriptor, stranger):
+        os.write(one, bytes(TOKEN))
     path = f"/proc/{os.getpid()}/fd/{descriptor}"
     assert bytes(_open(path, TOKEN, bytes(TOKEN))) == bytes(TOKEN)
     with pytest.raises(OSError, match="not the memory"):
         _open(path, TOKEN, b"x" * TOKEN)
     with pytest.raises(OSError, match="not the memory"):
         _open(path, 2 * TOKEN, bytes(TOKEN))
+    with pytest.raises(OSError, match="not the memory"):
+        _open(f"/proc/{os.getpid()}/fd/{stranger}", TOKEN, bytes(TOKEN))
     shared = Shared(Pair((path, b"x" * TOKEN), None))
     assert "not the memory of another process" in shared.missing
     os.close(descriptor)
+    os.close(stranger)
 
 
 def test_no_memory_is_an_error_in_all():
     """Another process's trouble ends this one's call, in words."""
-    with pytest.raises(MinivaeError, match=r"shape \(5, 3\) and type float32 cannot be shared.*no room"):
+    with pytest.raises(MinivaeError, match=r"shape \(5, 3\) and type float32 cannot be shared among .*: no room"):
         Shared(Pair((None, b""), None, (None, b""), "no room")).zeros((5, 3), np.float32)
 
 

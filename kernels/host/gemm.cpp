@@ -151,7 +151,7 @@ __attribute__((noinline)) void tile(const Product<T>& p, const T* a, const T* b,
   typedef typename Simd<T>::Vector Vector;
   constexpr int LANES = Simd<T>::LANES, NR = Simd<T>::NR;
   const int64_t depth = p.depth, a_row = p.a_row, b_row = p.b_row;
-  if (p.c_col == 1)                            // on its way while the sums are made
+  if (p.c_col == 1 && columns == NR)           // on its way while the sums are made
     for (int i = 0; i < ROWS; ++i) {
       __builtin_prefetch(c + i * p.c_row, 1);
       __builtin_prefetch(c + i * p.c_row + LANES, 1);
@@ -211,7 +211,7 @@ template <class T, int which> T* place_of(size_t count) {
 // A product by this thread alone, for `depth` of k.  Where all rows are one block, each group of panels is used once and
 // overwrites the last; else the first block packs all panels for the others.
 template <class T> void multiply_depth(const Product<T>& p) {
-  constexpr int NR = Simd<T>::NR;
+  constexpr int NR = Simd<T>::NR, LINE = 64 / sizeof(T);     // a cache line
   const int64_t panels = (p.n + NR - 1) / NR;
   const bool keep = p.m > BLOCK, transposed = p.a_col != 1;
   T* const packed = place_of<T, 0>((keep ? panels : GROUP) * p.depth * 2);
@@ -222,12 +222,12 @@ template <class T> void multiply_depth(const Product<T>& p) {
     for (int64_t j = 0; j < panels; ++j) {
       T* const panel = packed + (keep ? j : j % GROUP) * p.depth * NR;
       if (block == 0 && j % GROUP == 0) pack_panels(p, j, std::min(GROUP, panels - j), panel);
-      // Of the next group's rows each of this one's panels fetches two cache lines, by its first two strips.
-      const T* const next = p.b_col == 1 && block == 0 && j / GROUP < (panels - 1) / GROUP ?
-          p.b + p.k0 * p.b_row + ((j / GROUP + 1) * GROUP + j % GROUP) * NR : nullptr;
+      // A panel's strips fetch the lines of the rows that its successor in the next group is packed from, a line each.
+      const T* const next = p.b_col == 1 && block == 0 && j + GROUP < p.n / NR ?
+          p.b + p.k0 * p.b_row + (j + GROUP) * NR : nullptr;
       for (int64_t s = 0; s < rows; s += MR)
         strip_by_panel<T, MR>(p, block + s, std::min<int64_t>(MR, rows - s), strips ? strips + s * KC : nullptr, j, panel,
-                              next && s < 2 * MR ? next + s / MR * Simd<T>::LANES : nullptr);
+                              next && s / MR * LINE < NR ? next + s / MR * LINE : nullptr);
     }
   }
 }

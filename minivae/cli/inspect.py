@@ -95,9 +95,10 @@ def kernels(architectures: tuple[str, ...], real: str, file: str | None) -> None
     import json
 
     from minivae.files import replacing
+    from minivae.gpu_code.needs import measure
     from minivae.progress import counting
     from minivae.system import default_threads
-    from minivae.terminal.kernels import measure, show
+    from minivae.terminal.kernels import show
 
     with replacing(file) if file is not None else nullcontext() as out:
         report = measure(architectures or GPU_ARCHITECTURES, real, default_threads(), counting)

@@ -23,8 +23,8 @@ def distort(x, example, noise: Noise, *, image_shape: tuple[int, int, int], shif
         noise: which draw.
         image_shape: (height, width, channels).
         mirror: whether an image's left and right are exchanged in half of the draws.
-        erase: the side of a square in pixels that is 0 then; its middle is any of an image's pixels, so that less of the image
-            is erased where it is near a border. 0 for none.
+        erase: the side of a square in pixels that is 0 then; its pixel number erase // 2 each way is any of an image's, so that
+            less is erased near a border. 0 for none.
 
     Returns:
         An array like x.

@@ -66,6 +66,7 @@ def require_same(group: Group, facts: Mapping[str, object], fix: str) -> None:
     """Refuse to work together on what is not the same in all processes; all of them refuse.
 
     Args:
+        group: or an mpi.World, before there is one.
         facts: what must be the same, by name.
         fix: what mends it.
 

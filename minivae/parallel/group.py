@@ -40,7 +40,9 @@ class Group:
         """Put the sum of every process's array, of one shape, in place of this one: the same bits in all of them."""
 
     def zeros(self, device, shape: tuple[int, ...], dtype):
-        """An array of zeros on a device, of which sum() may be quicker than of others. All processes ask for it."""
+        """An array of zeros on a device, the group's own, of which sum() may be quicker than of others. All processes ask for
+        it.
+        """
         return device.zeros(shape, dtype)
 
     def gather(self, array):

@@ -1,6 +1,6 @@
 """The processes that an MPI launcher has started together: `mpiexec -n 4 minivae train`, through mpi4py.
 
-What is on the host goes through MPI always; what is on a device goes the way that the device says (collectives.py). Where no
+What these modules tell each other on the host goes through MPI; arrays go the way that their device says (collectives.py). Where no
 launcher started this process, mpi4py is not imported.
 """
 
@@ -24,9 +24,9 @@ from minivae.parallel.launcher import launched
 from minivae.system import processors, threads_asked
 
 T = TypeVar("T")
-# MPI's own way to wait keeps a processor busy. That is right for a moment; then whoever waits lets others of this machine
+# MPI's own way to wait keeps a processor busy. That is right for HOLD seconds; then whoever waits lets others of this machine
 # come first between two looks, those among them that it waits for, but does not sleep, as to wake up takes as long as most
-# waits do. After SPIN seconds it looks every NAP seconds; where a wait is long by nature, every PAUSE seconds.
+# waits do. After SPIN seconds it looks every NAP seconds; where a wait is long by nature, from HOLD on every PAUSE seconds.
 HOLD, SPIN, NAP, PAUSE = 5e-5, 2e-3, 2e-5, 0.02
 PASSED_ON = 0.5     # seconds in which a launcher passes on what a process has printed, before all are ended and the rest is lost
 NUMBERED = 8        # so many processes are named by the numbers that the system gave them, as launchers name those that died
@@ -98,7 +98,7 @@ def _wait(request, pause: float = NAP, patience: float = math.inf) -> bool:
     while not request.Test():
         if (passed := waiting.read()) > patience:
             return False
-        if passed > SPIN or passed > HOLD and pause > NAP:
+        if passed > (HOLD if pause == PAUSE else SPIN):
             time.sleep(pause)
         elif passed > HOLD:
             os.sched_yield()

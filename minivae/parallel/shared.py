@@ -1,7 +1,8 @@
 """Arrays in memory that all processes of a machine see, and their sum: each process adds up its part of all arrays, where they
 are, and puts the result into all.
 
-A library's all-reduce copies every number into memory that is shared and out of it again; here they are there already.
+A library's all-reduce copies every number into memory that is shared and out of it again; here they are there already. Each
+array takes a file descriptor of every process for every process.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import math
 import mmap
 import os
-import secrets
 import weakref
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 18         # bytes of each array at a time: what was read and added up is near when it is written to the others
 ALIGNMENT = 64          # bytes: processes never write to the same cache line
-TOKEN = 16              # bytes by which memory is known again
+NAME, TOKEN = "minivae", 16    # of such memory, and bytes by which it is known again
 
 
 class Shared:
@@ -41,8 +41,7 @@ class Shared:
         if world.local_size < world.size:
             self.missing = "on several machines"
         else:
-            blocks, errors = self._map(TOKEN)
-            self.missing = next(filter(None, errors), None)
+            self.missing = next(filter(None, self._map(TOKEN)[1]), None)
 
     def zeros(self, shape: tuple[int, ...], dtype) -> np.ndarray:
         """An array of zeros, which sum() takes. All processes must ask for one of this shape and dtype.
@@ -54,8 +53,8 @@ class Shared:
         count = math.prod(shape)
         blocks, errors = self._map(max(count * dtype.itemsize, TOKEN))
         if any(errors):
-            raise MinivaeError(f"an array of shape {shape} and type {dtype} cannot be shared among processes "
-                               f"({next(filter(None, errors))}): start fewer of them on this machine, or make the model smaller")
+            raise MinivaeError(f"an array of shape {shape} and type {dtype} cannot be shared among the processes of this machine: "
+                               f"{next(filter(None, errors))}; where memory or descriptors (ulimit -n) are short, start fewer")
         arrays = [np.frombuffer(block, dtype, count) for block in blocks]
         mine = arrays[self._world.rank]
         mine.fill(0)
@@ -85,29 +84,25 @@ class Shared:
 
     def _map(self, size: int) -> tuple[list[mmap.mmap], list[str | None]]:
         """So much memory of every process, as this one sees it, or what was in the way: of each process, in their order."""
-        token, mine, told = secrets.token_bytes(TOKEN), None, None
+        token, descriptor, told, trouble, blocks = os.urandom(TOKEN), None, None, None, []
         try:
-            descriptor = os.memfd_create("minivae")     # not under /dev/shm, which is small in many containers
+            descriptor = os.memfd_create(NAME)          # not under /dev/shm, which is small in many containers
             os.ftruncate(descriptor, size)
             mine = mmap.mmap(descriptor, size)
             mine[:TOKEN] = token
             told = f"/proc/{os.getpid()}/fd/{descriptor}"
         except (AttributeError, OSError) as error:
-            error_here = f"{type(error).__name__}: {error}"
-        else:
-            error_here = None
-        blocks = []
+            trouble = f"{type(error).__name__}: {error}"
         for rank, (path, wanted) in enumerate(self._world.exchange((told, token))):
-            if error_here is not None or path is None:
-                continue
-            try:
-                blocks.append(mine if rank == self._world.rank else _open(path, size, wanted))
-            except OSError as error:
-                error_here = str(error)
-        errors = self._world.exchange(error_here)       # all have opened all, before a descriptor is closed
-        if told is not None:
+            if trouble is None and path is not None:
+                try:
+                    blocks.append(mine if rank == self._world.rank else _open(path, size, wanted))
+                except OSError as error:
+                    trouble = f"{type(error).__name__}: {error}"
+        troubles = self._world.exchange(trouble)        # all have opened all, before a descriptor is closed
+        if descriptor is not None:
             os.close(descriptor)
-        return blocks, errors
+        return blocks, troubles
 
 
 def _open(path: str, size: int, token: bytes) -> mmap.mmap:
@@ -116,13 +111,11 @@ def _open(path: str, size: int, token: bytes) -> mmap.mmap:
     Raises:
         OSError: it cannot be opened, or it is something else: numbers of processes differ between containers.
     """
-    descriptor = os.open(path, os.O_RDWR)
-    try:
-        if os.fstat(descriptor).st_size != size:
-            raise OSError(f"{path} is not the memory of another process of this training")
-        block = mmap.mmap(descriptor, size)
-    finally:
-        os.close(descriptor)
-    if block[:TOKEN] != token:
-        raise OSError(f"{path} is not the memory of another process of this training")
-    return block
+    if os.readlink(path).startswith(f"/memfd:{NAME} "):         # or to open it might do something
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            if os.fstat(descriptor).st_size == size and (block := mmap.mmap(descriptor, size))[:TOKEN] == token:
+                return block
+        finally:
+            os.close(descriptor)
+    raise OSError(f"{path} is not the memory of another process of this training")
