@@ -23,7 +23,7 @@ if len(sys.argv) > 3 and int(sys.argv[3]) == world.rank:
     import os
     del os.memfd_create
 group = mpi.group(world, cpu())
-shared, bits = group._collectives._shared, []
+shared, bits = group._collectives.shared, []
 for dtype in ("float32", "float64"):
     for size in json.loads(sys.argv[2]):
         given = np.random.default_rng(size).standard_normal((world.size, size)).astype(dtype)

@@ -54,11 +54,15 @@ class Flat:
         for p in self.parameters:
             p.clear_grad()
 
-    def require_grad(self) -> None:
+    def require_grad(self, whole: bool = True) -> None:
         """Make `grads` whole: parameters that the cost did not use get the gradient zero, and of several processes all get
-        the sum of theirs."""
+        the sum of theirs.
+
+        Args:
+            whole: False where each process needs the sum in its part of them alone, see Group.part_of.
+        """
         for p in self.parameters:
             if p.grad is None:
                 p._grad[...] = 0
                 p._fresh = False
-        self.group.sum(self.grads)
+        (self.group.sum if whole else self.group.sum_part)(self.grads)

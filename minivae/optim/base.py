@@ -13,6 +13,7 @@ from minivae.device import device_of
 from minivae.errors import MinivaeError
 from minivae.kernels import launch
 from minivae.nn import Flat
+from minivae.parallel.group import ALONE
 from minivae.work import blocks, elements
 
 NORM_PARTS, NORM_SHARE = 256, 1024      # at most so many blocks take the norm, each of at least so many elements
@@ -34,6 +35,8 @@ class Optimizer:
         clip: the largest size of an element of the gradient; None for any.
         weight_decay: its factor, >= 0.
 
+    Of several processes that share memory each makes the step for its part of the numbers, and they exchange the results.
+
     Attributes:
         state: name to array of parameter-shaped state, saved and restored with a run.
         steps: how many steps were made.
@@ -41,6 +44,7 @@ class Optimizer:
 
     KERNEL: str
     STATE: tuple[str, ...] = ()
+    WHOLE = False           # whether a number's step depends on others than its own and on the norm of the gradient
     DECOUPLED = False       # whether weight decay changes the parameters directly, and not through the gradient
     FACTS: tuple[str, ...] = ("steps",)     # attributes that are state too
 
@@ -48,28 +52,39 @@ class Optimizer:
                  weight_decay: float = 0.0):
         self.flat, self.lr, self.steps = flat, lr, 0
         self.limit, self.clip, self.weight_decay = limit, clip, weight_decay
-        device = device_of(flat.values)
-        self.state = {name: device.zeros(flat.values.shape, flat.values.dtype) for name in self.STATE}
+        device, self._group = device_of(flat.values), ALONE if self.WHOLE else flat.group
+        self.state = {name: self._group.common_zeros(device, flat.values.shape, flat.values.dtype) for name in self.STATE}
         parts = min(NORM_PARTS, -(-flat.values.size // NORM_SHARE))
         self._partial = device.empty((parts,), flat.values.dtype)
 
     def step(self) -> None:
         """Update all parameters from their gradients, and forget the gradients."""
-        self.flat.require_grad()
-        parts = 0
-        if self.limit is not None:
-            parts = len(self._partial)
-            launch("squared_norm", blocks(parts), self.flat.grads, self._partial, self.flat.values.size)
+        self.flat.require_grad(self.WHOLE)
+        partial = self._partial if self.limit is None else self._squared_norm()
         self.steps += 1
-        self._update(parts, _or_infinity(self.limit), _or_infinity(self.clip))
+        self._update(partial, 0 if self.limit is None else partial.size, _or_infinity(self.limit), _or_infinity(self.clip))
+        self._group.spread(self.flat.values, self.flat.grads)
         self.flat.changed()
         self.flat.clear_grad()
 
-    def _update(self, parts: int, limit: float, clip: float) -> None:
-        """Launch the update; `parts` numbers of the norm are there."""
-        size = self.flat.values.size
-        launch(self.KERNEL, elements(size), self.flat.values, self.flat.grads, *self.state.values(), self._partial,
-               size, parts, limit, clip, 0.0 if self.DECOUPLED else self.weight_decay, *self._numbers())
+    def _own(self, array):
+        """Of an array like the parameters what this process works on."""
+        return array[self._group.part_of(array)] if self._group.divides else array
+
+    def _squared_norm(self):
+        """Parts of the square of the gradient's norm, as many as there are."""
+        grads = self._own(self.flat.grads)
+        if grads.size:
+            launch("squared_norm", blocks(self._partial.size), grads, self._partial, grads.size)
+        else:       # there are fewer numbers than processes
+            self._partial[...] = 0
+        return self._group.gather(self._partial).reshape(-1) if self._group.divides else self._partial
+
+    def _update(self, partial, parts: int, limit: float, clip: float) -> None:
+        """Launch the update; `partial` has `parts` numbers of the norm."""
+        values, grads, *state = map(self._own, (self.flat.values, self.flat.grads, *self.state.values()))
+        launch(self.KERNEL, elements(values.size), values, grads, *state, partial, values.size, parts, limit, clip,
+               0.0 if self.DECOUPLED else self.weight_decay, *self._numbers())
 
     def _numbers(self) -> tuple[float, ...]:
         """What the kernel takes after the weight decay, for step number `steps`."""

@@ -22,7 +22,7 @@ class LAMB(Adam):
     all norms must be known before the first parameter changes.
     """
 
-    DECOUPLED = True
+    DECOUPLED = WHOLE = True
 
     def __init__(self, flat: Flat, lr: float = 1e-2, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-6,
                  weight_decay: float = 0.01, **around):
@@ -31,11 +31,11 @@ class LAMB(Adam):
         self._pieces = device.from_host(pieces)
         self._sums = device.empty((len(pieces), 2), flat.values.dtype)
 
-    def _update(self, parts: int, limit: float, clip: float) -> None:
+    def _update(self, partial, parts: int, limit: float, clip: float) -> None:
         (mean, square), work = self.state.values(), blocks(len(self._sums))
         first, second = self._corrections()
         step = self.epsilon, 1 / first, 1 / second, self.weight_decay
-        launch("lamb_means", work, self.flat.values, self.flat.grads, mean, square, self._pieces, self._partial, self._sums,
+        launch("lamb_means", work, self.flat.values, self.flat.grads, mean, square, self._pieces, partial, self._sums,
                parts, limit, clip, *self._betas(), *step)
         launch("lamb_update", work, self.flat.values, mean, square, self._pieces, self._sums, self.lr, *step)
 

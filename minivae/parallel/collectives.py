@@ -17,28 +17,21 @@ if TYPE_CHECKING:
 
 
 class OnHost:
-    """Of arrays that lie in the host's memory: MPI works on them where they are; the processes of one machine add up those
-    that zeros() gave in memory that they share.
+    """Of arrays that lie in the host's memory: MPI works on them where they are.
 
     Attributes:
         words: what the sums go through.
+        shared: the arrays that the processes of one machine share; None where they cannot.
     """
 
     def __init__(self, world: World, device: Device):
-        self._world, self._device, self._shared = world, device, Shared(world)
-        self.words = "MPI" if self._shared.missing else "shared memory and MPI"
-
-    def zeros(self, shape: tuple[int, ...], dtype) -> np.ndarray:
-        """See Group.zeros."""
-        return (self._device if self._shared.missing else self._shared).zeros(shape, dtype)
+        self._world, self._device, shared = world, device, Shared(world)
+        self.shared, self.words = (None, "MPI") if shared.missing else (shared, "shared memory and MPI")
 
     def sum(self, array: np.ndarray) -> None:
         """See Group.sum."""
-        if self._shared.holds(array):
-            self._shared.sum(array)
-        else:
-            require_contiguous(array)
-            self._world.sum(array)
+        require_contiguous(array)
+        self._world.sum(array)
 
     def gather(self, array: np.ndarray) -> np.ndarray:
         """See Group.gather."""
@@ -55,10 +48,11 @@ class ThroughHost:
         why: there is nothing better.
     """
 
+    shared = None
+
     def __init__(self, world: World, device: Device, why: str):
         self._world, self._device = world, device
         self.words = f"MPI and copies on the host ({why})"
-        self.zeros = device.zeros
 
     def sum(self, array) -> None:
         """See Group.sum."""

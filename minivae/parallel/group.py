@@ -16,9 +16,10 @@ class Group:
         rank: this process's number, from 0.
         size: how many there are.
         rows: of the whole batch that is in work, see take().
+        divides: whether work on flat arrays is divided, each process having the part_of() them.
     """
 
-    rank, size, rows = 0, 1, 0
+    rank, size, rows, divides = 0, 1, 0, False
 
     def share(self, count: int, rank: int | None = None) -> tuple[int, int]:
         """(begin, end) of this process's contiguous part of `count` things, or of another's; parts differ by 1 at most."""
@@ -40,10 +41,27 @@ class Group:
         """Put the sum of every process's array, of one shape, in place of this one: the same bits in all of them."""
 
     def zeros(self, device, shape: tuple[int, ...], dtype):
-        """An array of zeros on a device, the group's own, of which sum() may be quicker than of others. All processes ask for
-        it.
-        """
+        """An array of zeros on a device, the group's own, that sum_part() and spread() take. All processes ask for it."""
         return device.zeros(shape, dtype)
+
+    def common_zeros(self, device, shape: tuple[int, ...], dtype):
+        """Likewise, an array of which each process changes its part_of() alone: one for all, where `divides`."""
+        return device.zeros(shape, dtype)
+
+    def part_of(self, array) -> slice:
+        """Of a flat array, the numbers that this process works on for all processes; all numbers unless `divides`."""
+        return slice(0, array.size)
+
+    def sum_part(self, array) -> None:
+        """sum(), of which part_of() is needed alone; the rest of the array is no use any more."""
+        self.sum(array)
+
+    def spread(self, array, through) -> None:
+        """Give every process the part_of() an array that each has worked on.
+
+        Args:
+            through: of zeros(), as large, of the same dtype; overwritten.
+        """
 
     def gather(self, array):
         """Every process's array, of one shape, in the order of their numbers: (size, *shape)."""

@@ -186,8 +186,10 @@ class Processes(Group):
         self._collectives = device.collectives(world)
         self.sum, self.gather, self.exchange = self._collectives.sum, self._collectives.gather, world.exchange
 
-    def zeros(self, device: Device, shape: tuple[int, ...], dtype):
-        return self._collectives.zeros(shape, dtype)
+        shared = self._collectives.shared
+        if shared:
+            self.divides, self.part_of, self.sum_part, self.spread = True, shared.part_of, shared.sum_part, shared.spread
+            self.zeros, self.common_zeros = shared.zeros, shared.common_zeros
 
     def describe(self) -> str:
         told = self.exchange((self._world.local_rank, os.getpid()))

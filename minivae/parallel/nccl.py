@@ -21,7 +21,7 @@ class Nccl:
         world: the processes, one GPU each; all must come here.
     """
 
-    words = "NCCL"
+    words, shared = "NCCL", None
 
     def __init__(self, world: World, device: CudaDevice):
         self._cupy, self._device, self._size = device.cupy, device, world.size
@@ -29,7 +29,7 @@ class Nccl:
         key = world.broadcast(cupy.cuda.nccl.get_unique_id() if world.rank == 0 else None)
         self._nccl = cupy.cuda.nccl.NcclCommunicator(world.size, key, world.rank)
         self._types = {np.dtype(np.float32): cupy.cuda.nccl.NCCL_FLOAT32, np.dtype(np.float64): cupy.cuda.nccl.NCCL_FLOAT64}
-        self._add, self.zeros = cupy.cuda.nccl.NCCL_SUM, device.zeros
+        self._add = cupy.cuda.nccl.NCCL_SUM
 
     def sum(self, array) -> None:
         """See Group.sum."""

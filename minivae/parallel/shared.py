@@ -1,8 +1,8 @@
-"""Arrays in memory that all processes of a machine see, and their sum: each process adds up its part of all arrays, where they
-are, and puts the result into all.
+"""Arrays in memory that all processes of a machine see: each process adds up its part of all gradients, makes its part of the
+optimizer's step, and takes the others' parameters from where they wrote them (Rajbhandari et al. 2020, "ZeRO", stage 1).
 
-A library's all-reduce copies every number into memory that is shared and out of it again; here they are there already. Each
-array takes a file descriptor of every process for every process.
+A library's all-reduce copies every number into memory that is shared and out of it again, and then all processes make the same
+step. Each array takes a file descriptor of every process for every process.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from minivae.errors import MinivaeError
 if TYPE_CHECKING:
     from minivae.parallel.mpi import World
 
-CHUNK = 1 << 18         # bytes of each array at a time: what was read and added up is near when it is written to the others
+CHUNK = 1 << 18         # bytes of each array that are added up at a time, in the cache
 ALIGNMENT = 64          # bytes: processes never write to the same cache line
 NAME, TOKEN = "minivae", 16    # of such memory, and bytes by which it is known again
 
@@ -37,50 +37,79 @@ class Shared:
 
     def __init__(self, world: World):
         self._world = world
-        self._all: dict[int, list[np.ndarray]] = {}      # by the identity of this process's array: every process's
+        self._all: dict[int, list[np.ndarray]] = {}      # by the identity of an array of zeros(): every process's
         if world.local_size < world.size:
             self.missing = "on several machines"
         else:
             self.missing = next(filter(None, self._map(TOKEN)[1]), None)
 
-    def zeros(self, shape: tuple[int, ...], dtype) -> np.ndarray:
-        """An array of zeros, which sum() takes. All processes must ask for one of this shape and dtype.
+    def zeros(self, device, shape: tuple[int, ...], dtype) -> np.ndarray:
+        """An array of zeros of this process, which sum_part() and spread() take; see Group.zeros.
 
         Raises:
             MinivaeError: there is no memory for it, or it cannot be shared; in all processes then.
         """
-        dtype = np.dtype(dtype)
-        count = math.prod(shape)
-        blocks, errors = self._map(max(count * dtype.itemsize, TOKEN))
-        if any(errors):
-            raise MinivaeError(f"an array of shape {shape} and type {dtype} cannot be shared among the processes of this machine: "
-                               f"{next(filter(None, errors))}; where memory or descriptors (ulimit -n) are short, start fewer")
-        arrays = [np.frombuffer(block, dtype, count) for block in blocks]
-        mine = arrays[self._world.rank]
+        arrays = self._arrays(shape, dtype)
+        mine = arrays[self._world.rank].reshape(shape)
         mine.fill(0)
-        view = mine.reshape(shape)
-        self._all[id(view)] = arrays
-        weakref.finalize(view, self._all.pop, id(view), None)
-        return view
+        self._all[id(mine)] = arrays
+        weakref.finalize(mine, self._all.pop, id(mine), None)
+        return mine
 
-    def holds(self, array: np.ndarray) -> bool:
-        """Whether it is one that zeros() gave; not a view of one."""
-        return id(array) in self._all
+    def common_zeros(self, device, shape: tuple[int, ...], dtype) -> np.ndarray:
+        """One array of zeros for all processes; see Group.common_zeros.
 
-    def sum(self, array: np.ndarray) -> None:
-        """Put the sum of every process's array in place of this one; see Group.sum."""
-        arrays, size, rank = self._all[id(array)], self._world.size, self._world.rank
-        step = ALIGNMENT // array.itemsize
-        begin, end = (min(-(-array.size * part // size) // step * step, array.size) if part < size else array.size
-                      for part in (rank, rank + 1))
+        Raises:
+            MinivaeError: as for zeros().
+        """
+        array = self._arrays(shape, dtype)[0].reshape(shape)
+        if self._world.rank == 0:
+            array.fill(0)
+        self._world.meet()
+        return array
+
+    def part_of(self, array: np.ndarray) -> slice:
+        """See Group.part_of: whole cache lines."""
+        return self._part(array, self._world.rank)
+
+    def sum_part(self, array: np.ndarray) -> None:
+        """See Group.sum_part."""
+        arrays, part, step = self._all[id(array)], self.part_of(array), CHUNK // array.itemsize
+        near = np.empty(step, array.dtype)
         self._world.meet()          # all have written theirs
-        for at in range(begin, end, CHUNK // array.itemsize):
-            first, *others = (one[at:min(at + CHUNK // array.itemsize, end)] for one in arrays)
-            for other in others:    # in the order of the processes: the same bits in whatever parts it is done
-                np.add(first, other, out=first)
-            for other in others:
-                other[...] = first
+        for begin in range(part.start, part.stop, step):
+            here = slice(begin, min(begin + step, part.stop))
+            total, (first, second, *others) = near[:here.stop - begin], (one[here] for one in arrays)
+            np.add(first, second, out=total)
+            for other in others:        # in the order of the processes
+                np.add(total, other, out=total)
+            array[here] = total
         self._world.meet()          # all have read theirs
+
+    def spread(self, array: np.ndarray, through: np.ndarray) -> None:
+        """See Group.spread."""
+        mine = self.part_of(array)
+        through[mine] = array[mine]
+        self._world.meet()          # all have written their parts
+        for rank, other in enumerate(self._all[id(through)]):
+            if rank != self._world.rank:
+                part = self._part(array, rank)
+                array[part] = other[part]
+        self._world.meet()          # all have read them
+
+    def _part(self, array: np.ndarray, rank: int) -> slice:
+        step, size = ALIGNMENT // array.itemsize, self._world.size
+        begin, end = (array.size * part // size // step * step if part < size else array.size for part in (rank, rank + 1))
+        return slice(begin, end)
+
+    def _arrays(self, shape: tuple[int, ...], dtype) -> list[np.ndarray]:
+        """Every process's flat array for that shape."""
+        dtype, count = np.dtype(dtype), math.prod(shape)
+        blocks, troubles = self._map(max(count * dtype.itemsize, TOKEN))
+        if any(troubles):
+            raise MinivaeError(f"an array of shape {shape} and type {dtype} cannot be shared among the processes of this machine: "
+                               f"{next(filter(None, troubles))}; where memory or descriptors (ulimit -n) are short, start fewer")
+        return [np.frombuffer(block, dtype, count) for block in blocks]
 
     def _map(self, size: int) -> tuple[list[mmap.mmap], list[str | None]]:
         """So much memory of every process, as this one sees it, or what was in the way: of each process, in their order."""
