@@ -34,7 +34,7 @@ class Flat:
             starts.append(end)
             end += -(-p.data.size // step) * step
         self.segments = list(zip(starts, [*starts[1:], end], strict=True))
-        self.values, self.grads = device.zeros((end,), dtype), group.zeros(device, (end,), dtype)
+        self.values, self.grads = (group.zeros(device, (end,), dtype) for _ in range(2))
         for p, start in zip(self.parameters, starts, strict=True):
             views = (flat[start:start + p.data.size].reshape(p.shape) for flat in (self.values, self.grads))
             p.move(*views)

@@ -63,7 +63,7 @@ class Optimizer:
         partial = self._partial if self.limit is None else self._squared_norm()
         self.steps += 1
         self._update(partial, 0 if self.limit is None else partial.size, _or_infinity(self.limit), _or_infinity(self.clip))
-        self._group.spread(self.flat.values, self.flat.grads)
+        self._group.spread(self.flat.values)
         self.flat.changed()
         self.flat.clear_grad()
 

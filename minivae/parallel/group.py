@@ -56,12 +56,8 @@ class Group:
         """sum(), of which part_of() is needed alone; the rest of the array is no use any more."""
         self.sum(array)
 
-    def spread(self, array, through) -> None:
-        """Give every process the part_of() an array that each has worked on.
-
-        Args:
-            through: of zeros(), as large, of the same dtype; overwritten.
-        """
+    def spread(self, array) -> None:
+        """Give every process the part_of() an array that each has worked on."""
 
     def gather(self, array):
         """Every process's array, of one shape, in the order of their numbers: (size, *shape)."""

@@ -86,12 +86,10 @@ class Shared:
             array[here] = total
         self._world.meet()          # all have read theirs
 
-    def spread(self, array: np.ndarray, through: np.ndarray) -> None:
+    def spread(self, array: np.ndarray) -> None:
         """See Group.spread."""
-        mine = self.part_of(array)
-        through[mine] = array[mine]
         self._world.meet()          # all have written their parts
-        for rank, other in enumerate(self._all[id(through)]):
+        for rank, other in enumerate(self._all[id(array)]):
             if rank != self._world.rank:
                 part = self._part(array, rank)
                 array[part] = other[part]
