@@ -33,6 +33,8 @@ from minivae.parallel import mpi  # noqa: E402
 from minivae.training.trainer import Trainer  # noqa: E402
 
 WARM_UP = 5             # steps
+LARGE = 1 << 14         # numbers: of more are the gradient and the parameters alone
+GRADIENT, BATCH_NORM = "gradient", "batch norm"
 WORK = 8                # pieces of work in a backward pass, of which each bucket has some
 
 
@@ -40,15 +42,15 @@ class Watched:
     """Adds up the seconds that a process spends in the sums and gathers of its group."""
 
     def __init__(self, group):
-        self.seconds = {"sum of the gradient": 0.0, "batch norm": 0.0}
-        self.large, self._group = 1 << 14, group
-        group.sum, group.gather = self._timed(group.sum), self._timed(group.gather)
+        self.seconds = {GRADIENT: 0.0, BATCH_NORM: 0.0}
+        for name in ("sum", "gather", "sum_part", "spread"):
+            setattr(group, name, self._timed(getattr(group, name)))
 
     def _timed(self, call):
         def timed(array):
             began = time.perf_counter()
             found = call(array)
-            self.seconds["sum of the gradient" if array.size > self.large else "batch norm"] += time.perf_counter() - began
+            self.seconds[GRADIENT if array.size > LARGE else BATCH_NORM] += time.perf_counter() - began
             return found
 
         return timed
@@ -152,8 +154,8 @@ def main() -> None:
               f"({one['ms']:.1f} ms), two of 1 thread {two['images/s']:,.0f} ({two['ms']:.1f} ms): {np.median(ratios):.3f} times "
               f"({ratios[0]:.3f} - {ratios[-1]:.3f})")
         print(f"    processor time of a step, of all threads: {one['processor ms']:.1f} and {two['processor ms']:.1f} ms")
-        print(f"    of a step the two spend, waiting for each other included, {two['sum of the gradient']:.2f} ms in the sum "
-              f"of the gradient, {two['batch norm']:.2f} ms in the collectives of batch norm")
+        print(f"    of a step the two spend, waiting for each other included, {two[GRADIENT]:.2f} ms in the sum "
+              f"of the gradient and the exchange of parameters, {two[BATCH_NORM]:.2f} ms in the small collectives, nearly all of batch norm")
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ from minivae.system import default_threads, has_nvidia_driver, processor_name
 from minivae.trace import recorded
 
 ALIGNMENT = 16      # bytes: every pointer that a kernel gets is a multiple of this
+FEWEST_COLUMNS = 2 << 20        # bytes: with fewer of a convolution's columns at a time products have too few rows to be fast
 
 
 class CpuDevice:
@@ -56,6 +57,11 @@ class CpuDevice:
     @property
     def threads(self) -> int:
         return self._threads
+
+    def share_cache(self, processes: int) -> None:
+        """Leave so many processes that compute on this machine at the same time, this one among them, each its part of the cache
+        that cores share."""
+        self.column_bytes = max(CpuDevice.column_bytes // processes, FEWEST_COLUMNS)
 
     @threads.setter
     def threads(self, count: int) -> None:

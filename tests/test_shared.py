@@ -1,14 +1,19 @@
-"""Sums in memory that the processes of one machine share: right, the same bits in all, and never of something else's memory."""
+"""Work that the processes of one machine divide, in memory that they share: sums and exchanges are right, the same bits in
+all, the optimizers' steps those of one process, and no other program's memory is ever touched."""
 
 import json
 import os
+import re
 import subprocess
 
 import numpy as np
 import pytest
 from mpi_program import command, environment, needs_mpi
 
+from minivae.device import cpu
 from minivae.errors import MinivaeError
+from minivae.optim import OPTIMIZERS
+from minivae.parallel.collectives import OnHost
 from minivae.parallel.shared import NAME, TOKEN, Shared, _open
 
 SIZES = [1, 7, 1000, 300_001]        # of one cache line, of less than one for each process, of several chunks and a rest
@@ -28,18 +33,28 @@ for dtype in ("float32", "float64"):
     for size in json.loads(sys.argv[2]):
         given = np.random.default_rng(size).standard_normal((world.size, size)).astype(dtype)
         array = group.zeros(cpu(), (size,), dtype)
-        assert not array.any() and (shared.missing or shared.holds(array)) and not shared.holds(array[:1])
+        common = group.common_zeros(cpu(), (size,), dtype)
+        assert not array.any() and not common.any() and group.divides == bool(shared)
+        part = group.part_of(array)
+        parts = world.exchange((part.start, part.stop))
+        assert not shared or [0, *(end for _, end in parts)] == [*(begin for begin, _ in parts), size]
         for time in range(2):       # the second finds what the first has left
             array[:] = given[world.rank] * (time + 1)
-            group.sum(array)
-            np.testing.assert_allclose(array, given.sum(0) * (time + 1), rtol=1e-5, atol=1e-5)
+            group.sum_part(array)
+            wanted = given.sum(0) * (time + 1)
+            np.testing.assert_allclose(array[part], wanted[part], rtol=1e-5, atol=1e-5)
+            common[part] = array[part]
+            group.spread(array)
+            np.testing.assert_allclose(array, wanted, rtol=1e-5, atol=1e-5)
+            assert (common == array).all()      # all have written theirs: spread() has waited for them
+            world.meet()
         bits.append(array.tobytes().hex())
         del array
 gc.collect()
-left = len(shared._all)
+left = len(shared._all) if shared else 0
 same, words = world.exchange(bits) == [bits] * world.size, group.describe()
 if world.rank == 0:
-    json.dump([shared.missing, words, same, left], open(sys.argv[1], "w"))
+    json.dump([words, same, left], open(sys.argv[1], "w"))
 """
 
 
@@ -56,15 +71,71 @@ def _told(folder, size: int, *more) -> list:
 @pytest.mark.parametrize("size", [2, 3, 4])
 def test_the_sum_of_all_in_all(tmp_path, size):
     """Arrays of any length, twice each, in both dtypes; what nobody uses any more is forgotten."""
-    missing, words, same, left = _told(tmp_path, size)
-    assert missing is None and words.endswith("on one machine, sums through shared memory and MPI") and same and left == 0
+    words, same, left = _told(tmp_path, size)
+    assert words.endswith("on one machine, sums through shared memory and MPI") and same and left == 0
 
 
 @needs_mpi
 def test_where_one_cannot_share_all_go_through_mpi(tmp_path):
-    """Process 1 has no such memory, as on macOS: nobody waits for it, and all say why."""
-    missing, words, same, _ = _told(tmp_path, 2, 1)
-    assert "memfd_create" in missing and words.endswith("on one machine, sums through MPI") and same
+    """Process 1 has no such memory, as on macOS: nobody waits for it, and nothing is divided."""
+    words, same, _ = _told(tmp_path, 2, 1)
+    assert re.search(r"on one machine, sums through MPI \(they share no memory: .*memfd_create", words) and same
+
+
+STEPS = """
+import json, sys
+import numpy as np
+from minivae.device import cpu
+from minivae.nn import Flat, Module, Parameter
+from minivae.optim import OPTIMIZERS, make
+from minivae.parallel import mpi
+from minivae.parallel.group import ALONE
+
+world, device = mpi.world(), cpu()
+group = mpi.group(world, device)
+
+class Model(Module):
+    def __init__(self, *sizes):
+        rng = np.random.default_rng(1)
+        for i, size in enumerate(sizes):
+            setattr(self, f"p{i}", Parameter(device.from_host(rng.standard_normal(size))))
+
+def trained(name, sizes, group, grads, **around):
+    flat = Flat(Model(*sizes), device, np.float64, group)
+    optimizer = make(name, flat, 0.01, **around)
+    for each in grads:
+        for p, begin in zip(flat.parameters, (begin for begin, _ in flat.segments)):
+            p._grad[...], p._fresh = each[begin:begin + p.data.size], False
+        optimizer.step()
+    return [flat.values.copy(), *(array.copy() for array in optimizer.state.values())]
+
+found = []
+for name in OPTIMIZERS:
+    for sizes in ((700, 90, 3), (2,)):
+        for around in ({}, {"rescale": 0.5, "clip": 0.02, "weight_decay": 0.1}):
+            size = Flat(Model(*sizes), device, np.float64).values.size
+            grads = np.random.default_rng(7).standard_normal((3, world.size, size))
+            ours = trained(name, sizes, group, grads[:, world.rank], **around)
+            alone = trained(name, sizes, ALONE, grads.sum(1), **around)
+            for a, b in zip(ours, alone, strict=True):
+                np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-14, err_msg=name)
+            found.append(ours[0].tobytes().hex())
+assert group.divides and world.exchange(found) == [found] * world.size
+if world.rank == 0:
+    json.dump(len(found), open(sys.argv[1], "w"))
+"""
+
+
+@needs_mpi
+@pytest.mark.parametrize("size", [2, 3])
+def test_every_optimizer_makes_the_same_step(tmp_path, size):
+    """Of divided gradients, clipped, rescaled and with weight decay, or as they are: the parameters and the state of one process
+    that has the whole gradient, to rounding; of two numbers, too, where most processes have none. Of all processes the same bits."""
+    program, out = tmp_path / "steps.py", tmp_path / "steps.json"
+    program.write_text(STEPS)
+    done = subprocess.run(command(size, program, out), env=environment(), capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert json.loads(out.read_text()) == 4 * len(OPTIMIZERS)
 
 
 class Pair:
@@ -101,10 +172,10 @@ def test_memory_of_another_program_is_refused():
 def test_no_memory_is_an_error_in_all():
     """Another process's trouble ends this one's call, in words."""
     with pytest.raises(MinivaeError, match=r"shape \(5, 3\) and type float32 cannot be shared among .*: no room"):
-        Shared(Pair((None, b""), None, (None, b""), "no room")).zeros((5, 3), np.float32)
+        Shared(Pair((None, b""), None, (None, b""), "no room")).zeros(None, (5, 3), np.float32)
 
 
 def test_several_machines_share_nothing():
     world = Pair()
     world.local_size = 1
-    assert Shared(world).missing == "on several machines"
+    assert Shared(world).missing == "" and OnHost(world, cpu()).words == "MPI"

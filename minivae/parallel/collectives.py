@@ -26,7 +26,8 @@ class OnHost:
 
     def __init__(self, world: World, device: Device):
         self._world, self._device, shared = world, device, Shared(world)
-        self.shared, self.words = (None, "MPI") if shared.missing else (shared, "shared memory and MPI")
+        self.shared, self.words = (shared, "shared memory and MPI") if shared.missing is None else (
+            None, f"MPI ({shared.missing})" if shared.missing else "MPI")
 
     def sum(self, array: np.ndarray) -> None:
         """See Group.sum."""

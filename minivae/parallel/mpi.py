@@ -132,6 +132,7 @@ def world() -> World | None:
     made = World(MPI.COMM_WORLD, MPI.COMM_WORLD.Split_type(MPI.COMM_TYPE_SHARED))
     if not threads_asked():
         cpu().threads = made.threads()
+    cpu().share_cache(made.local_size)
     return made
 
 

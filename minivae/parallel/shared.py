@@ -32,16 +32,18 @@ class Shared:
         world: all of them.
 
     Attributes:
-        missing: why they cannot share memory, in words; None where they can. All processes say the same.
+        missing: why they cannot share memory, in words, empty where they are of several machines; None where they can. All
+            processes say the same.
     """
 
     def __init__(self, world: World):
         self._world = world
         self._all: dict[int, list[np.ndarray]] = {}      # by the identity of an array of zeros(): every process's
         if world.local_size < world.size:
-            self.missing = "on several machines"
+            self.missing = ""
         else:
-            self.missing = next(filter(None, self._map(TOKEN)[1]), None)
+            trouble = next(filter(None, self._map(TOKEN)[1]), None)
+            self.missing = trouble and f"they share no memory: {trouble}"
 
     def zeros(self, device, shape: tuple[int, ...], dtype) -> np.ndarray:
         """An array of zeros of this process, which sum_part() and spread() take; see Group.zeros.
