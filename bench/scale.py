@@ -39,11 +39,11 @@ WORK = 8                # pieces of work in a backward pass, of which each bucke
 
 
 class Watched:
-    """Adds up the seconds that a process spends in the sums and gathers of its group."""
+    """Adds up the seconds that a process spends in the sums, gathers and exchanges of its group."""
 
     def __init__(self, group):
         self.seconds = {GRADIENT: 0.0, BATCH_NORM: 0.0}
-        for name in ("sum", "gather", "sum_part", "spread"):
+        for name in ("sum", "gather", *(("sum_part", "spread") if group.divides else ())):
             setattr(group, name, self._timed(getattr(group, name)))
 
     def _timed(self, call):
@@ -155,7 +155,8 @@ def main() -> None:
               f"({ratios[0]:.3f} - {ratios[-1]:.3f})")
         print(f"    processor time of a step, of all threads: {one['processor ms']:.1f} and {two['processor ms']:.1f} ms")
         print(f"    of a step the two spend, waiting for each other included, {two[GRADIENT]:.2f} ms in the sum "
-              f"of the gradient and the exchange of parameters, {two[BATCH_NORM]:.2f} ms in the small collectives, nearly all of batch norm")
+              f"of the gradient and the exchange of parameters, {two[BATCH_NORM]:.2f} ms in the small "
+              "collectives, nearly all of batch norm")
 
 
 if __name__ == "__main__":

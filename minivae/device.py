@@ -36,7 +36,7 @@ from minivae.system import default_threads, has_nvidia_driver, processor_name
 from minivae.trace import recorded
 
 ALIGNMENT = 16      # bytes: every pointer that a kernel gets is a multiple of this
-FEWEST_COLUMNS = 2 << 20        # bytes: with fewer of a convolution's columns at a time products have too few rows to be fast
+FEWEST_COLUMNS = 2 << 20        # bytes, of column_bytes: with fewer, products have too few rows to be fast
 
 
 class CpuDevice:
@@ -58,16 +58,16 @@ class CpuDevice:
     def threads(self) -> int:
         return self._threads
 
-    def share_cache(self, processes: int) -> None:
-        """Leave so many processes that compute on this machine at the same time, this one among them, each its part of the cache
-        that cores share."""
-        self.column_bytes = max(CpuDevice.column_bytes // processes, FEWEST_COLUMNS)
-
     @threads.setter
     def threads(self, count: int) -> None:
         self._threads = count
         if "host" in self.__dict__:
             self.host.configure(count)
+
+    def share_cache(self, processes: int) -> None:
+        """Leave so many processes that compute on this machine at the same time, this one among them, each its part of the
+        cache that cores share."""
+        self.column_bytes = max(CpuDevice.column_bytes // processes, FEWEST_COLUMNS)
 
     @cached_property
     def host(self) -> Host:

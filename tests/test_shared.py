@@ -83,7 +83,7 @@ def test_where_one_cannot_share_all_go_through_mpi(tmp_path):
 
 
 STEPS = """
-import json, sys
+import json, sys, time
 import numpy as np
 from minivae.device import cpu
 from minivae.nn import Flat, Module, Parameter
@@ -109,9 +109,25 @@ def trained(name, sizes, group, grads, **around):
         optimizer.step()
     return [flat.values.copy(), *(array.copy() for array in optimizer.state.values())]
 
+def read_late(name):
+    # What each finds in its state after a step, before all put other numbers in; one of them looks late.
+    optimizer = make(name, Flat(Model(300), device, np.float64, group), 0.01)
+    kept = {name: np.full_like(array, 7) for name, array in optimizer.state.items()}
+    for p in optimizer.flat.parameters:
+        p._grad[...], p._fresh = 1.0, False
+    optimizer.step()
+    time.sleep(0.1 * (world.rank == 1))
+    seen = [array.tobytes().hex() for array in optimizer.state.values()]
+    optimizer.overwrite(kept)
+    return seen, all((array == 7).all() for array in optimizer.state.values())
+
+for name in ("rmsprop", "lamb"):
+    told = world.exchange(read_late(name))
+    assert told == [told[0]] * world.size and told[0][1], name
+
 found = []
 for name in OPTIMIZERS:
-    for sizes in ((700, 90, 3), (2,)):
+    for sizes in ((3000, 90, 3), (2,)):
         for around in ({}, {"rescale": 0.5, "clip": 0.02, "weight_decay": 0.1}):
             size = Flat(Model(*sizes), device, np.float64).values.size
             grads = np.random.default_rng(7).standard_normal((3, world.size, size))
@@ -129,8 +145,9 @@ if world.rank == 0:
 @needs_mpi
 @pytest.mark.parametrize("size", [2, 3])
 def test_every_optimizer_makes_the_same_step(tmp_path, size):
-    """Of divided gradients, clipped, rescaled and with weight decay, or as they are: the parameters and the state of one process
-    that has the whole gradient, to rounding; of two numbers, too, where most processes have none. Of all processes the same bits."""
+    """Of divided gradients, clipped, rescaled and with weight decay, or as they are: the parameters and the state of one
+    process that has the whole gradient, to rounding; of two numbers, too, where most processes have none. Of all processes the
+    same bits. The state, which they have together, is not overwritten while one of them still reads it."""
     program, out = tmp_path / "steps.py", tmp_path / "steps.json"
     program.write_text(STEPS)
     done = subprocess.run(command(size, program, out), env=environment(), capture_output=True, text=True, timeout=200)

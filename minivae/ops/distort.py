@@ -12,7 +12,7 @@ MOVES = 32          # added to a noise's stream for the draws of moves: they are
 
 def distort(x, example, noise: Noise, *, image_shape: tuple[int, int, int], shift: int, mirror: bool = False,
             erase: int = 0):
-    """Images moved by up to `shift` pixels up or down and left or right, 0 where nothing was, perhaps mirrored and partly erased.
+    """Images moved by up to `shift` pixels each way, 0 where nothing was, perhaps mirrored and partly erased.
 
     Each of the (2 shift + 1)^2 moves is as probable as the others. They belong to (noise, example), are drawn in the kernel,
     and are the same on every device.
@@ -23,8 +23,8 @@ def distort(x, example, noise: Noise, *, image_shape: tuple[int, int, int], shif
         noise: which draw.
         image_shape: (height, width, channels).
         mirror: whether an image's left and right are exchanged in half of the draws.
-        erase: the side of a square in pixels that is 0 then; its pixel number erase // 2 each way is any of an image's, so that
-            less is erased near a border. 0 for none.
+        erase: the side of a square in pixels that is 0 then; its pixel number erase // 2 each way is any of an image's, so
+            that less is erased near a border. 0 for none.
 
     Returns:
         An array like x.
@@ -35,8 +35,8 @@ def distort(x, example, noise: Noise, *, image_shape: tuple[int, int, int], shif
     height, width, channels = image_shape
     for done, pixels_asked in (("shifted by", shift), ("erased in squares of", erase)):
         if not 0 <= pixels_asked < min(height, width):
-            raise ValueError(f"distort: images of {height} x {width} can be {done} 0 to {min(height, width) - 1} pixels, not "
-                             f"{pixels_asked}")
+            raise ValueError(f"distort: images of {height} x {width} can be {done} 0 to {min(height, width) - 1} pixels, "
+                             f"not {pixels_asked}")
     if x.ndim != 2 or x.shape[1] != height * width * channels or example.shape != x.shape[:1]:
         raise ValueError(f"distort: images of {height} x {width} x {channels} are (rows, {height * width * channels}) with examples "
                          f"(rows,), not {x.shape} with {example.shape}")

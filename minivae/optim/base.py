@@ -27,6 +27,9 @@ class Optimizer:
     which shrinks the parameters instead of breaking them; then every element to at most +-clip; then, for coupled
     weight decay, g <- g + weight_decay p. Weight decay is for all parameters alike.
 
+    Of several processes that share memory each makes the step for its part of the numbers, and they exchange the results;
+    not where WHOLE says that a number's step depends on others.
+
     Args:
         flat: the parameters.
         lr: learning rate, > 0; may be changed between steps.
@@ -35,10 +38,9 @@ class Optimizer:
         clip: the largest size of an element of the gradient; None for any.
         weight_decay: its factor, >= 0.
 
-    Of several processes that share memory each makes the step for its part of the numbers, and they exchange the results.
-
     Attributes:
-        state: name to array of parameter-shaped state, saved and restored with a run.
+        state: name to array of parameter-shaped state, saved and restored with a run; of processes that divide the steps
+            one for all, see overwrite().
         steps: how many steps were made.
     """
 
@@ -114,10 +116,20 @@ class Optimizer:
                 raise MinivaeError(f"the saved optimizer's {name} has {arrays[name].shape} numbers of {arrays[name].dtype}, "
                                    f"but this model needs {array.shape} of {array.dtype}: take the model that was saved")
         device = device_of(self.flat.values)
-        for name, array in self.state.items():
-            array[...] = device.from_host(arrays[name])
+        self.overwrite({name: device.from_host(arrays[name]) for name in self.state})
         for name in self.FACTS:
             setattr(self, name, facts[name])
+
+    def overwrite(self, state: Mapping[str, Any]) -> None:
+        """Put other numbers into the state, between two steps; of several processes all come here with the same.
+
+        Args:
+            state: an array on the device for each of its names.
+        """
+        if self._group.divides:
+            self._group.meet()      # another may still be reading what exists once
+        for name, array in self.state.items():
+            array[...] = state[name]
 
     @classmethod
     def defaults(cls) -> dict[str, Any]:

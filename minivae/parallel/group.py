@@ -45,7 +45,9 @@ class Group:
         return device.zeros(shape, dtype)
 
     def common_zeros(self, device, shape: tuple[int, ...], dtype):
-        """Likewise, an array of which each process changes its part_of() alone: one for all, where `divides`."""
+        """Likewise, an array of which a step changes each process's part_of() alone: one for all, where `divides`. Whoever
+        writes to the rest of it, or between steps, calls meet() first, and all write the same.
+        """
         return device.zeros(shape, dtype)
 
     def part_of(self, array) -> slice:
@@ -62,6 +64,9 @@ class Group:
     def gather(self, array):
         """Every process's array, of one shape, in the order of their numbers: (size, *shape)."""
         return array.reshape(1, *array.shape)
+
+    def meet(self) -> None:
+        """Go on when all processes have come here."""
 
     def exchange(self, value: Any) -> list:
         """What every process gives, in the order of their numbers; values on the host that pickle takes."""

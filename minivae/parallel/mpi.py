@@ -1,6 +1,7 @@
 """The processes that an MPI launcher has started together: `mpiexec -n 4 minivae train`, through mpi4py.
 
-What these modules tell each other on the host goes through MPI; arrays go the way that their device says (collectives.py). Where no
+What these processes tell each other on the host goes through MPI; arrays go the way that their device says
+(collectives.py). Where no
 launcher started this process, mpi4py is not imported.
 """
 
@@ -24,9 +25,10 @@ from minivae.parallel.launcher import launched
 from minivae.system import processors, threads_asked
 
 T = TypeVar("T")
-# MPI's own way to wait keeps a processor busy. That is right for HOLD seconds; then whoever waits lets others of this machine
-# come first between two looks, those among them that it waits for, but does not sleep, as to wake up takes as long as most
-# waits do. After SPIN seconds it looks every NAP seconds; where a wait is long by nature, from HOLD on every PAUSE seconds.
+# MPI's own way to wait keeps a processor busy. That is right for HOLD seconds; then whoever waits lets others of this
+# machine come first between two looks, those among them that it waits for, but does not sleep, as to wake up takes as long
+# as most waits do. After SPIN seconds it looks every NAP seconds; where a wait is long by nature, from HOLD on every PAUSE
+# seconds.
 HOLD, SPIN, NAP, PAUSE = 5e-5, 2e-3, 2e-5, 0.02
 PASSED_ON = 0.5     # seconds in which a launcher passes on what a process has printed, before all are ended and the rest is lost
 NUMBERED = 8        # so many processes are named by the numbers that the system gave them, as launchers name those that died
@@ -185,7 +187,8 @@ class Processes(Group):
     def __init__(self, world: World, device: Device):
         self.rank, self.size, self._world = world.rank, world.size, world
         self._collectives = device.collectives(world)
-        self.sum, self.gather, self.exchange = self._collectives.sum, self._collectives.gather, world.exchange
+        self.sum, self.gather = self._collectives.sum, self._collectives.gather
+        self.exchange, self.meet = world.exchange, world.meet
 
         shared = self._collectives.shared
         if shared:

@@ -1,8 +1,8 @@
-"""Arrays in memory that all processes of a machine see: each process adds up its part of all gradients, makes its part of the
-optimizer's step, and takes the others' parameters from where they wrote them (Rajbhandari et al. 2020, "ZeRO", stage 1).
+"""Arrays in memory that all processes of a machine see: each process adds up its part of all gradients, makes its part of
+the optimizer's step, and takes the others' parameters from where they wrote them (Rajbhandari et al. 2020, "ZeRO", stage 1).
 
-A library's all-reduce copies every number into memory that is shared and out of it again, and then all processes make the same
-step. Each array takes a file descriptor of every process for every process.
+A library's all-reduce copies every number into memory that is shared and out of it again, and then all processes make the
+same step. An array of each process takes a file descriptor of each in all of them, one for all a descriptor in each.
 """
 
 from __future__ import annotations
@@ -64,11 +64,10 @@ class Shared:
         Raises:
             MinivaeError: as for zeros().
         """
-        array = self._arrays(shape, dtype)[0].reshape(shape)
-        if self._world.rank == 0:
-            array.fill(0)
+        array = self._arrays(shape, dtype)[0]
+        array[self.part_of(array)] = 0          # each touches what it will work on: so it lies near its processor
         self._world.meet()
-        return array
+        return array.reshape(shape)
 
     def part_of(self, array: np.ndarray) -> slice:
         """See Group.part_of: whole cache lines."""
@@ -77,7 +76,7 @@ class Shared:
     def sum_part(self, array: np.ndarray) -> None:
         """See Group.sum_part."""
         arrays, part, step = self._all[id(array)], self.part_of(array), CHUNK // array.itemsize
-        near = np.empty(step, array.dtype)
+        near = np.empty(min(step, part.stop - part.start), array.dtype)
         self._world.meet()          # all have written theirs
         for begin in range(part.start, part.stop, step):
             here = slice(begin, min(begin + step, part.stop))
@@ -107,8 +106,9 @@ class Shared:
         dtype, count = np.dtype(dtype), math.prod(shape)
         blocks, troubles = self._map(max(count * dtype.itemsize, TOKEN))
         if any(troubles):
-            raise MinivaeError(f"an array of shape {shape} and type {dtype} cannot be shared among the processes of this machine: "
-                               f"{next(filter(None, troubles))}; where memory or descriptors (ulimit -n) are short, start fewer")
+            raise MinivaeError(f"an array of shape {shape} and type {dtype} cannot be shared among the processes of this "
+                               f"machine: {next(filter(None, troubles))}; where memory or descriptors (ulimit -n) are "
+                               "short, start fewer")
         return [np.frombuffer(block, dtype, count) for block in blocks]
 
     def _map(self, size: int) -> tuple[list[mmap.mmap], list[str | None]]:
