@@ -212,7 +212,7 @@ def test_settings_and_runs_that_go_on(tmp_path, rng):
             (["reconstruct", runs[2]], 2, f"the data of {runs[2]} are no longer in {tmp_path / 'p'}: name the place "),
             (["train", "--resume", runs[2], "--epochs", 3], 2, "with --data"),
             (["train", "--config", runs[2], "--out", "a"], 2, f"{runs[2]} says that the data are in {tmp_path / 'p'}, but there is "
-             "nothing: name their place with --data; to keep how they are read (size, colours, split), write it there instead\n"),
+             f"nothing: write their new place into {runs[2]}/settings.toml, or name it with --data, and beside it how they"),
             (["train", "--config", runs[2], "--data", "nowhere", "--out", "a"], 2, "no data set 'nowhere'"),
             (["train", "--config", runs[2], "--data", "moved", "--fit", "pad", "--grey", "--out", "a"], 0, ""),
             (["train", "--resume", runs[2], "--epochs", 3, "--data", "q"], 1, "q holds other images or labels than those that"),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import minivae
 from data_sets import idx
 from mpi_program import command, environment, minivae_on, needs_mpi
 
@@ -192,6 +193,30 @@ def test_processes_that_differ_are_noticed(folder, one, other, words):
                           env=environment(), capture_output=True, text=True, timeout=60)
     assert done.returncode != 0 and words in done.stderr and done.stderr.count("minivae:") == 1
     assert not (folder / "runs").exists()
+
+
+@pytest.mark.parametrize(("one", "other", "words"), [
+    (["train", "--data", "set", *ARGUMENTS], ["train", "--resume", "r"], "another command than process 0: train --resume r, not train"),
+    (["train", "--data", "set", *ARGUMENTS], ["eval", "r"], "another command than process 0: eval, not train"),
+    (["eval", "r", "--importance", 20], ["eval", "r", "--importance", 40], "importance = 40, not importance = 20"),
+    (["eval", "r"], ["eval", "s"], "runs = ('s',), not runs = ('r',)")])
+def test_other_commands_are_noticed(folder, one, other, words):
+    """Two that would wait for each other, or mix up their numbers: both end at once, and say it once."""
+    for name in ("r", "s"):
+        if not (folder / name).exists():
+            minivae("train", "--data", "set", *ARGUMENTS, "--epochs", 1, "--out", name, cwd=folder)
+    done = subprocess.run([*command(1, "-m", "minivae", *one), ":", "-n", "1", *command(1, "-m", "minivae", *other)[3:]],
+                          cwd=folder, env=environment(), capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0 and words in done.stderr and done.stderr.count("minivae:") == 1
+    assert not (folder / "r" / "eval.json").exists()
+
+
+def test_what_process_0_alone_finds_ends_all(folder):
+    """A folder that is taken: in words, once, and without what a launcher says of processes that are killed."""
+    (folder / "taken").mkdir()
+    (folder / "taken" / "settings.toml").write_text("")
+    code, _, err = minivae_on(2, "train", "--data", "set", *ARGUMENTS, "--out", "taken", cwd=folder)
+    assert code == 2 and err.count("minivae:") == 1 and "taken already holds a run" in err and "Abort" not in err
 
 
 def test_what_all_say_is_said_once(folder):

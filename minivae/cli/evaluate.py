@@ -59,6 +59,7 @@ def eval(runs: tuple[str, ...], file: str | None, device: str, **how) -> None:
     trained = [Run(run) for run in runs]
     settings = over_runs.require_alike(trained)      # before anything is written or announced
     several, world = len(trained) > 1, mpi.world()
+    together.require_same_command(world, "eval", runs=runs, file=file, **how)
     together.only_one_warns(world)
     place = file or (trained[0].folder / "eval-runs.json" if several else trained[0].evaluation)
     with replacing(place) if mpi.leads(world) else nullcontext() as out:

@@ -43,6 +43,21 @@ def say_last(lines: Sequence[str], code: int, everywhere: bool = False) -> None:
         world.end_all(code)
 
 
+def require_same_command(world: World | None, command: str, **asked) -> None:
+    """Refuse to go on where other processes run another command, or another way of it; all of them refuse.
+
+    Args:
+        asked: what of its options must be the same, by name.
+
+    Raises:
+        UsageError: names what differs.
+    """
+    if world:
+        from minivae.parallel.agreement import require_same
+
+        require_same(world, {"command": command, **({"set of options": asked} if asked else {})}, "start all with the same command")
+
+
 def only_one_warns(world: World | None) -> None:
     """Let the processes that print nothing keep back minivae's warnings, which all of them would have."""
     from minivae.errors import MinivaeWarning

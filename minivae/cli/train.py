@@ -27,7 +27,7 @@ from minivae.cli.options import (ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDUL
               help="One of those that `minivae optimizers` lists; rmsprop is the rescaled, centred one with Nesterov's "
               "momentum.")
 @click.option("--learning-rate", type=float, help="The schedule's highest.  [default: what `minivae optimizers` "
-              "lists; rmsprop with ff 0.003, on 20,000 images and more 0.002]")
+              "lists; rmsprop with ff 0.003 without --labels, on 20,000 images and more 0.002]")
 @click.option("--schedule", type=click.Choice(SCHEDULES), help="How the learning rate goes on; cosine ends at 0, plateau "
               "halves it where the training cost no longer falls.  [default: cosine; ff on 20,000 images and more constant]")
 @click.option("--warm-up", type=float, metavar="EPOCHS", help="Let the learning rate rise over so many at the start.  "
@@ -48,7 +48,7 @@ from minivae.cli.options import (ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDUL
 @click.option("--likelihood", type=click.Choice(LIKELIHOODS), default="squared-error", show_default=True,
               help="What an image costs, given its reconstruction.")
 @click.option("--sigma", type=float, metavar="SIGMA", help="The gaussian's standard deviation of a pixel.  [default: learned]")
-@click.option("--binarize", is_flag=True, help="Draw every pixel black or white, with its value as the probability of white, "
+@click.option("--binarize/--no-binarize", default=False, help="Draw every pixel black or white, with its value as the probability of white, "
               "anew at every step (bernoulli).")
 @click.option("--beta", type=float, default=1.0, show_default=True, help="Factor of the KL in what is minimized; the costs "
               "that are reported have it whole.")
@@ -71,10 +71,10 @@ from minivae.cli.options import (ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDUL
               "--shift pixels, mirrored or partly erased; rises over the first epoch.  [default: 0]")
 @click.option("--shift", type=int, metavar="PIXELS", help="How far images are moved at most, each way, for --consistency.  "
               "[default: 0]")
-@click.option("--mirror", is_flag=True, help="Mirror half of them left to right, for --consistency.")
+@click.option("--mirror/--no-mirror", default=False, help="Mirror half of them left to right, for --consistency.")
 @click.option("--erase", type=int, metavar="PIXELS", help="The side of a square that is erased somewhere in each of them, for "
               "--consistency.  [default: 0]")
-@click.option("--local-bn", is_flag=True, help="Started on several processes (mpiexec), let each take batch norm's statistics "
+@click.option("--local-bn/--no-local-bn", default=False, help="Started on several processes (mpiexec), let each take batch norm's statistics "
               "over its own images, not over the whole batch.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same run; of the labels' choice, too.")
 @device_option
@@ -136,6 +136,7 @@ def train(context: click.Context, device: str, out: str | None, config: str | No
     if tensorboard:
         events.require()
     world = mpi.world()
+    together.require_same_command(world, f"train --resume {resume}" if resume else "train")
     together.only_one_warns(world)
     with Signals(mpi.leads(world)) as signals:
         if resume:
@@ -164,8 +165,9 @@ def _of_config(config: str, given: dict) -> dict:
         return of_other_data(found, given)
     if name == data.ARRAYS:
         raise UsageError(f"{config} is of a training on arrays, from Python: name images to train on with --data")
-    raise UsageError(f"{config} says that the data are in {name}, but there is nothing: name their place with --data; to "
-                     "keep how they are read (size, colours, split), write it there instead")
+    file = os.path.join(config, "settings.toml") if os.path.isdir(config) else config
+    raise UsageError(f"{config} says that the data are in {name}, but there is nothing: write their new place into {file}, or "
+                     "name it with --data, and beside it how they are read, such as --size, where that was asked for")
 
 
 def _prepared(world, told: dict, out: str | None, device: str, fit_batch: bool, journal_of):
@@ -176,8 +178,7 @@ def _prepared(world, told: dict, out: str | None, device: str, fit_batch: bool, 
 
     say, reading = say_of(world), reading_of(told)
     fitting.check_told(told, device)
-    if out is not None and mpi.leads(world):
-        Run(out).check_free()
+    mpi.by_first(world, lambda: out is None or Run(out).check_free())
     dataset = mpi.in_turn(world, lambda: data.load(told.get("data", data.DEFAULT), reading, say=say))
     trainer = fitting.prepare({**told, **recorded(dataset)}, dataset, device, say, smaller_batch=fit_batch, world=world)
     if mpi.leads(world):        # the others write nothing

@@ -166,9 +166,26 @@ def in_turn(world: World | None, work: Callable[[], T]) -> T:
 
 
 def by_first(world: World | None, work: Callable[[], T]) -> T:
-    """The result of `work`, which process 0 does for all."""
-    result = work() if leads(world) else None
-    return world.broadcast(result) if world else result
+    """The result of `work`, which process 0 does for all.
+
+    Raises:
+        MinivaeError: process 0 has it, and so have all.
+    """
+    if world is None:
+        return work()
+    result = trouble = None
+    if leads(world):
+        try:
+            result = work()
+        except MinivaeError as error:
+            trouble = error
+    result, text, code = world.broadcast((result, trouble and str(trouble), trouble and trouble.exit_code))
+    if trouble is None and text is not None:
+        trouble = MinivaeError(text)
+        trouble.exit_code = code
+    if trouble is not None:
+        raise trouble
+    return result
 
 
 def group(world: World | None, device: Device) -> Group:

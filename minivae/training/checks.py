@@ -162,7 +162,11 @@ def _check_labels(settings: Settings) -> None:
         if value < 0:
             raise UsageError(f"--{name} is {value}, but must be 0 (none) or a number of pixels")
     distorted = settings.shift > 0 or settings.mirror or settings.erase > 0
-    if settings.consistency and (settings.labels is None or not distorted):
-        raise UsageError("--consistency asks a classifier to mind no --shift, --mirror or --erase: give one of them, and --labels")
+    if settings.consistency and not settings.labels:
+        raise UsageError("--consistency is about a classifier, which learns from labels: give --labels, at least one of each "
+                         "class, or leave it out")
+    if settings.consistency and not distorted:
+        raise UsageError("--consistency asks that an image keeps its class where it is changed: say how it is, with --shift, "
+                         "--mirror or --erase")
     if distorted and not settings.consistency:
         raise UsageError("--shift, --mirror and --erase say what --consistency is about: give it, too, such as --consistency 300")
