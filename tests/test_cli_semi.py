@@ -36,6 +36,16 @@ def test_train(run):
     assert all((path / f"{name}.png").exists() for name in ("grid", "transfer", "samples", "reconstructions", "source"))
 
 
+def test_switches_of_a_config_can_be_turned_off(run):
+    """Options that are given win, those without a value, too."""
+    path, _ = run
+    code, _, err = minivae("train", "--config", "run", "--consistency", 0, "--shift", 0, "--erase", 0, "--no-mirror", "--epochs", 1,
+                           "--device", "cpu", "--out", "plain", cwd=path.parent)
+    assert code == 0, err
+    text = (path.parent / "plain" / "settings.toml").read_text()
+    assert "mirror = false\n" in text and "labels = 200\n" in text
+
+
 def test_sample_of_a_label(run, tmp_path):
     """Samples of one label are all of that class, as the model's own classifier sees most of them; without --label they
     are the picture that training left."""
