@@ -11,10 +11,11 @@ import numpy as np
 
 from minivae import __version__, kernels
 from minivae.data import Dataset
-from minivae.device import Device, announced, out_of_memory, select
+from minivae.device import Device, announced, select
 from minivae.errors import UsageError
 from minivae.evaluation.evaluate import Score
 from minivae.evaluation.fixed_point import Passes
+from minivae.gpu.errors import out_of_memory
 from minivae.models import ARCHITECTURES
 from minivae.parallel import mpi
 from minivae.parallel.agreement import require_same

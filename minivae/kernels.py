@@ -17,7 +17,8 @@ from numpy import ndarray
 
 from minivae import sources, trace
 from minivae.arguments import REFUSED, checks_of, configure_host, cuda_launch, host_launch, proper
-from minivae.device import Device, cpu, device_of, driver_answer, known
+from minivae.device import Device, cpu, device_of, known
+from minivae.gpu.errors import driver_answer
 from minivae.host import compiler
 from minivae.sources import signature_of, signatures, source, stem_of, stems
 from minivae.system import kernel_folder

@@ -8,12 +8,11 @@ import pytest
 
 from minivae import device as devices
 from minivae import system
-from minivae.device import out_of_memory
 from minivae.doctor import CUPY_TWICE
 from minivae.errors import MinivaeError
 from minivae.gpu import errors as gpu_errors
 from minivae.gpu import probe as gpu_probe
-from minivae.gpu.errors import GpuError, diagnose
+from minivae.gpu.errors import GpuError, diagnose, out_of_memory
 
 NO_CUPY = ModuleNotFoundError("No module named 'cupy'")
 TOO_OLD = RuntimeError("cudaErrorInsufficientDriver: CUDA driver version is insufficient for CUDA runtime version")

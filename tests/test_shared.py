@@ -118,7 +118,9 @@ def read_late(name):
     optimizer.step()
     time.sleep(0.1 * (world.rank == 1))
     seen = [array.tobytes().hex() for array in optimizer.state.values()]
-    optimizer.overwrite(kept)
+    optimizer.meet()
+    for name, array in optimizer.state.items():
+        array[...] = kept[name]
     return seen, all((array == 7).all() for array in optimizer.state.values())
 
 for name in ("rmsprop", "lamb"):

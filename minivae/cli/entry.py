@@ -125,7 +125,7 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt) as error:
         _stop("stopped", error.__cause__ or error, getattr(error.__cause__ or error, "exit_code", 130))
     except Exception as error:      # CUDA's own errors come at any launch, product or copy; ours would be bugs
-        from minivae.device import gpu_failure
+        from minivae.gpu.errors import gpu_failure
 
         failure = gpu_failure(error)
         if failure is None:

@@ -115,13 +115,19 @@ def require_classes(trained: VAE, run: str) -> None:
         raise UsageError(f"the model of {run} knows of no classes, since it was trained without --labels: take another run")
 
 
+def is_there(name: str) -> bool:
+    """Whether data of that name, or at that place, can still be loaded."""
+    from minivae import data
+
+    return name in data.NAMES or os.path.lexists(os.path.expanduser(name))
+
+
 def check_there(run: str, name: str) -> None:
     """Raises:
         UsageError: the data that a run was trained on are no longer where they were."""
-    from minivae import data
     from minivae.errors import UsageError
 
-    if name not in data.NAMES and not os.path.lexists(name):
+    if not is_there(name):
         raise UsageError(f"the data of {run} are no longer in {name}: name the place where they are with --data")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from functools import partial
 
@@ -11,7 +10,7 @@ from click.core import ParameterSource
 
 from minivae.cli.data_options import as_settings, data_options, of_other_data, reading_of, recorded
 from minivae.cli.options import (ARCHITECTURES, LIKELIHOODS, OPTIMIZERS, SCHEDULES, SEMI, Name, Sizes, check_there,
-                                 device_option, say_of)
+                                 device_option, is_there, say_of)
 
 
 @click.command()
@@ -161,13 +160,12 @@ def _of_config(config: str, given: dict) -> dict:
 
     found = settings.read(config)
     name = found.get("data", data.DEFAULT)
-    if "data" in given or name in data.NAMES or os.path.lexists(os.path.expanduser(name)):
+    if "data" in given or is_there(name):
         return of_other_data(found, given)
     if name == data.ARRAYS:
         raise UsageError(f"{config} is of a training on arrays, from Python: name images to train on with --data")
-    file = os.path.join(config, "settings.toml") if os.path.isdir(config) else config
-    raise UsageError(f"{config} says that the data are in {name}, but there is nothing: write their new place into {file}, or "
-                     "name it with --data, and beside it how they are read, such as --size, where that was asked for")
+    raise UsageError(f"{config} says that the data are in {name}, but there is nothing: write their new place into "
+                     f"{settings.file_of(config)}, or name it with --data, and beside it how they are read, such as --size, where that was asked for")
 
 
 def _prepared(world, told: dict, out: str | None, device: str, fit_batch: bool, journal_of):

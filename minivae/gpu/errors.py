@@ -199,3 +199,31 @@ class GpuError(MinivaeError):
     def __init__(self, error: BaseException):
         self.diagnosis = diagnose(error)
         super().__init__(f"no working GPU: {self.diagnosis}; or take --device cpu")
+
+
+def driver_answer(call):
+    """The result of a first call to CuPy, the driver or NVRTC.
+
+    Raises:
+        GpuError: what went wrong there and what mends it, in one line.
+    """
+    try:
+        return call()
+    except Exception as error:      # CuPy raises many kinds here, all of them about the machine
+        raise GpuError(error) from error
+
+
+def gpu_failure(error: Exception) -> GpuError | None:
+    """What an error that CuPy raised in the middle of the work means; None for an error of anybody else.
+
+    A GPU works behind the program: what went wrong in a kernel is said by a later launch, product or copy, whichever
+    comes next. So it can be told by who raised it, and by nothing else.
+    """
+    ours = any(kind.__module__.split(".")[0] in ("cupy", "cupy_backends") for kind in type(error).__mro__)
+    return GpuError(error) if ours else None
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether an error means that the memory of a device, or the host's, was full."""
+    return isinstance(error, MemoryError) or (gpu_failure(error) is not None
+                                              and re.search(OUT_OF_MEMORY, str(error)) is not None)

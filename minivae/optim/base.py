@@ -40,7 +40,7 @@ class Optimizer:
 
     Attributes:
         state: name to array of parameter-shaped state, saved and restored with a run; of processes that divide the steps
-            one for all, see overwrite().
+            one for all, see meet().
         steps: how many steps were made.
     """
 
@@ -62,9 +62,9 @@ class Optimizer:
     def step(self) -> None:
         """Update all parameters from their gradients, and forget the gradients."""
         self.flat.require_grad(self.WHOLE)
-        partial = self._partial if self.limit is None else self._squared_norm()
+        norm = self._squared_norm()
         self.steps += 1
-        self._update(partial, 0 if self.limit is None else partial.size, _or_infinity(self.limit), _or_infinity(self.clip))
+        self._update(*norm, _or_infinity(self.limit), _or_infinity(self.clip))
         self._group.spread(self.flat.values)
         self.flat.changed()
         self.flat.clear_grad()
@@ -73,14 +73,17 @@ class Optimizer:
         """Of an array like the parameters what this process works on."""
         return array[self._group.part_of(array)] if self._group.divides else array
 
-    def _squared_norm(self):
-        """Parts of the square of the gradient's norm, as many as there are."""
+    def _squared_norm(self) -> tuple[Any, int]:
+        """(array of parts of the square of the gradient's norm, how many there are: none without a limit)."""
+        if self.limit is None:
+            return self._partial, 0
         grads = self._own(self.flat.grads)
         if grads.size:
             launch("squared_norm", blocks(self._partial.size), grads, self._partial, grads.size)
         else:       # there are fewer numbers than processes
             self._partial[...] = 0
-        return self._group.gather(self._partial).reshape(-1) if self._group.divides else self._partial
+        partial = self._group.gather(self._partial).reshape(-1) if self._group.divides else self._partial
+        return partial, partial.size
 
     def _update(self, partial, parts: int, limit: float, clip: float) -> None:
         """Launch the update; `partial` has `parts` numbers of the norm."""
@@ -116,20 +119,16 @@ class Optimizer:
                 raise MinivaeError(f"the saved optimizer's {name} has {arrays[name].shape} numbers of {arrays[name].dtype}, "
                                    f"but this model needs {array.shape} of {array.dtype}: take the model that was saved")
         device = device_of(self.flat.values)
-        self.overwrite({name: device.from_host(arrays[name]) for name in self.state})
+        self.meet()
+        for name, array in self.state.items():
+            array[...] = device.from_host(arrays[name])
         for name in self.FACTS:
             setattr(self, name, facts[name])
 
-    def overwrite(self, state: Mapping[str, Any]) -> None:
-        """Put other numbers into the state, between two steps; of several processes all come here with the same.
-
-        Args:
-            state: an array on the device for each of its names.
-        """
-        if self._group.divides:
-            self._group.meet()      # another may still be reading what exists once
-        for name, array in self.state.items():
-            array[...] = state[name]
+    def meet(self) -> None:
+        """Of processes that have one state together, go on when none still reads it: whoever writes to it between steps calls
+        this first, in all of them, and all write the same."""
+        self._group.meet()
 
     @classmethod
     def defaults(cls) -> dict[str, Any]:

@@ -58,12 +58,12 @@ class World:
 
     def exchange(self, value: Any) -> list:
         """What every process gives, in the order of their numbers."""
-        _wait(self._mpi.Ibarrier())
+        self.meet()
         return self._mpi.allgather(value)
 
     def broadcast(self, value: Any) -> Any:
         """What the process of number 0 gives."""
-        _wait(self._mpi.Ibarrier())
+        self.meet()
         return self._mpi.bcast(value)
 
     def meet(self) -> None:

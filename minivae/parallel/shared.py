@@ -42,7 +42,7 @@ class Shared:
         if world.local_size < world.size:
             self.missing = ""
         else:
-            trouble = next(filter(None, self._map(TOKEN)[1]), None)
+            _, trouble = self._map(TOKEN)
             self.missing = trouble and f"they share no memory: {trouble}"
 
     def zeros(self, device, shape: tuple[int, ...], dtype) -> np.ndarray:
@@ -104,15 +104,15 @@ class Shared:
     def _arrays(self, shape: tuple[int, ...], dtype) -> list[np.ndarray]:
         """Every process's flat array for that shape."""
         dtype, count = np.dtype(dtype), math.prod(shape)
-        blocks, troubles = self._map(max(count * dtype.itemsize, TOKEN))
-        if any(troubles):
+        blocks, trouble = self._map(max(count * dtype.itemsize, TOKEN))
+        if trouble:
             raise MinivaeError(f"an array of shape {shape} and type {dtype} cannot be shared among the processes of this "
-                               f"machine: {next(filter(None, troubles))}; where memory or descriptors (ulimit -n) are "
-                               "short, start fewer")
+                               f"machine: {trouble}; where memory or descriptors (ulimit -n) are short, start fewer")
         return [np.frombuffer(block, dtype, count) for block in blocks]
 
-    def _map(self, size: int) -> tuple[list[mmap.mmap], list[str | None]]:
-        """So much memory of every process, as this one sees it, or what was in the way: of each process, in their order."""
+    def _map(self, size: int) -> tuple[list[mmap.mmap], str | None]:
+        """So much memory of every process, in their order, as this one sees it; and what was in the way of the first of them
+        that cannot see all."""
         token, descriptor, told, trouble, blocks = os.urandom(TOKEN), None, None, None, []
         try:
             descriptor = os.memfd_create(NAME)          # not under /dev/shm, which is small in many containers
@@ -121,17 +121,18 @@ class Shared:
             mine[:TOKEN] = token
             told = f"/proc/{os.getpid()}/fd/{descriptor}"
         except (AttributeError, OSError) as error:
-            trouble = f"{type(error).__name__}: {error}"
+            trouble = error
         for rank, (path, wanted) in enumerate(self._world.exchange((told, token))):
             if trouble is None and path is not None:
                 try:
                     blocks.append(mine if rank == self._world.rank else _open(path, size, wanted))
                 except OSError as error:
-                    trouble = f"{type(error).__name__}: {error}"
-        troubles = self._world.exchange(trouble)        # all have opened all, before a descriptor is closed
+                    trouble = error
+        # After this all have opened all, and descriptors may be closed.
+        troubles = self._world.exchange(trouble and f"{type(trouble).__name__}: {trouble}")
         if descriptor is not None:
             os.close(descriptor)
-        return blocks, troubles
+        return blocks, next(filter(None, troubles), None)
 
 
 def _open(path: str, size: int, token: bytes) -> mmap.mmap:

@@ -109,6 +109,12 @@ def with_tuples(found: dict) -> dict:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
 
 
+def file_of(path: str | os.PathLike) -> Path:
+    """A file of settings; that of a run, where its folder is named."""
+    path = Path(path)
+    return path / "settings.toml" if path.is_dir() else path
+
+
 def read(path: str | os.PathLike) -> dict[str, object]:
     """The settings in a TOML file, any number of them; of a run folder, those in its settings.toml.
 
@@ -116,8 +122,7 @@ def read(path: str | os.PathLike) -> dict[str, object]:
         UsageError: there is no such file.
         MinivaeError: it is no TOML, or has something in it that is no setting or of another type.
     """
-    path = Path(path)
-    path = path / "settings.toml" if path.is_dir() else path
+    path = file_of(path)
     try:
         return of_right_types(parsed(path))
     except (FileNotFoundError, NotADirectoryError):

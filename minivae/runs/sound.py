@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from minivae.errors import MinivaeError
+from minivae.runs.outcome import is_of_training
 from minivae.runs.settings import Settings
 
 MOST = 2**53        # of whole numbers: JSON of other programs has no larger ones
@@ -28,7 +29,7 @@ def sound(path: Path, facts) -> dict:
     for name, is_right in WHERE_THERE.items():
         if name in facts and not is_right(facts[name]):
             raise _stranger(path, f"{name} is wrong")
-    if "optimizer" in facts and ("schedule" not in facts or facts.get("step") != facts["optimizer"]["steps"]):
+    if is_of_training(facts) and ("schedule" not in facts or facts.get("step") != facts["optimizer"]["steps"]):
         raise _stranger(path, "its state of a training is not whole")
     return facts
 

@@ -12,8 +12,8 @@ from werkzeug.exceptions import HTTPException, UnsupportedMediaType
 from werkzeug.routing import IntegerConverter
 
 from minivae import __version__, latent
-from minivae.device import gpu_failure
 from minivae.errors import MinivaeError, UsageError
+from minivae.gpu.errors import gpu_failure
 from minivae.pictures import grids
 from minivae.serve import guard
 from minivae.serve.fields import Fields

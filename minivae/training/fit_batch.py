@@ -8,9 +8,9 @@ import traceback
 from collections.abc import Callable
 from typing import NamedTuple
 
-from minivae.device import out_of_memory
 from minivae.errors import MinivaeError
 from minivae.evaluation import evaluate
+from minivae.gpu.errors import out_of_memory
 from minivae.training.snapshot import Snapshot
 from minivae.training.trainer import Trainer
 

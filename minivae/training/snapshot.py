@@ -42,9 +42,9 @@ class Snapshot:
 
     def put_back(self) -> None:
         """Give the training the state that was kept, bit for bit; gradients are forgotten."""
-        self._optimizer.overwrite({name: self._kept[f"state.{name}"] for name in self._optimizer.state})
-        for name in self._arrays.keys() - {f"state.{name}" for name in self._optimizer.state}:
-            self._arrays[name][...] = self._kept[name]
+        self._optimizer.meet()
+        for name, array in self._arrays.items():
+            array[...] = self._kept[name]
         for name, value in self._facts["optimizer"].items():
             setattr(self._optimizer, name, value)
         self._schedule.restore(self._facts["schedule"])
